@@ -1,0 +1,7 @@
+"""tsformer: the encoder-decoder Transformer for time series behind scikit-learn estimators."""
+
+from tsformer.estimators.classifier import TransformerClassifier
+
+__version__ = "0.1.0"
+
+__all__ = ["TransformerClassifier"]

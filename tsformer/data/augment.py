@@ -1,0 +1,82 @@
+"""Augmentations: scaled series (B, T, C) and their mask in, altered copies out; random numbers are torch's."""
+
+import torch
+from torch import Tensor
+
+N_WAVES = 3  # sine waves that make up a warp
+
+
+def standard_augmentation(x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
+    """Warp and crop half of the cases, then vary gains, add noise, and blank a window in half of the cases."""
+    x, observed = warp_time(x, observed, share=0.5, amplitude=0.3, crop=0.2)
+    x = vary_gain(x, deviation=0.1)
+    x = add_noise(x, deviation=0.05)
+    x = blank_window(x, observed, share=0.5, width=0.1)
+    return x, observed
+
+
+def warp_time(x: Tensor, observed: Tensor, *, share: float, amplitude: float, crop: float) -> tuple[Tensor, Tensor]:
+    """Stretch and squeeze time smoothly, and cut off up to `crop` of a series at its ends, keeping its length.
+
+    Parameters
+    ----------
+    x : Tensor of shape (B, T, C)
+    observed : bool Tensor of shape (B, T, C)
+    share : float
+        Share of the cases that are altered.
+    amplitude : float in [0, 1/3)
+        Largest relative change of speed by each of three sine waves; order in time is kept.
+    crop : float in [0, 1)
+        Largest share of a series cut off.
+
+    Returns
+    -------
+    x, observed : as they came in; values between time points are interpolated linearly and observed when both are.
+    """
+    n_cases, n_timepoints, _ = x.shape
+    time = torch.arange(n_timepoints, device=x.device, dtype=torch.float32)
+    last = (observed.any(dim=-1) * time).amax(dim=1, keepdim=True)  # (B, 1)
+    progress = time / last.clamp(min=1.0)  # (B, T), 0 to 1 over the series
+
+    waves = torch.arange(1, N_WAVES + 1, device=x.device) * torch.pi
+    speed = amplitude * (2.0 * torch.rand(n_cases, 1, N_WAVES, device=x.device) - 1.0)
+    warped = progress + (speed * torch.sin(waves * progress.unsqueeze(-1)) / waves).sum(dim=-1)
+    cut = crop * torch.rand(n_cases, 1, device=x.device)
+    start = cut * torch.rand(n_cases, 1, device=x.device)
+    source = (start + (1.0 - cut) * warped).clamp(0.0, 1.0) * last
+
+    altered = torch.rand(n_cases, 1, device=x.device) < share
+    return _interpolate(x, observed, torch.where(altered & (time <= last), source, time))
+
+
+def _interpolate(x: Tensor, observed: Tensor, source: Tensor) -> tuple[Tensor, Tensor]:
+    """Values of x (B, T, C) at the fractional time points `source` (B, T)."""
+    before = source.floor()
+    after = source.ceil()
+    fraction = (source - before).unsqueeze(-1).to(x.dtype)
+    at_before = before.long().unsqueeze(-1).expand_as(x)
+    at_after = after.long().unsqueeze(-1).expand_as(x)
+    values = torch.lerp(x.gather(1, at_before), x.gather(1, at_after), fraction)
+    both = observed.gather(1, at_before) & observed.gather(1, at_after)
+    return torch.where(both, values, 0.0), both
+
+
+def vary_gain(x: Tensor, *, deviation: float) -> Tensor:
+    """Multiply each channel of each case by a number drawn from N(1, deviation)."""
+    return x * (1.0 + deviation * torch.randn(x.shape[0], 1, x.shape[2], device=x.device))
+
+
+def add_noise(x: Tensor, *, deviation: float) -> Tensor:
+    """Add noise drawn from N(0, deviation) to each value."""
+    return x + deviation * torch.randn_like(x)
+
+
+def blank_window(x: Tensor, observed: Tensor, *, share: float, width: float) -> Tensor:
+    """Set a window of `width` times the length to 0, the mean, in the share `share` of the cases."""
+    n_cases, n_timepoints, _ = x.shape
+    time = torch.arange(n_timepoints, device=x.device)
+    length = (observed.any(dim=-1) * (time + 1)).amax(dim=1, keepdim=True)  # (B, 1)
+    size = (width * length).floor()
+    start = (torch.rand(n_cases, 1, device=x.device) * (length - size + 1)).floor()
+    blanked = (time >= start) & (time < start + size) & (torch.rand(n_cases, 1, device=x.device) < share)
+    return x.masked_fill(blanked.unsqueeze(-1), 0.0)

@@ -1,0 +1,1 @@
+"""The estimators: scikit-learn's fit, predict and transform over the networks."""

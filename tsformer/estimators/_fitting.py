@@ -1,0 +1,108 @@
+"""What estimators share around training: seed, device, weights, held-out cases, prediction in batches."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.model_selection import train_test_split
+from sklearn.utils.validation import _check_sample_weight
+from torch import Tensor, nn
+
+from tsformer.data.batch import Batch, Minibatches
+
+CASES_PER_PREDICTION = 64  # bounds memory in prediction
+
+
+def draw_seed(random_state: int | np.random.RandomState | None) -> int:
+    """Draw a seed: repeatable from an int, from the stream of a RandomState, fresh from None.
+
+    Unlike scikit-learn's `check_random_state`, None leaves numpy's global stream alone.
+    """
+    if random_state is None:
+        return int(np.random.default_rng().integers(2**31))
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(2**31 - 1))
+    return int(random_state)
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[torch.Generator]:
+    """Seed torch inside and give its random state back after; yields a generator for the order of cases."""
+    cuda = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda):
+        torch.manual_seed(seed)
+        yield torch.Generator().manual_seed(seed)
+
+
+def resolve_device(device: str) -> torch.device:
+    """Turn the `device` parameter into a device that is there; "auto" is CUDA where there is one."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        resolved = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(
+            f"The 'device' parameter must be 'auto', 'cpu', 'cuda' or 'cuda:<number>'. Got {device!r} instead."
+        ) from error
+    if resolved.type == "cuda" and (resolved.index or 0) >= torch.cuda.device_count():
+        raise ValueError(
+            f"The 'device' parameter asks for {device!r}, but this machine has {torch.cuda.device_count()} CUDA "
+            "devices. Use set_params(device='auto')."
+        )
+    return resolved
+
+
+def ready_to_predict(model: nn.Module, device: torch.device) -> nn.Module:
+    """Put the model on the device in eval mode, in float64 on the CPU.
+
+    float32 kernels round differently for batches of different sizes, by some 1e-6, and a prediction must not depend
+    on what it is batched with. On a GPU float64 would cost too much.
+    """
+    return model.to(device, torch.float64 if device.type == "cpu" else torch.float32).eval()
+
+
+def ready_to_train(model: nn.Module, device: torch.device) -> nn.Module:
+    """Put the model on the device in float32, in which it is trained; nothing is lost on the way."""
+    return model.to(device, torch.float32)
+
+
+def predict_in_batches(
+    model: nn.Module, function: Callable[[Tensor, Tensor], Tensor], data: Batch, device: torch.device
+) -> Tensor:
+    """Apply `function`, a method of `model`, to (x, observed) of all cases; the results are joined on the CPU."""
+    ready_to_predict(model, device)
+    with torch.inference_mode():
+        batches = (batch.to(device) for batch in Minibatches(data, CASES_PER_PREDICTION))
+        return torch.cat([function(batch.x, batch.observed).cpu() for batch in batches])
+
+
+def to_cpu(tree: Any) -> Any:
+    """Copy the tensors in nested dicts and lists, such as an optimiser's state, to the CPU."""
+    if isinstance(tree, dict):
+        return {key: to_cpu(value) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [to_cpu(value) for value in tree]
+    return tree.cpu() if isinstance(tree, Tensor) else tree
+
+
+def check_case_weights(sample_weight: ArrayLike | None, y: NDArray[Any], name: str) -> NDArray[np.float64]:
+    """Return a weight for each case, ones by default; ValueError for negative, all zero, or too few weights."""
+    weight: NDArray[np.float64] = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True)
+    if not weight.any():
+        raise ValueError(f"{name} must contain at least one non-zero number. Got only zeros.")
+    return weight
+
+
+def hold_out(data: Batch, fraction: float, seed: int) -> tuple[Batch, Batch]:
+    """Split labelled cases into a training and a validation part with the same shares of the classes."""
+    try:
+        kept, held = train_test_split(np.arange(len(data)), test_size=fraction, random_state=seed, stratify=data.y)
+    except ValueError as error:
+        raise ValueError(
+            f"early_stopping could not hold back validation_fraction={fraction} of {len(data)} cases: {error} Raise "
+            "validation_fraction, give fit X_val and y_val, or set early_stopping=False."
+        ) from error
+    return data.select(torch.from_numpy(kept)), data.select(torch.from_numpy(held))

@@ -1,0 +1,1 @@
+"""Parts of a Transformer: each takes and returns tensors and knows torch only."""

@@ -1,0 +1,154 @@
+"""Blocks of a Transformer: feed-forward, residual connection with LayerNorm, and the encoder made of them."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from tsformer.layers.attention import MultiHeadAttention
+from tsformer.layers.positions import Rotation, rotation
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU}
+
+
+class FeedForward(nn.Sequential):
+    """Two linear maps with an activation between them, applied to each token (B, N, D) alone."""
+
+    def __init__(self, d_model: int, d_ff: int, *, activation: str = "relu", dropout: float = 0.0) -> None:
+        super().__init__(
+            nn.Linear(d_model, d_ff), ACTIVATIONS[activation](), nn.Dropout(dropout), nn.Linear(d_ff, d_model)
+        )
+
+
+class StochasticDepth(nn.Module):
+    """Drops a residual branch for whole cases in training and scales the kept ones up (Huang et al. 2016)."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, branch: Tensor) -> Tensor:
+        """Return the branch (B, ...) with the share `rate` of its cases set to zero."""
+        if not self.training or self.rate == 0.0:
+            return branch
+        kept = torch.rand(branch.shape[0], *[1] * (branch.dim() - 1), device=branch.device) >= self.rate
+        return branch * (kept / (1.0 - self.rate))
+
+
+class Residual(nn.Module):
+    """Adds a branch to its input, with LayerNorm after the sum (post-norm, the 2017 paper) or before the branch."""
+
+    def __init__(self, d_model: int, *, norm_first: bool, dropout: float, stochastic_depth: float) -> None:
+        super().__init__()
+        self.norm_first = norm_first
+        self.norm = nn.LayerNorm(d_model)
+        self.drop = nn.Sequential(nn.Dropout(dropout), StochasticDepth(stochastic_depth))
+
+    def forward(self, x: Tensor, branch: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return x + branch(x), (B, N, D), normalised in the order chosen."""
+        if self.norm_first:
+            return x + self.drop(branch(self.norm(x)))
+        return self.norm(x + self.drop(branch(x)))
+
+
+class EncoderBlock(nn.Module):
+    """Self-attention, then feed-forward, each in a residual connection."""
+
+    def __init__(
+        self,
+        self_attention: MultiHeadAttention,
+        feed_forward: nn.Module,
+        d_model: int,
+        *,
+        norm_first: bool = False,
+        dropout: float = 0.0,
+        stochastic_depth: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.self_attention = self_attention
+        self.feed_forward = feed_forward
+        self.residuals = nn.ModuleList(
+            Residual(d_model, norm_first=norm_first, dropout=dropout, stochastic_depth=stochastic_depth)
+            for _ in range(2)
+        )
+
+    def forward(self, x: Tensor, *, mask: Tensor | None = None, turn: Rotation | None = None) -> Tensor:
+        """Map tokens (B, N, D) to tokens (B, N, D)."""
+        attend, think = self.residuals
+        x = attend(x, lambda x: self.self_attention(x, mask=mask, query_rotation=turn, key_rotation=turn))
+        return think(x, self.feed_forward)
+
+
+class EncoderStack(nn.Module):
+    """A stack of encoder blocks, optionally with rotary positions and a final LayerNorm.
+
+    The defaults are the 2017 paper's: post-norm, ReLU, no final norm. With d_model=512, n_heads=8, n_layers=6 and
+    d_ff=2048 it is the paper's base encoder of 18,914,304 parameters.
+
+    Parameters
+    ----------
+    d_model, n_heads, n_layers, d_ff : int
+        Width, heads, blocks, and hidden width of the feed-forward.
+    dropout : float, default=0.0
+        Dropout of each residual branch and inside the feed-forward; attention weights are left alone because their
+        dropout leaves the fused kernel on CPU.
+    activation : {"relu", "gelu"}, default="relu"
+    norm_first : bool, default=False
+        LayerNorm before each branch (True) or after each sum (False).
+    final_norm : bool, default=False
+        LayerNorm at the end; pre-norm stacks need it.
+    rotary : bool, default=False
+        Rotary positions, counted in tokens.
+    stochastic_depth : float, default=0.0
+        Share of residual branches dropped for whole cases in training.
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        n_heads: int,
+        n_layers: int,
+        d_ff: int,
+        *,
+        dropout: float = 0.0,
+        activation: str = "relu",
+        norm_first: bool = False,
+        final_norm: bool = False,
+        rotary: bool = False,
+        stochastic_depth: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.head_dim = d_model // n_heads
+        self.rotary = rotary
+        self.blocks = nn.ModuleList(
+            EncoderBlock(
+                MultiHeadAttention(d_model, n_heads),
+                FeedForward(d_model, d_ff, activation=activation, dropout=dropout),
+                d_model,
+                norm_first=norm_first,
+                dropout=dropout,
+                stochastic_depth=stochastic_depth,
+            )
+            for _ in range(n_layers)
+        )
+        self.norm = nn.LayerNorm(d_model) if final_norm else nn.Identity()
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Map tokens (B, N, D) to tokens (B, N, D); `mask` is as in `attention`."""
+        turn = None
+        if self.rotary:
+            turn = rotation(torch.arange(x.shape[1], device=x.device), self.head_dim)
+        for block in self.blocks:
+            x = block(x, mask=mask, turn=turn)
+        return self.norm(x)
+
+
+def initialise_weights(model: nn.Module) -> None:
+    """Draw all weights of a network anew: Xavier for linear maps, N(0, 1/d) for embeddings, zero biases."""
+    for module in model.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.xavier_uniform_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.Embedding):
+            nn.init.normal_(module.weight, std=module.embedding_dim**-0.5)

@@ -1,0 +1,47 @@
+"""Pooling: tokens (B, N, D) and which of them are observed (B, N) in, one vector (B, D) a case out."""
+
+import torch
+from torch import Tensor, nn
+
+
+class MeanPooling(nn.Module):
+    """The mean of the observed tokens."""
+
+    def __init__(self, d_model: int) -> None:
+        super().__init__()
+
+    def forward(self, tokens: Tensor, observed: Tensor) -> Tensor:
+        """Return (B, D)."""
+        weight = observed.unsqueeze(-1).to(tokens.dtype)
+        return (tokens * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1.0)
+
+
+class MaxPooling(nn.Module):
+    """The largest value of each feature over the observed tokens."""
+
+    def __init__(self, d_model: int) -> None:
+        super().__init__()
+
+    def forward(self, tokens: Tensor, observed: Tensor) -> Tensor:
+        """Return (B, D)."""
+        return tokens.masked_fill(~observed.unsqueeze(-1), torch.finfo(tokens.dtype).min).amax(dim=1)
+
+
+class AttentionPooling(nn.Module):
+    """A weighted mean of the observed tokens; a learned query scores them."""
+
+    def __init__(self, d_model: int) -> None:
+        super().__init__()
+        self.score = nn.Linear(d_model, 1)
+
+    def forward(self, tokens: Tensor, observed: Tensor) -> Tensor:
+        """Return (B, D)."""
+        scores = self.score(tokens).squeeze(-1).masked_fill(~observed, torch.finfo(tokens.dtype).min)
+        return (scores.softmax(dim=1).unsqueeze(-1) * tokens).sum(dim=1)
+
+
+POOLINGS: dict[str, type[nn.Module]] = {
+    "mean": MeanPooling,
+    "max": MaxPooling,
+    "attention": AttentionPooling,
+}

@@ -1,0 +1,96 @@
+"""Where a token stands: positions added to tokens (sinusoidal, learned), or rotations of queries and keys."""
+
+import torch
+from torch import Tensor, nn
+
+Rotation = tuple[Tensor, Tensor]
+
+
+def sinusoidal(positions: Tensor, d_model: int) -> Tensor:
+    """Sines at the even and cosines at the odd places, wavelengths from 2 pi to 10,000 * 2 pi.
+
+    Parameters
+    ----------
+    positions : Tensor of shape (...)
+        Positions in tokens; any real number.
+    d_model : int
+        Width of the result.
+
+    Returns
+    -------
+    Tensor of shape (..., d_model)
+
+    References
+    ----------
+    Vaswani et al. (2017), "Attention is all you need", section 3.5.
+    """
+    angles = _angles(positions, d_model + d_model % 2)
+    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2)[..., :d_model]
+
+
+def rotation(positions: Tensor, head_dim: int) -> Rotation:
+    """Cosines and sines by which `rotate` turns queries and keys standing at `positions`.
+
+    Parameters
+    ----------
+    positions : Tensor of shape (N,) or (B, N)
+        Positions in tokens. Attention then sees only their differences.
+    head_dim : int
+        Width of one head; must be even.
+
+    Returns
+    -------
+    (cos, sin), each of shape (N, head_dim / 2) or (B, 1, N, head_dim / 2)
+
+    References
+    ----------
+    Su et al. (2021), "RoFormer: enhanced Transformer with rotary position embedding".
+    """
+    if head_dim % 2:
+        raise ValueError(
+            f"Rotary positions need an even head width. Got d_model / n_heads = {head_dim}; "
+            "change d_model or n_heads, or use other positions."
+        )
+    angles = _angles(positions, head_dim)
+    if positions.dim() == 2:
+        angles = angles.unsqueeze(1)  # one rotation for all heads
+    return angles.cos(), angles.sin()
+
+
+def rotate(x: Tensor, turn: Rotation) -> Tensor:
+    """Turn each pair (i, i + D/2) of the last axis of x, (B, H, N, D), by the angles of its position."""
+    cos, sin = turn
+    first, second = x.chunk(2, dim=-1)
+    return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1).to(x.dtype)
+
+
+def _angles(positions: Tensor, width: int) -> Tensor:
+    exponents = torch.arange(0, width, 2, device=positions.device, dtype=torch.float64) / width
+    return (positions.unsqueeze(-1) * 10_000.0**-exponents).to(torch.get_default_dtype())
+
+
+class SinusoidalPositions(nn.Module):
+    """Adds the sinusoidal table of the 2017 paper to tokens (B, N, D); any length."""
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return tokens plus positions, (B, N, D)."""
+        positions = torch.arange(tokens.shape[1], device=tokens.device)
+        return tokens + sinusoidal(positions, tokens.shape[2]).to(tokens.dtype)
+
+
+class LearnedPositions(nn.Module):
+    """Adds one learned vector for each position to tokens (B, N, D); at most `max_length` tokens."""
+
+    def __init__(self, max_length: int, d_model: int) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.randn(max_length, d_model) * 0.02)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return tokens plus positions, (B, N, D); ValueError beyond `max_length`."""
+        n_tokens, max_length = tokens.shape[1], self.table.shape[0]
+        if n_tokens > max_length:
+            raise ValueError(
+                f"Learned positions were trained for at most {max_length} tokens. Got {n_tokens}; shorten the "
+                "series or use sinusoidal or rotary positions."
+            )
+        return tokens + self.table[:n_tokens]

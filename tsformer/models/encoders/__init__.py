@@ -1,0 +1,25 @@
+"""The encoders by name, and the contract that each of them fulfils.
+
+An encoder is built by `build(n_channels, n_timepoints, *, d_model, n_heads, n_layers, d_ff, dropout)`, where
+n_timepoints is the longest series of the training set. It maps a scaled series x (B, T, C) and its mask
+observed (B, T, C), True = a real value, to tokens (B, N, d_model) and the mask of the observed tokens (B, N).
+
+- T may differ from n_timepoints, unless the encoder raises a ValueError that names both lengths.
+- What is not observed must not matter: neither its value nor how much padding follows a series.
+- Attention goes through `layers.attention.MultiHeadAttention`, which `record_attention` reads.
+
+There is nothing to inherit. A new encoder is one file here and one line in ENCODERS. Private settings are its own
+keyword defaults; users reach them by `functools.partial`.
+"""
+
+from collections.abc import Callable
+
+from torch import nn
+
+from tsformer.models.encoders.conv_stem import ConvStemEncoder
+from tsformer.models.encoders.transformer import TransformerEncoder
+
+ENCODERS: dict[str, Callable[..., nn.Module]] = {
+    "transformer": TransformerEncoder,
+    "conv_stem": ConvStemEncoder,
+}

@@ -1,0 +1,1 @@
+"""Training: objectives, optimisers and the one loop; knows no task and no estimator."""

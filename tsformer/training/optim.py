@@ -1,0 +1,73 @@
+"""Optimiser, learning-rate schedules and weight averaging."""
+
+import math
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+Schedule = Callable[[int], float]
+
+
+def adamw(model: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
+    """AdamW that decays matrices and kernels only, not biases and the gains of norms (Loshchilov & Hutter 2019)."""
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=learning_rate)
+
+
+def cosine(n_steps: int, warmup_steps: int) -> Schedule:
+    """Linear warm-up to 1, then half a cosine down to 0 at n_steps (Loshchilov & Hutter 2017)."""
+
+    def factor(step: int) -> float:
+        if step < warmup_steps:
+            return (step + 1) / warmup_steps
+        progress = (step - warmup_steps) / max(1, n_steps - warmup_steps)
+        return 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress)))
+
+    return factor
+
+
+def inverse_square_root(n_steps: int, warmup_steps: int) -> Schedule:
+    """Linear warm-up to 1, then 1/sqrt(step): equation 3 of Vaswani et al. (2017), its peak scaled to 1."""
+    warmup_steps = max(1, warmup_steps)
+
+    def factor(step: int) -> float:
+        return min((step + 1) / warmup_steps, math.sqrt(warmup_steps / (step + 1)))
+
+    return factor
+
+
+def constant(n_steps: int, warmup_steps: int) -> Schedule:
+    """Linear warm-up to 1, then 1."""
+
+    def factor(step: int) -> float:
+        return min(1.0, (step + 1) / max(1, warmup_steps))
+
+    return factor
+
+
+SCHEDULES: dict[str, Callable[[int, int], Schedule]] = {
+    "cosine": cosine,
+    "inverse_square_root": inverse_square_root,
+    "constant": constant,
+}
+
+
+def averaged(model: nn.Module, decay: float) -> AveragedModel:
+    """A copy of the model whose weights follow by an exponential moving average.
+
+    The decay grows from 0.1 to `decay` as (1 + n) / (10 + n), so that early weights are forgotten soon. Buffers, such
+    as the statistics of BatchNorm, are the model's own.
+    """
+
+    def update(averages: Iterable[Tensor], weights: Iterable[Tensor], n_averaged: Tensor | int) -> None:
+        n = int(n_averaged)
+        rate = 1.0 - min(decay, (1 + n) / (10 + n))
+        torch._foreach_lerp_(list(averages), list(weights), rate)
+
+    return AveragedModel(model, multi_avg_fn=update)
