@@ -1,20 +1,20 @@
 """Summarises benchmark rows: the CSV of uea.py enters, tables (markdown) and a critical-difference diagram leave.
 
-All comparisons are over the datasets that every estimator of the file has; what is missing is named. The accuracy on a
-dataset is the mean over seeds, ranks and wins are of these means. p is that of a two-sided Wilcoxon signed-rank test
-over datasets, not corrected for the number of tests.
+The accuracy on a dataset is the mean over seeds; means, ranks, wins and times go over the datasets that every
+estimator with a result has, and what is missing is named. p is that of a two-sided Wilcoxon signed-rank test over
+datasets, not corrected for the number of tests.
 """
 
 import io
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-MEASURES = ["accuracy", "balanced_accuracy", "log_loss", "seconds", "peak_memory_mb"]
-# What a published number may be compared with: the rest saw the test split, or nobody knows.
+DATASET = ["archive", "dataset"]
+# With these a published number may be compared: the others saw the test split, or may have.
 FAIR_PROTOCOLS = ("this run", "train-only")
 
 
@@ -35,65 +35,60 @@ def summarise(results: Path, references: Iterable[Path]) -> str:
     """
     rows = read_results(results)
     published = {path.stem.partition("_")[0]: read_published(path) for path in references}
-    text = report(rows, published)
-    picture = results.with_name(f"{results.stem}-cd.png")
-    sentence = draw_critical_difference(accuracies(rows).dropna(), picture)
-    text = f"# {results.stem}\n\n{text}\n\n{sentence}\n"
-    results.with_suffix(".md").write_text(text, encoding="utf-8")
+    picture = draw_critical_difference(rows, results.with_name(f"{results.stem}-cd.png"))
+    text = "\n\n".join([f"# {results.stem}", provenance(rows), *tables(rows, published), picture, missing(rows)])
+    results.with_suffix(".md").write_text(text + "\n", encoding="utf-8")
     return text
 
 
 def read_results(path: Path) -> pd.DataFrame:
     """Read the rows of a run, which may still be going on: a last line not yet whole is left out."""
     text = path.read_text(encoding="utf-8")
-    rows = pd.read_csv(io.StringIO(text[: text.rfind("\n") + 1]), keep_default_na=False, na_values=[""])
+    as_text = dict.fromkeys([*DATASET, "estimator", "adapted", "version", "code", "commit", "error"], str)
+    # Empty is the only missing value: an estimator's label or an error may read "None" or "nan".
+    rows = pd.read_csv(io.StringIO(text[: text.rfind("\n") + 1]), dtype=as_text, keep_default_na=False, na_values=[""])
     rows["seconds"] = rows["fit_seconds"] + rows["predict_seconds"]
+    rows["ours"] = rows["version"].str.split().str[0] == "tsformer"
     return rows
 
 
 def read_published(path: Path) -> pd.DataFrame:
-    """Read published accuracies; results on a dataset made equal in length or completed are marked `adapted`."""
+    """Read published accuracies; `changed` marks those on a dataset made equal in length (_eq) or complete (_nmv)."""
     published = pd.read_csv(path)
     name = published["dataset"].str.replace(r"_(eq|nmv)$", "", regex=True)
-    published["adapted"] = name != published["dataset"]
-    published["dataset"] = name
-    return published.sort_values("adapted", kind="stable").drop_duplicates(["dataset", "method"])
+    published = published.assign(dataset=name, changed=name != published["dataset"])
+    return published.sort_values("changed", kind="stable").drop_duplicates(["dataset", "method"])
 
 
-def report(rows: pd.DataFrame, published: dict[str, pd.DataFrame]) -> str:
-    """Put all tables together: each archive, then all archives."""
+def tables(rows: pd.DataFrame, published: dict[str, pd.DataFrame]) -> list[str]:
+    """Make the tables of each archive, then those of all."""
     ours = our_estimator(rows)
-    parts = [provenance(rows)]
+    parts = []
     for archive, part in rows.groupby("archive"):
-        parts += [f"## {archive}", per_dataset(part), comparison_section(part, ours)]
+        parts += [f"## {archive}", *dataset_section(part), *comparison_section(part, ours)]
         if str(archive) in published:
             parts += published_section(part, published[str(archive)])
     if rows["archive"].nunique() > 1:
-        parts += ["## All archives", comparison_section(rows, ours)]
-    return "\n\n".join([*parts, missing(rows)])
-
-
-def is_ours(rows: pd.DataFrame) -> pd.Series:
-    """Tell the rows of this project's estimators."""
-    return rows["version"].str.split().str[0] == "tsformer"
+        parts += ["## All archives", *comparison_section(rows, ours)]
+    return parts
 
 
 def our_estimator(rows: pd.DataFrame) -> str | None:
     """Choose the estimator that the others are compared with: ours with its defaults, or the first of ours."""
-    names = rows.loc[is_ours(rows), "estimator"]
+    names = rows.loc[rows["ours"], "estimator"]
     return None if names.empty else min(names, key=lambda name: name != "TransformerClassifier")
 
 
-def accuracies(rows: pd.DataFrame) -> pd.DataFrame:
-    """Average accuracy over seeds: one row a dataset, one column an estimator, NaN where there is none."""
-    return means(rows, "accuracy")
+def over_seeds(rows: pd.DataFrame, measure: str, how: str = "mean") -> pd.DataFrame:
+    """Aggregate a measure over seeds: one row a dataset, one column an estimator that has results."""
+    names = rows.loc[rows["accuracy"].notna(), "estimator"].unique()
+    table = rows.groupby([*DATASET, "estimator"])[measure].agg(how).unstack("estimator")
+    return table.reindex(columns=names).round(9)  # the order of summation must not break ties
 
 
-def means(rows: pd.DataFrame, measure: str) -> pd.DataFrame:
-    """Average a measure over seeds: one row a dataset (archive, name), one column an estimator."""
-    table = rows.pivot_table(measure, ["archive", "dataset"], "estimator", dropna=False, sort=False)
-    # Rounding keeps ties ties: the order of summation must not decide them.
-    return table.reindex(columns=rows["estimator"].unique()).round(9)
+def adapted(rows: pd.DataFrame) -> pd.Index:
+    """Name the datasets that had to be changed for any of the estimators."""
+    return rows[rows["adapted"].notna()].set_index(DATASET).index.unique()
 
 
 # Tables of this run
@@ -104,45 +99,35 @@ def provenance(rows: pd.DataFrame) -> str:
     lines = [f"{len(rows)} rows, {rows['error'].notna().sum()} of them failures."]
     for column in ("version", "versions", "device", "threads"):
         lines.append(f"- {column}: {'; '.join(map(str, rows[column].dropna().unique()))}")
-    ours = rows[is_ours(rows)]
+    ours = rows[rows["ours"]]
     for code, part in ours.groupby("code"):
-        lines.append(f"- code of tsformer: {code}, commit {', '.join(part['commit'].unique())}")
+        lines.append(f"- code of tsformer: {code}, commit {', '.join(part['commit'].dropna().unique())}")
     if ours["code"].nunique() > 1:
-        lines.append("\n**The rows of tsformer come from different code and are not comparable.**")
+        lines.append("\n**The rows of tsformer come from different code: they are not comparable.**")
     return "\n".join(lines)
 
 
-def per_dataset(rows: pd.DataFrame) -> str:
+def dataset_section(rows: pd.DataFrame) -> list[str]:
     """Show the accuracy of every estimator on every dataset; with its deviation over seeds where it is ours."""
-    accuracy = accuracies(rows)
-    cells = accuracy.map(lambda value: number(value, 3))
-    ours = rows[is_ours(rows)]
-    for (archive, dataset, estimator), values in ours.groupby(["archive", "dataset", "estimator"])["accuracy"]:
-        if values.count() > 1:
-            cells.loc[(archive, dataset), estimator] += f" ± {values.std():.3f}"
-    cells = cells.droplevel("archive").reset_index()
-    cells["dataset"] += ["*" if dataset in adapted(rows) else "" for dataset in accuracy.index]
-    note = "\n\n\\* adapted for a rival (padded, cut or interpolated)." if adapted(rows) else ""
-    return "Accuracy, mean over seeds (± standard deviation of ours):\n\n" + markdown(cells) + note
+    accuracy = over_seeds(rows, "accuracy")
+    deviation = over_seeds(rows[rows["ours"]], "accuracy", "std").reindex_like(accuracy)
+    cells = accuracy.map(lambda mean: number(mean, 3)) + deviation.map(lambda std: number(std, 3, " ± "))
+    cells.index = [name + "*" * (key in adapted(rows)) for key, name in zip(cells.index, names(cells), strict=True)]
+    caption = "Accuracy, mean over seeds (± standard deviation of ours; * padded, cut or interpolated for a rival):"
+    return [caption, markdown(cells.rename_axis("dataset"))]
 
 
-def adapted(rows: pd.DataFrame) -> set[tuple[str, str]]:
-    """Name the datasets that had to be changed for any of the estimators."""
-    changed = rows[rows["adapted"].notna()]
-    return set(zip(changed["archive"], changed["dataset"], strict=True))
-
-
-def comparison_section(rows: pd.DataFrame, ours: str | None) -> str:
+def comparison_section(rows: pd.DataFrame, ours: str | None) -> list[str]:
     """Show the table of `compare`, and over which datasets it goes."""
-    accuracy = accuracies(rows)
+    accuracy = over_seeds(rows, "accuracy")
     complete = accuracy.dropna()
     text = f"Over the {len(complete)} datasets that all {accuracy.shape[1]} estimators have"
-    if left_out := [name for _, name in accuracy.index.difference(complete.index)]:
+    if left_out := names(accuracy.drop(complete.index)):
         text += f" (left out: {', '.join(left_out)})"
     if complete.empty:
-        return f"{text}: nothing to compare."
-    against = f" Wins, ties, losses, p and the time ratio are those of {ours} against the row's." if ours else ""
-    return f"{text}.{against}\n\n" + markdown(compare(rows, ours).reset_index())
+        return [f"{text}: nothing to compare."]
+    counted = f" Wins, ties and losses are those of {ours} against the row's estimator." if ours else ""
+    return [f"{text}. Seconds are fit plus predict.{counted}", markdown(compare(rows, ours))]
 
 
 def compare(rows: pd.DataFrame, ours: str | None) -> pd.DataFrame:
@@ -158,28 +143,30 @@ def compare(rows: pd.DataFrame, ours: str | None) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row an estimator, best mean rank first, cells as text.
+        One row an estimator, best mean rank first; cells are text.
     """
-    accuracy = accuracies(rows).dropna()
+    accuracy = over_seeds(rows, "accuracy").dropna()
     plain = accuracy[~accuracy.index.isin(adapted(rows))]
-    measured = {measure: means(rows, measure).loc[accuracy.index] for measure in MEASURES}
-    seconds = measured["seconds"].median()
+    balanced, loss, seconds, memory = (
+        over_seeds(rows, measure).loc[accuracy.index]
+        for measure in ("balanced_accuracy", "log_loss", "seconds", "peak_memory_mb")
+    )
     ranks = accuracy.rank(axis=1, ascending=False).mean().sort_values(kind="stable")
     table = {}
-    for name in ranks.index:
+    for name, rank in ranks.items():
         table[name] = {
             "accuracy": number(accuracy[name].mean(), 4),
-            f"without adapted ({len(plain)})": number(plain[name].mean(), 4),
-            "mean rank": number(ranks[name], 2),
+            f"on {len(plain)} not adapted": number(plain[name].mean(), 4),
+            "mean rank": number(rank, 2),
             "wins/ties/losses": "",
             "p": "",
-            "balanced accuracy": number(measured["balanced_accuracy"][name].mean(), 4),
-            "log loss": number(measured["log_loss"][name].mean(skipna=False), 3),
-            "median s": number(seconds[name], 2),
-            "time / ours": number(seconds[name] / seconds[ours], 2) if ours else "",
-            "median MB": number(measured["peak_memory_mb"][name].median(), 0),
+            "balanced accuracy": number(balanced[name].mean(), 4),
+            "log loss": number(loss[name].mean(skipna=False), 3),
+            "median seconds": number(seconds[name].median(), 2),
+            "time / ours": number(seconds[name].median() / seconds[ours].median(), 3) if ours in seconds else "",
+            "median MB": number(memory[name].median(), 0),
         }
-        if ours and name != ours:
+        if ours in accuracy and name != ours:
             table[name] |= against(accuracy[ours], accuracy[name])
     return pd.DataFrame.from_dict(table, orient="index").rename_axis("estimator")
 
@@ -189,23 +176,21 @@ def against(ours: pd.Series, theirs: pd.Series) -> dict[str, str]:
     from scipy.stats import wilcoxon
 
     difference = (ours - theirs).round(9)
-    p = wilcoxon(difference).pvalue if difference.any() else 1.0
+    p = float(wilcoxon(difference).pvalue) if difference.any() else 1.0
     counts = (difference > 0).sum(), (difference == 0).sum(), (difference < 0).sum()
-    return {"wins/ties/losses": "/".join(map(str, counts)), "p": number(p, 3)}
+    return {"wins/ties/losses": "/".join(map(str, counts)), "p": number(p, 3) if p >= 0.001 else "<0.001"}
 
 
 def missing(rows: pd.DataFrame) -> str:
-    """Name every run that failed or is not there, by estimator and dataset."""
-    good = rows[rows["accuracy"].notna()]
-    datasets = rows[["archive", "dataset"]].drop_duplicates().itertuples(index=False)
+    """Name every row without a result: each estimator should have each of its seeds on each dataset."""
+    key = [*DATASET, "estimator", "seed"]
+    errors = dict(zip(rows[key].itertuples(index=False, name=None), rows["error"], strict=True))
     lines = []
-    for archive, dataset in datasets:
-        for estimator, runs in rows.groupby("estimator", sort=False):
-            here = (good["archive"] == archive) & (good["dataset"] == dataset) & (good["estimator"] == estimator)
-            if lacking := sorted(set(runs["seed"]) - set(good.loc[here, "seed"])):
-                failed = runs[(runs["archive"] == archive) & (runs["dataset"] == dataset) & runs["error"].notna()]
-                why = "; ".join(failed["error"].unique()) or "not run"
-                lines.append(f"- {dataset} ({archive}), {estimator}, seeds {', '.join(map(str, lacking))}: {why}")
+    for dataset in rows[DATASET].drop_duplicates().itertuples(index=False, name=None):
+        for run in rows[["estimator", "seed"]].drop_duplicates().itertuples(index=False, name=None):
+            error = errors.get((*dataset, *run), "not run")
+            if isinstance(error, str):
+                lines.append(f"- {'/'.join(dataset)}, {run[0]}, seed {run[1]}: {error}")
     return "\n".join(["Missing rows:", "", *lines]) if lines else "No row is missing."
 
 
@@ -214,72 +199,82 @@ def missing(rows: pd.DataFrame) -> str:
 
 def published_section(rows: pd.DataFrame, published: pd.DataFrame) -> list[str]:
     """Show published accuracies on the same datasets beside those of this run."""
-    here = accuracies(rows).droplevel("archive")
+    here = over_seeds(rows, "accuracy").droplevel("archive")
     published = published[published["dataset"].isin(here.index)]
     if published.empty:
         return ["No published numbers for these datasets."]
     there = published.pivot(index="dataset", columns="method", values="accuracy").reindex(here.index)
-    means, n_common = published_means(here, there, published)
-    cells = there.map(lambda value: number(value, 3)).reset_index()
+    changed = published.pivot(index="dataset", columns="method", values="changed").reindex(here.index)
+    cells = there.map(lambda accuracy: number(accuracy, 3)) + changed.map(lambda is_changed: "*" * (is_changed is True))
+    both = here.join(there, lsuffix=" (here)").dropna()
     return [
-        f"Published, mean accuracy over the {n_common} datasets that all methods and estimators have "
-        f"(of {len(here)}). Only protocols this run and train-only compare: test-selected saw the test split, "
-        "unverified may have.",
-        markdown(means),
-        "Published, by dataset (results on equal-length or completed versions count for the dataset here):",
-        markdown(cells),
+        f"Published beside this run, mean accuracy over the {len(both)} of {len(here)} datasets that all of them have. "
+        "Train-only compares with this run; test-selected saw the test split, unverified may have.",
+        markdown(published_means(both, pd.concat([here, there], axis=1).count(), published)),
+        "Published, by dataset (* on a version made equal in length or complete):",
+        markdown(cells.rename_axis(columns=None)),
     ]
 
 
-def published_means(here: pd.DataFrame, there: pd.DataFrame, published: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """Average over the datasets that all columns have, fair protocols first; also return how many they are."""
-    both = here.join(there, lsuffix=" (this run)").dropna()
-    protocols = dict(zip(published["method"], published["protocol"], strict=True))
-    sources = dict(zip(published["method"], published["source"], strict=True))
-    table = pd.DataFrame({"accuracy": both.mean()}).rename_axis("method").reset_index()
-    table["protocol"] = table["method"].map(protocols).fillna("this run")
-    table["datasets"] = [int(column.notna().sum()) for _, column in pd.concat([here, there], axis=1).items()]
-    table["source"] = table["method"].map(sources).fillna("")
+def published_means(both: pd.DataFrame, counts: pd.Series, published: pd.DataFrame) -> pd.DataFrame:
+    """Average over the common datasets, fair protocols first; `counts` says how many datasets each column has."""
+    about = published.drop_duplicates("method").set_index("method").reindex(both.columns)
+    table = pd.DataFrame(
+        {
+            "mean": both.mean(),
+            "protocol": about["protocol"].fillna("this run"),
+            "datasets": counts.to_numpy(),
+            "source": about["source"].fillna(""),
+        }
+    ).rename_axis("method")
     fair = table["protocol"].isin(FAIR_PROTOCOLS)
-    table = table.assign(fair=fair).sort_values(["fair", "accuracy"], ascending=False).drop(columns="fair")
-    table["accuracy"] = table["accuracy"].map(lambda value: number(value, 4))
-    return table, len(both)
+    table = table.assign(fair=fair).sort_values(["fair", "mean"], ascending=False).drop(columns="fair")
+    return table.assign(mean=table["mean"].map(lambda mean: number(mean, 4)))
 
 
 # Output
 
 
-def number(value: float, digits: int) -> str:
+def names(table: pd.DataFrame) -> list[str]:
+    """List the datasets of a table's rows."""
+    return [str(dataset) for _, dataset in table.index]
+
+
+def number(value: float, digits: int, before: str = "") -> str:
     """Write a number, or nothing where there is none."""
-    return "" if np.isnan(value) else f"{value:.{digits}f}"
+    return "" if np.isnan(value) else f"{before}{value:.{digits}f}"
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """Write a table that reads well as text, too."""
-    cells = [[str(column) for column in table.columns], *(map(str, row) for row in table.itertuples(index=False))]
-    columns = [list(column) for column in zip(*cells, strict=True)]
-    widths = [max(map(len, column)) for column in columns]
-    lines = [" | ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)) for r in zip(*columns, strict=True)]
-    rule = "-|-".join("-" * width for width in widths)
-    return "\n".join(f"| {line} |" for line in [lines[0], rule, *lines[1:]])
+    """Write a table, its index first, that reads well as text too."""
+    table = table.reset_index()
+    lines = [list(map(str, table.columns)), *(list(map(str, row)) for row in table.itertuples(index=False))]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    lines.insert(1, ["-" * width for width in widths])
+    padded = ([cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines)
+    return "\n".join(f"| {' | '.join(line)} |" for line in padded)
 
 
-def draw_critical_difference(accuracy: pd.DataFrame, path: Path) -> str:
-    """Draw mean ranks, joined where a Wilcoxon-Holm test sees no difference; return what to say about the picture."""
+def draw_critical_difference(rows: pd.DataFrame, path: Path) -> str:
+    """Draw mean ranks, joined where tests see no difference; return what to say about the picture."""
+    accuracy = over_seeds(rows, "accuracy").dropna()
     if accuracy.shape[0] < 2 or accuracy.shape[1] < 3:
-        return "No critical-difference diagram: it needs three estimators and two datasets that all of them have."
+        return "No critical-difference diagram: it takes three estimators and two datasets that all of them have."
     import matplotlib
 
     matplotlib.use("Agg")
     from aeon.visualisation import plot_critical_difference
 
-    labels: Sequence[str] = list(accuracy.columns)
-    space = 0.5 + 0.13 * max(map(len, labels))  # inches for the longest name at aeon's letter size
-    with warnings.catch_warnings():  # on estimators that never differ
-        warnings.simplefilter("ignore")
-        figure, _ = plot_critical_difference(accuracy.to_numpy(), labels, width=4 + 2 * space, textspace=space)
+    labels = list(map(str, accuracy.columns))
+    ours = dict.fromkeys(rows.loc[rows["ours"], "estimator"], "tab:blue")
+    space = 0.5 + 0.12 * max(map(len, labels))  # inches for the longest name in aeon's letters
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # estimators that never differ
+        figure, _ = plot_critical_difference(
+            accuracy.to_numpy(), labels, highlight=ours, width=6 + 2 * space, textspace=space
+        )
     figure.savefig(path, dpi=150, bbox_inches="tight")
     return (
-        f"![critical difference]({path.name})\n\nMean ranks over {len(accuracy)} datasets; a bar joins estimators "
-        "between which one-sided Wilcoxon tests with Holm's correction at 0.1 see no difference."
+        f"![Critical differences]({path.name})\n\nMean ranks over {len(accuracy)} datasets. A bar joins estimators "
+        "between which one-sided Wilcoxon tests, with Holm's correction at 0.1, see no difference."
     )

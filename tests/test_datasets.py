@@ -83,13 +83,15 @@ def test_load_classification__no_split__is_train_followed_by_test(name):
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_card__numbers__are_those_of_the_files(name):
+def test_card__numbers_and_sums__are_those_of_the_files(name):
     card = (datasets._bundled_folder() / name / "README.md").read_text()
     n_train, n_test, n_channels, (shortest, longest), _ = SAMPLES[name]
     n_classes = len(set(load_classification(name)[1]))
     length = f"{shortest}" if shortest == longest else f"{shortest} to {longest}"
     assert f"| {n_train} | {n_test} | {n_channels} | {length} | {n_classes} |" in card
     assert all(f"## {title}" in card for title in ("Source", "Terms", "Citation"))
+    for path in (datasets._bundled_folder() / name).glob("*.ts"):
+        assert f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}" in card
 
 
 def test_load_classification__wheel__reads_the_samples_inside_the_package(tmp_path, monkeypatch):

@@ -1,0 +1,54 @@
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from tsformer.__main__ import main
+from tsformer.datasets import _bundled_folder
+
+FOLDER = _bundled_folder() / "ItalyPowerDemand"
+TRAIN, TEST = FOLDER / "ItalyPowerDemand_TRAIN.ts", FOLDER / "ItalyPowerDemand_TEST.ts"
+
+
+@pytest.mark.slow
+def test_classify__two_files__writes_predictions_and_prints_accuracy(tmp_path, capsys):
+    out = tmp_path / "predictions.csv"
+    assert main(["classify", str(TRAIN), str(TEST), "--out", str(out), "--quiet"]) == 0
+    table = pd.read_csv(out, dtype={"prediction": str})
+    assert list(table.columns) == ["case", "prediction", "probability_1", "probability_2"]
+    assert len(table) == 1029
+    assert set(table["prediction"]) == {"1", "2"}
+    assert ((table["probability_1"] > 0.5) == (table["prediction"] == "1")).all()
+    printed = capsys.readouterr().out
+    assert "wrote 1029 predictions" in printed
+    assert float(printed.split()[-1]) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([TRAIN.with_name("missing.ts"), TEST], "No such file"),
+        ([TRAIN.with_suffix(".csv"), TEST], "must be one of .ts, .tsv"),
+        ([TRAIN, TEST, "--device", "tpu"], "The 'device' parameter must be"),
+    ],
+)
+def test_classify__a_mistake__tells_it_in_one_line_and_returns_2(arguments, message, tmp_path, capsys):
+    assert main(["classify", *map(str, arguments), "--out", str(tmp_path / "out.csv"), "--quiet"]) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("\n") == 1
+
+
+def test_classify__malformed_file__names_its_line(tmp_path, capsys):
+    broken = tmp_path / "broken.ts"
+    broken.write_text("@classLabel true a b\n@data\n1,2,x:a\n")
+    assert main(["classify", str(broken), str(TEST), "--out", str(tmp_path / "out.csv")]) == 2
+    assert "broken.ts, line 3" in capsys.readouterr().err
+
+
+def test_command__without_arguments__exits_with_2_and_no_traceback():
+    ended = subprocess.run([sys.executable, "-m", "tsformer"], capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert "usage: tsformer" in ended.stderr
+    assert "Traceback" not in ended.stderr

@@ -1,0 +1,163 @@
+"""Files of labelled series, `.ts` and UCR's `.tsv`, read strictly: what is wrong is told with its line."""
+
+import os
+import reprlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+Case = NDArray[np.float64]
+Labelled = tuple[NDArray[np.float64] | list[Case], NDArray[np.str_]]
+
+
+def stack(cases: list[Case]) -> NDArray[np.float64] | list[Case]:
+    """Return cases of equal length as one array of shape (n_cases, n_channels, n_timepoints), others as the list."""
+    return np.stack(cases) if len({case.shape[1] for case in cases}) == 1 else cases
+
+
+@dataclass
+class _Layout:
+    """What a row of a `.ts` file must look like; None until the first row shows it."""
+
+    labels: tuple[str, ...] = ()
+    equal_length: bool = False
+    n_channels: int | None = None
+    n_timepoints: int | None = None
+
+
+# What the tags that matter to a reader must look like; other tags are for people.
+EXPECTED_TAGS = {
+    "@timestamps": "'@timeStamps false' (time stamps are not supported)",
+    "@targetlabel": "'@targetLabel false' (regression is not supported)",
+    "@classlabel": "'@classLabel true' and the labels",
+    "@univariate": "'@univariate true' or 'false'",
+    "@dimensions": "'@dimensions' and a number",
+    "@equallength": "'@equalLength true' or 'false'",
+    "@data": "'@data' alone, after '@classLabel true' and the labels",
+}
+
+
+def read_ts(path: str | os.PathLike[str]) -> Labelled:
+    """Read a `.ts` file of labelled time series.
+
+    A header of `#` comments and `@` tags ends with `@data`. Then each line is one case: channels and a class
+    label, separated by colons. Values of a channel are separated by commas; `?` or NaN is a missing value.
+    Lengths may differ between cases. Padding at the end of a series stays as the file has it.
+
+    Parameters
+    ----------
+    path : str or path
+        The file.
+
+    Returns
+    -------
+    X : float64 array of shape (n_cases, n_channels, n_timepoints)
+        Missing values are NaN. Where lengths differ, a list of arrays of shape (n_channels, length_i).
+    y : str array of shape (n_cases,)
+        Class labels as the file spells them.
+
+    Raises
+    ------
+    ValueError
+        The file is malformed, or has time stamps or no class labels. The message has the line's number, what
+        was expected there and what came.
+
+    References
+    ----------
+    The format: https://www.aeon-toolkit.org/en/stable/api_reference/data_format.html
+    """
+    # Some descriptions are not UTF-8: replace what cannot be decoded. In a number it is still an error.
+    with open(path, encoding="utf-8-sig", errors="replace") as file:
+        lines = ((f"{path}, line {number}", line.strip()) for number, line in enumerate(file, start=1))
+        layout = _read_header(lines, place=f"{path}, line 1")
+        rows = [_read_case(row, layout, place) for place, row in lines if row]
+    if not rows:
+        raise _malformed(f"{path}, last line", "at least one case after '@data'", "none")
+    return stack([case for case, _ in rows]), np.array([label for _, label in rows])
+
+
+def _read_header(lines: Iterator[tuple[str, str]], place: str) -> _Layout:
+    layout = _Layout()
+    for place, line in lines:
+        if not line.startswith("@"):  # a comment
+            continue
+        tag, *values = line.split()
+        match [tag.lower(), *map(str.lower, values)]:
+            case ["@data"] if layout.labels:
+                return layout
+            case ["@classlabel", "true", _, *_]:
+                layout.labels = tuple(values[1:])
+            case ["@equallength", "true" | "false" as flag]:
+                layout.equal_length = flag == "true"
+            case ["@dimensions", count] if count.isdecimal():
+                layout.n_channels = int(count)
+            case ["@univariate", "true"]:
+                layout.n_channels = 1
+            case ["@univariate" | "@timestamps" | "@targetlabel", "false"]:
+                pass
+            case [known, *_] if known in EXPECTED_TAGS:
+                raise _malformed(place, EXPECTED_TAGS[known], reprlib.repr(line))
+    raise _malformed(place, "'@data' before the cases", "the end of the file")
+
+
+def _read_case(row: str, layout: _Layout, place: str) -> tuple[Case, str]:
+    """Return values of shape (n_channels, n_timepoints) and the label; the first row fills `layout`."""
+    *channels, label = map(str.strip, row.split(":"))
+    if label not in layout.labels:
+        labels = ", ".join(layout.labels)
+        raise _malformed(place, f"a class label of '@classLabel' ({labels}) at the end", reprlib.repr(label))
+    layout.n_channels = layout.n_channels or len(channels)
+    if len(channels) != layout.n_channels:
+        raise _malformed(place, f"{layout.n_channels} channels before the class label", f"{len(channels)}")
+    values = [_read_numbers(channel.split(","), place) for channel in channels]
+    n_timepoints = layout.n_timepoints or len(values[0])
+    for number, numbers in enumerate(values, start=1):
+        if len(numbers) != n_timepoints:
+            rule = "as in the first case ('@equalLength true')" if layout.n_timepoints else "as in channel 1"
+            raise _malformed(place, f"{n_timepoints} values in channel {number}, {rule}", f"{len(numbers)}")
+    if layout.equal_length:
+        layout.n_timepoints = n_timepoints
+    return np.array(values), label
+
+
+def _read_tsv(path: Path) -> Labelled:
+    """Read UCR's `.tsv`: a line is one univariate case, class label first, separated by tabs."""
+    cases: list[Case] = []
+    labels = []
+    with open(path, encoding="utf-8-sig", errors="replace") as file:
+        for number, line in enumerate(file, start=1):
+            place = f"{path}, line {number}"
+            label, *values = line.strip().split("\t")
+            if not values:
+                raise _malformed(place, "a class label and values, separated by tabs", reprlib.repr(line))
+            if cases and len(values) != cases[0].shape[1]:
+                raise _malformed(place, f"{cases[0].shape[1]} values, as in line 1", f"{len(values)}")
+            labels.append(label)
+            cases.append(np.array([_read_numbers(values, place)]))
+    if not cases:
+        raise _malformed(f"{path}, line 1", "at least one case", "an empty file")
+    return stack(cases), np.array(labels)
+
+
+def _read_numbers(values: list[str], place: str) -> list[float]:
+    try:
+        return [float(value) for value in values]
+    except ValueError:  # '?', or not a number
+        return [_read_number(value, place) for value in values]
+
+
+def _read_number(value: str, place: str) -> float:
+    try:
+        return np.nan if value.strip() == "?" else float(value)
+    except ValueError:
+        raise _malformed(place, "a number, '?' or NaN", reprlib.repr(value)) from None
+
+
+def _malformed(place: str, expected: str, got: str) -> ValueError:
+    return ValueError(f"{place}: expected {expected}, got {got}. Correct the file or fetch it again.")
+
+
+READERS = {".ts": read_ts, ".tsv": _read_tsv}
