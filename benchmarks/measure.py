@@ -62,13 +62,14 @@ Series = np.ndarray | list[np.ndarray]  # (n_cases, n_channels, n_timepoints), o
 
 def run_fresh(task: Row) -> Row:
     """Measure a task in a process of its own; the death of that process is a row too."""
+    row = blank_row(task)
     threads = {name: str(task["threads"]) for name in THREAD_VARIABLES}  # torch follows OMP_NUM_THREADS
     command = [sys.executable, __file__, json.dumps(task)]
     process = subprocess.run(command, env=os.environ | threads, capture_output=True, text=True)
     try:
         row = json.loads(process.stdout.splitlines()[-1])
     except (IndexError, json.JSONDecodeError):
-        row = blank_row(task) | {"error": f"The process ended with status {process.returncode}."}
+        row["error"] = f"The process ended with status {process.returncode}."
     if row["error"]:
         print(process.stderr, file=sys.stderr)
     return row

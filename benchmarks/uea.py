@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
         n_failed = 0
         for count, row in enumerate(parallel(delayed(run_fresh)(task) for task in pending), start=1):
             if is_stale(row, present):
-                sys.exit("The code of tsformer changed during the run, so the last row was not written.")
+                sys.exit("The code of tsformer changed during the run: this row is not written. Go on with --rerun.")
             append(options.out, row)
             n_failed += bool(row["error"])
             print(f"[{count}/{len(pending)}] {outcome(row)}", flush=True)
