@@ -184,12 +184,16 @@ def prepare(out: Path, wanted: set[tuple[str, ...]], present: dict[str, str], re
 def locked(out: Path) -> Iterator[None]:
     """Keep a second run off the file: it would measure and write the same rows."""
     name = hashlib.sha256(str(out.resolve()).encode()).hexdigest()[:16]
-    with open(Path(tempfile.gettempdir(), f"tsformer-benchmark-{name}.lock"), "w") as file:
+    path = Path(tempfile.gettempdir(), f"tsformer-benchmark-{name}.lock")
+    with open(path, "w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             sys.exit(f"Another run is writing {out}. Wait for its end, or take another --out.")
-        yield
+        try:
+            yield
+        finally:
+            path.unlink()
 
 
 def read_rows(out: Path) -> list[Row]:

@@ -1,0 +1,236 @@
+"""Checks what we promise of a CUDA device and times it beside the CPU: a CSV and a table leave.
+
+    python benchmarks/gpu.py --out benchmarks/results/DATE-gpu.csv
+
+The promises, which TransformerClassifier must keep with every encoder:
+
+- "agreement": the same model gives the same probabilities on both sides, to 1e-4, with TF32 off. torch leaves TF32 on
+  in convolutions; what that costs is a row without a promise.
+- "pickle": a model fitted on one side predicts the same when loaded on the other, the CPU in a process without a GPU.
+- "bfloat16": training in mixed precision costs at most one point of accuracy, the mean over seeds, with the defaults.
+
+"fit" and "predict" are ratios of times, GPU by CPU, with the same parameters; the CPU predicts in float64. The status
+is 1 where a promise is broken and 2 without a CUDA device. Accuracies are those of TEST files: log each run in LOG.md.
+"""
+
+import argparse
+import os
+import pickle
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from itertools import chain
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.base import clone
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # GPU machines often have no installed copy
+
+from summary import markdown
+from timing import Row, collect, default_out, interleaved, provenance, ratio
+
+from tsformer import TransformerClassifier
+from tsformer.datasets import load_classification
+from tsformer.models.encoders import ENCODERS
+
+DATASETS = ("BasicMotions", "JapaneseVowels")  # bundled; the second has series of unequal length
+SEEDS = (0, 1, 2)
+LARGEST_DIFFERENCE = 1e-4
+LARGEST_LOSS_OF_ACCURACY = 0.01
+SIZES = ((64, 6, 100, 64), (64, 24, 400, 128), (32, 12, 1000, 256))  # cases of a batch, channels, time points, d_model
+STEPS = 5  # of a timed fit
+SECONDS = 5.0  # for timing one size, or what three rounds take
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Check all promises, then time."""
+    options = parse(arguments)
+    if not torch.cuda.is_available():
+        print("There is no CUDA device here, so nothing was checked.")
+        return 2
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    table = check_all("cuda", options.out)
+    print(markdown(table.set_index("question")))
+    return int((table["kept"] == "no").any())
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--out", type=Path, default=default_out("gpu"), metavar="CSV", help="default: %(default)s")
+    parser.add_argument("--threads", type=int, help="of the CPU; default: torch's")
+    return parser.parse_args(arguments)
+
+
+def check_all(gpu: str, out: Path) -> pd.DataFrame:
+    """Write all rows to a file and return what people read of them."""
+    rows = chain(agreements(gpu), pickles(gpu), bfloat16(gpu), times(gpu))
+    device = f"{gpu} ({torch.cuda.get_device_name()})" if torch.cuda.is_available() else gpu
+    table = pd.DataFrame(collect(rows, provenance(device), out))
+    return table[["question", "encoder", "data", "reference", "measured", "value", "bound", "kept"]].map(readable)
+
+
+def readable(cell: Any) -> str:
+    """Write a cell for people."""
+    if isinstance(cell, float):
+        return "" if np.isnan(cell) else f"{cell:.3g}"
+    return str(cell)
+
+
+def result(
+    question: str,
+    encoder: str,
+    data: str,
+    value: float,
+    *,
+    bound: float = np.nan,
+    reference: float = np.nan,
+    measured: float = np.nan,
+) -> Row:
+    """Make a row; one with a bound is a promise, kept where the value is not above it."""
+    kept = "" if np.isnan(bound) else "yes" if value <= bound else "no"
+    names = {"question": question, "encoder": encoder, "data": data}
+    return names | {"reference": reference, "measured": measured, "value": value, "bound": bound, "kept": kept}
+
+
+# Promises
+
+
+def agreements(gpu: str) -> Iterator[Row]:
+    """Compare the probabilities of a model on both sides."""
+    for encoder in ENCODERS:
+        for dataset in DATASETS:
+            X, classifier = fitted(encoder, dataset, "cpu")
+            expected = classifier.predict_proba(X)
+            classifier.set_params(device=gpu)
+            with tf32_off():
+                exact = largest_difference(classifier.predict_proba(X), expected)
+            as_it_comes = largest_difference(classifier.predict_proba(X), expected)
+            yield result("agreement", encoder, dataset, exact, bound=LARGEST_DIFFERENCE)
+            yield result("agreement, TF32 as torch sets it", encoder, dataset, as_it_comes)
+
+
+def pickles(gpu: str) -> Iterator[Row]:
+    """Carry models over to the other side."""
+    dataset = DATASETS[-1]
+    with tf32_off(), process_without_gpu() as elsewhere:
+        for encoder in ENCODERS:
+            X, classifier = fitted(encoder, dataset, gpu)
+            pickled = pickle.dumps(classifier.set_params(device="auto"))
+            probabilities = elsewhere.submit(predict_without_gpu, pickled, X).result()
+            difference = largest_difference(probabilities, classifier.set_params(device=gpu).predict_proba(X))
+            yield result("pickle, GPU to CPU", encoder, dataset, difference, bound=LARGEST_DIFFERENCE)
+
+            X, classifier = fitted(encoder, dataset, "cpu")
+            arrived = pickle.loads(pickle.dumps(classifier)).set_params(device=gpu)
+            difference = largest_difference(arrived.predict_proba(X), classifier.predict_proba(X))
+            yield result("pickle, CPU to GPU", encoder, dataset, difference, bound=LARGEST_DIFFERENCE)
+
+
+def bfloat16(gpu: str) -> Iterator[Row]:
+    """Compare accuracies after training in float32 and in mixed precision."""
+    for dataset in DATASETS:
+        exact, mixed = (
+            float(np.mean([accuracy(dataset, precision=precision, random_state=seed, device=gpu) for seed in SEEDS]))
+            for precision in ("float32", "bfloat16")
+        )
+        both = {"reference": exact, "measured": mixed}
+        yield result("bfloat16", "default", dataset, exact - mixed, bound=LARGEST_LOSS_OF_ACCURACY, **both)
+
+
+def fitted(encoder: str, dataset: str, device: str) -> tuple[Any, TransformerClassifier]:
+    """Load training series and fit a classifier to them, briefly."""
+    X, y = load_classification(dataset, "train")
+    return X, TransformerClassifier(encoder=encoder, max_steps=60, random_state=0, device=device).fit(X, y)
+
+
+def accuracy(dataset: str, **parameters: Any) -> float:
+    """Train on TRAIN and score on TEST."""
+    classifier = TransformerClassifier(**parameters).fit(*load_classification(dataset, "train"))
+    return classifier.score(*load_classification(dataset, "test"))
+
+
+def largest_difference(one: np.ndarray, other: np.ndarray) -> float:
+    """Return the largest absolute difference."""
+    return float(np.abs(one - other).max())
+
+
+@contextmanager
+def tf32_off() -> Iterator[None]:
+    """Have float32 mean float32."""
+    backends: list[Any] = [torch.backends.cuda.matmul, torch.backends.cudnn]
+    before = [backend.allow_tf32 for backend in backends]
+    try:
+        for backend in backends:
+            backend.allow_tf32 = False
+        yield
+    finally:
+        for backend, allowed in zip(backends, before, strict=True):
+            backend.allow_tf32 = allowed
+
+
+def process_without_gpu() -> ProcessPoolExecutor:
+    """Start a process that sees no CUDA device."""
+    return ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=hide_cuda_devices)
+
+
+def hide_cuda_devices() -> None:
+    """Hide all CUDA devices; heeded until torch first looks for one."""
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
+def predict_without_gpu(pickled: bytes, X: Any) -> np.ndarray:
+    """Load a classifier and predict, in that process."""
+    if torch.cuda.is_available():
+        raise RuntimeError("This process was to see no CUDA device.")
+    return pickle.loads(pickled).predict_proba(X)
+
+
+# Times
+
+
+def times(gpu: str) -> Iterator[Row]:
+    """Time fits of a few steps, and predictions, on both sides."""
+    for size in SIZES:
+        n_cases, n_channels, n_timepoints, d_model = size
+        X = np.random.default_rng(0).standard_normal(size[:3])
+        y = np.arange(n_cases) % 2
+        data = f"{n_cases} x {n_channels} x {n_timepoints}, width {d_model}"
+        for encoder in ENCODERS:
+            on_cpu = TransformerClassifier(
+                encoder=encoder,
+                d_model=d_model,
+                d_ff=2 * d_model,
+                max_steps=STEPS,
+                batch_size=n_cases,
+                random_state=0,
+                device="cpu",
+            )
+            on_gpu = clone(on_cpu).set_params(device=gpu)
+            mixed = clone(on_gpu).set_params(precision="bfloat16")
+            classifiers = {"CPU": on_cpu, "GPU": on_gpu, "GPU, bfloat16": mixed}
+            fits = {name: partial(classifier.fit, X, y) for name, classifier in classifiers.items()}
+            seconds = interleaved(fits, SECONDS, at_least=3)
+            yield time_result(f"fit, {STEPS} steps", encoder, data, seconds, "GPU")
+            yield time_result(f"fit, {STEPS} steps, bfloat16", encoder, data, seconds, "GPU, bfloat16")
+            predictions = {"CPU": partial(on_cpu.predict_proba, X), "GPU": partial(on_gpu.predict_proba, X)}
+            yield time_result("predict", encoder, data, interleaved(predictions, SECONDS, at_least=3), "GPU")
+
+
+def time_result(question: str, encoder: str, data: str, seconds: pd.DataFrame, name: str) -> Row:
+    """Make a row of a ratio of times."""
+    compared = ratio(seconds, name, "CPU")
+    both = {"reference": compared["rival_seconds"], "measured": compared["seconds"]}
+    return result(question, encoder, data, compared["ratio"], **both)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
