@@ -45,6 +45,8 @@ def check_series(X: Any, name: str = "X") -> Panel:
             "MultiIndex of rows; convert it to an array of shape (n_cases, n_channels, n_timepoints) or to a list "
             "of arrays of shape (n_channels, n_timepoints)."
         )
+    if isinstance(X, Sequence) and len(X) == 0:
+        raise ValueError(f"Found 0 sample(s) in the list {name} while a minimum of 1 is required.")
     if _is_list_of_series(X):
         panel: Panel = _check_list(X, name)
     else:
@@ -54,6 +56,8 @@ def check_series(X: Any, name: str = "X") -> Panel:
                 f"{name} must have shape (n_cases, n_channels, n_timepoints) or (n_cases, n_timepoints). Got an "
                 f"array of {panel.ndim} dimensions, {panel.shape}."
             )
+        if panel.ndim == 3 and panel.shape[1] == 0:
+            raise ValueError(f"Found array with 0 channel(s) (shape={panel.shape}) while a minimum of 1 is required.")
         if 0 in panel.shape:
             raise ValueError(
                 f"Found array with 0 time point(s) (shape={panel.shape}) while a minimum of 1 is required."
@@ -116,6 +120,8 @@ def check_n_channels(panel: Panel, expected: int, name: str, estimator: str) -> 
         hint = f" If its axes are (n_cases, n_timepoints, n_channels), pass {name}.transpose(0, 2, 1)."
     elif not isinstance(panel, list) and panel.ndim == 2 and panel.shape[0] == expected:
         hint = f" If it is a single case, pass {name}[None]."
+    elif isinstance(panel, list) and all(series.shape[1] == expected for series in panel):
+        hint = f" If the axes of each series are (n_timepoints, n_channels), pass [series.T for series in {name}]."
     raise ValueError(
         f"{name} has {got} channels, but {estimator} is expecting {expected} channels as input. Got "
         f"{_describe(panel)}; expected (n_cases, {expected}, n_timepoints).{hint}"

@@ -31,7 +31,8 @@ def warp_time(x: Tensor, observed: Tensor, *, share: float, amplitude: float, cr
 
     Returns
     -------
-    x, observed : as they came in; values between time points are interpolated linearly and observed when both are.
+    x, observed : as they came in; values between time points are interpolated linearly from the observed neighbours,
+        and observed when the nearer one is.
     """
     n_cases, n_timepoints, _ = x.shape
     time = torch.arange(n_timepoints, device=x.device, dtype=torch.float32)
@@ -50,15 +51,19 @@ def warp_time(x: Tensor, observed: Tensor, *, share: float, amplitude: float, cr
 
 
 def _interpolate(x: Tensor, observed: Tensor, source: Tensor) -> tuple[Tensor, Tensor]:
-    """Values of x (B, T, C) at the fractional time points `source` (B, T)."""
-    before = source.floor()
-    after = source.ceil()
-    fraction = (source - before).unsqueeze(-1).to(x.dtype)
-    at_before = before.long().unsqueeze(-1).expand_as(x)
-    at_after = after.long().unsqueeze(-1).expand_as(x)
-    values = torch.lerp(x.gather(1, at_before), x.gather(1, at_after), fraction)
-    both = observed.gather(1, at_before) & observed.gather(1, at_after)
-    return torch.where(both, values, 0.0), both
+    """Values of x (B, T, C) at the fractional time points `source` (B, T), from those neighbours that are observed."""
+
+    def at(time: Tensor) -> Tensor:
+        return time.long().unsqueeze(-1).expand_as(x)
+
+    before, after = at(source.floor()), at(source.ceil())
+    share = (source - source.floor()).unsqueeze(-1).to(x.dtype)
+    weight_before = (1.0 - share) * observed.gather(1, before)
+    weight_after = share * observed.gather(1, after)
+    total = weight_before + weight_after
+    values = (weight_before * x.gather(1, before) + weight_after * x.gather(1, after)) / total.clamp(min=1e-6)
+    seen = observed.gather(1, at(source.round()))
+    return torch.where(seen, values, 0.0), seen
 
 
 def vary_gain(x: Tensor, *, deviation: float) -> Tensor:

@@ -17,16 +17,22 @@ class Batch:
         Series, padded at the end to one length; 0 where not observed.
     observed : bool Tensor of shape (B, T, C)
         True = a real value; False = a missing value or padding.
-    y : int64 Tensor of shape (B,), optional
-        Class numbers.
+    y : Tensor of shape (B, ...), optional
+        What is to be learned: class numbers (B,), target tokens (B, M), or the values of a horizon (B, H).
     weight : Tensor of shape (B,), optional
         Weights of the cases in the loss, 1 on average.
+    y_observed : bool Tensor of shape (B, H), optional
+        Which values of a horizon are real.
+    future : Tensor of shape (B, H, n_future), optional
+        Covariates known ahead.
     """
 
     x: Tensor
     observed: Tensor
     y: Tensor | None = None
     weight: Tensor | None = None
+    y_observed: Tensor | None = None
+    future: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.x)

@@ -1,8 +1,10 @@
 """What estimators share around training: seed, device, weights, held-out cases, prediction in batches."""
 
+import re
+import reprlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -12,6 +14,8 @@ from sklearn.utils.validation import _check_sample_weight
 from torch import Tensor, nn
 
 from tsformer.data.batch import Batch, Minibatches
+
+Network = TypeVar("Network", bound=nn.Module)
 
 CASES_PER_PREDICTION = 64  # bounds memory in prediction
 
@@ -41,12 +45,11 @@ def resolve_device(device: str) -> torch.device:
     """Turn the `device` parameter into a device that is there; "auto" is CUDA where there is one."""
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        resolved = torch.device(device)
-    except RuntimeError as error:
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
         raise ValueError(
             f"The 'device' parameter must be 'auto', 'cpu', 'cuda' or 'cuda:<number>'. Got {device!r} instead."
-        ) from error
+        )
+    resolved = torch.device(device)
     if resolved.type == "cuda" and (resolved.index or 0) >= torch.cuda.device_count():
         raise ValueError(
             f"The 'device' parameter asks for {device!r}, but this machine has {torch.cuda.device_count()} CUDA "
@@ -55,7 +58,7 @@ def resolve_device(device: str) -> torch.device:
     return resolved
 
 
-def ready_to_predict(model: nn.Module, device: torch.device) -> nn.Module:
+def ready_to_predict(model: Network, device: torch.device) -> Network:
     """Put the model on the device in eval mode, in float64 on the CPU.
 
     float32 kernels round differently for batches of different sizes, by some 1e-6, and a prediction must not depend
@@ -64,7 +67,7 @@ def ready_to_predict(model: nn.Module, device: torch.device) -> nn.Module:
     return model.to(device, torch.float64 if device.type == "cpu" else torch.float32).eval()
 
 
-def ready_to_train(model: nn.Module, device: torch.device) -> nn.Module:
+def ready_to_train(model: Network, device: torch.device) -> Network:
     """Put the model on the device in float32, in which it is trained; nothing is lost on the way."""
     return model.to(device, torch.float32)
 
@@ -90,9 +93,14 @@ def to_cpu(tree: Any) -> Any:
 
 def check_case_weights(sample_weight: ArrayLike | None, y: NDArray[Any], name: str) -> NDArray[np.float64]:
     """Return a weight for each case, ones by default; ValueError for negative, all zero, or too few weights."""
-    weight: NDArray[np.float64] = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True)
-    if not weight.any():
-        raise ValueError(f"{name} must contain at least one non-zero number. Got only zeros.")
+    weight: NDArray[np.float64] = _check_sample_weight(sample_weight, y, dtype=np.float64, copy=True)
+    return check_not_negative(weight, name)
+
+
+def check_not_negative(weight: NDArray[np.float64], name: str) -> NDArray[np.float64]:
+    """Return the weights if none is negative and one at least is positive."""
+    if weight.min() < 0 or not weight.any():
+        raise ValueError(f"{name} must hold no negative weight and at least one above 0. Got {reprlib.repr(weight)}.")
     return weight
 
 

@@ -8,10 +8,11 @@ from numbers import Real
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import Tags, check_consistent_length, column_or_1d, compute_sample_weight
+from sklearn.utils import Tags, assert_all_finite, check_consistent_length, column_or_1d, compute_sample_weight
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -22,6 +23,7 @@ from tsformer.data.augment import standard_augmentation
 from tsformer.data.batch import Batch, Minibatches
 from tsformer.estimators._fitting import (
     check_case_weights,
+    check_not_negative,
     draw_seed,
     hold_out,
     predict_in_batches,
@@ -165,8 +167,8 @@ class TransformerClassifier(
         """
         self._validate_params()
         device = resolve_device(self.device)
-        resumed = self.warm_start and hasattr(self, "model_")
-        data = self._read_labelled(X, y, sample_weight, classes=None, reset=not resumed)
+        start = self.model_ if self.warm_start and hasattr(self, "model_") else None
+        data = self._read_labelled(X, y, sample_weight, classes=None, reset=start is None)
         held_out = self._read_validation(X_val, y_val, sample_weight_val)
         seed = draw_seed(self.random_state)
         training = data
@@ -174,9 +176,9 @@ class TransformerClassifier(
             training, held_out = hold_out(data, self.validation_fraction, seed)
 
         budget = self._n_steps(training)
-        self._fit_network(training, held_out, seed, device, budget=budget, n_steps=budget, resumed=resumed)
-        if self.refit and training is not data:
-            self._fit_network(data, None, seed, device, budget=budget, n_steps=self.n_iter_)
+        history = self._fit_network(training, held_out, seed, device, start, budget=budget, n_steps=budget)
+        if self.refit and training is not data and not history.interrupted:
+            self._fit_network(data, None, seed, device, start, budget=budget, n_steps=history.best_step)
         return self
 
     def partial_fit(
@@ -201,20 +203,24 @@ class TransformerClassifier(
         if first and classes is None:
             raise ValueError("classes must be passed on the first call to partial_fit.")
         data = self._read_labelled(X, y, sample_weight, classes=classes, reset=first)
+        if classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+            raise ValueError(
+                f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {self.classes_!r}"
+            )
 
         seed = draw_seed(self.random_state) + (0 if first else self.n_iter_)
         with seeded(seed, device) as generator:
-            if first:
-                self.model_ = self._build(data)
-                self.n_iter_: int = 0
-            optimizer = adamw(ready_to_train(self.model_, device), self.learning_rate, self.weight_decay)
-            if hasattr(self, "_optimizer_state"):
-                optimizer.load_state_dict(self._optimizer_state)
+            model = ready_to_train(self._build(data) if first else self.model_, device)
+            optimizer = adamw(model, self.learning_rate, self.weight_decay)
+            if not first and self._optimizer_state is not None:
+                # Adam's moments only: the learning rate may have been set anew.
+                optimizer.load_state_dict(optimizer.state_dict() | {"state": self._optimizer_state})
             batches = Minibatches(data, self._batch_size(data), generator)
-            history = self._train(batches, optimizer, constant(len(batches), 0), len(batches), device)
-        self._optimizer_state: dict[str, Any] = to_cpu(optimizer.state_dict())
+            history = self._train(model, batches, optimizer, constant(len(batches), 0), len(batches), device)
+        self.model_ = model
         self.history_ = history.as_dict()
-        self.n_iter_ += history.best_step
+        self.n_iter_: int = history.best_step + (0 if first else self.n_iter_)
+        self._optimizer_state: dict[str, Any] | None = to_cpu(optimizer.state_dict()["state"])
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -261,17 +267,19 @@ class TransformerClassifier(
         return outputs.double()
 
     def _read(self, X: Any) -> Batch:
-        check_is_fitted(self)
+        check_is_fitted(self, "model_")
         return to_batch(self._check_panel(X, "X", reset=False))
 
     def _check_panel(self, X: Any, name: str, *, reset: bool) -> Panel:
         """Check series, and note (reset) or compare their channels and, of 2-D input, their number of time points."""
+        if isinstance(X, pd.DataFrame) and (reset or self._fitted_flat):
+            validate_data(self, X, reset=reset, skip_check_array=True)  # column names come before values
         panel = check_series(X, name)
         flat = not isinstance(panel, list) and panel.ndim == 2
         if reset:
-            self._fitted_flat = flat
-        if reset or (flat and self._fitted_flat):
-            validate_data(self, X if hasattr(X, "columns") else panel, reset=reset, skip_check_array=True)
+            self._fitted_flat: bool = flat
+        if not isinstance(X, pd.DataFrame) and (reset or (flat and self._fitted_flat)):
+            validate_data(self, panel, reset=reset, skip_check_array=True)
         if reset:
             self.n_channels_ = n_channels(panel)
         check_n_channels(panel, self.n_channels_, name, type(self).__name__)
@@ -285,6 +293,7 @@ class TransformerClassifier(
             raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
         panel = self._check_panel(X, "X", reset=reset)
         y = column_or_1d(y, warn=True)
+        assert_all_finite(y, input_name="y")
         check_classification_targets(y)
         check_consistent_length(panel, y)
         if reset:
@@ -294,7 +303,9 @@ class TransformerClassifier(
                 "The number of classes has to be greater than one; got 1 class. Give cases of at least two classes."
             )
         weight = check_case_weights(sample_weight, y, "sample_weight")
-        data = self._label(panel, y, weight * compute_sample_weight(self.class_weight, y), "y")
+        used = weight > 0
+        weight[used] *= check_not_negative(compute_sample_weight(self.class_weight, y[used]), "class_weight")
+        data = self._label(panel, y, weight, "y")
         if reset:
             self.n_timepoints_ = data.x.shape[1]
         return data
@@ -367,12 +378,12 @@ class TransformerClassifier(
         held_out: Batch | None,
         seed: int,
         device: torch.device,
+        start: SeriesClassifier | None,
         *,
         budget: int,
         n_steps: int,
-        resumed: bool = False,
-    ) -> None:
-        """Build (unless resumed) and train `model_` for n_steps of a schedule made for `budget` steps."""
+    ) -> History:
+        """Train a new `model_`, or a copy of `start`, for n_steps of a schedule made for `budget` steps."""
         size = self._batch_size(data)
         early_stopping = None
         if held_out is not None:
@@ -380,10 +391,10 @@ class TransformerClassifier(
                 Minibatches(held_out, size), objectives.classification(), self.n_iter_no_change, self.tol
             )
         with seeded(seed, device) as generator:
-            if not resumed:
-                self.model_ = self._build(data)
-            optimizer = adamw(ready_to_train(self.model_, device), self.learning_rate, self.weight_decay)
+            model = ready_to_train(self._build(data) if start is None else copy.deepcopy(start), device)
+            optimizer = adamw(model, self.learning_rate, self.weight_decay)
             history = self._train(
+                model,
                 Minibatches(data, size, generator),
                 optimizer,
                 SCHEDULES[self.schedule](budget, round(self.warmup * budget)),
@@ -392,11 +403,15 @@ class TransformerClassifier(
                 average_decay=self.average_decay,
                 early_stopping=early_stopping,
             )
+        self.model_: SeriesClassifier = model
         self.history_ = history.as_dict()
         self.n_iter_ = history.best_step
+        self._optimizer_state = None
+        return history
 
     def _train(
         self,
+        model: nn.Module,
         batches: Minibatches,
         optimizer: torch.optim.Optimizer,
         schedule: Schedule,
@@ -405,7 +420,7 @@ class TransformerClassifier(
         **how: Any,
     ) -> History:
         return train(
-            self.model_,
+            model,
             objectives.classification(self.label_smoothing),
             batches,
             optimizer,

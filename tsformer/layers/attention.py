@@ -59,9 +59,9 @@ def attention_weights(query: Tensor, key: Tensor, mask: Tensor | None = None) ->
     return weights.masked_fill(~mask, 0.0)
 
 
-def padding_mask(observed: Tensor) -> Tensor:
-    """Mask (B, 1, 1, N) that hides the keys where observed (B, N) is False."""
-    return observed[:, None, None, :]
+def padding_mask(observed: Tensor) -> Tensor | None:
+    """Mask (B, 1, 1, N) that hides the keys where observed (B, N) is False; None, which is faster, if all are True."""
+    return None if observed.all() else observed[:, None, None, :]
 
 
 def causal_mask(n_queries: int, n_keys: int, device: torch.device | None = None) -> Tensor:
@@ -76,6 +76,49 @@ def window_mask(n_tokens: int, width: int, device: torch.device | None = None) -
     """Mask (N, N) that hides keys more than `width` tokens away."""
     positions = torch.arange(n_tokens, device=device)
     return (positions[:, None] - positions[None, :]).abs() <= width
+
+
+class KeyValueCache:
+    """Keys and values (B, H, N, Dk) of one attention layer, kept between steps of generation.
+
+    Room grows by doubling, so that n steps copy O(n) values, not O(n^2).
+    """
+
+    def __init__(self) -> None:
+        self.length = 0
+        self._key: Tensor | None = None
+        self._value: Tensor | None = None
+
+    def append(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Add the keys and values of new tokens and return those of all tokens so far."""
+        end = self.length + key.shape[2]
+        self._key = _with_room(self._key, key, self.length, end)
+        self._value = _with_room(self._value, value, self.length, end)
+        self._key[:, :, self.length : end] = key
+        self._value[:, :, self.length : end] = value
+        self.length = end
+        return self.content()
+
+    def content(self) -> tuple[Tensor, Tensor]:
+        """Return the keys and values of all tokens so far."""
+        assert self._key is not None
+        assert self._value is not None
+        return self._key[:, :, : self.length], self._value[:, :, : self.length]
+
+    def select(self, index: Tensor) -> None:
+        """Keep the cases of `index` (B,), in its order and as often: what beam search does to its beams."""
+        if self._key is not None and self._value is not None:
+            self._key, self._value = self._key[index], self._value[index]
+
+
+def _with_room(stored: Tensor | None, new: Tensor, length: int, end: int) -> Tensor:
+    if stored is not None and stored.shape[2] >= end:
+        return stored
+    batch, heads, _, width = new.shape
+    room = new.new_empty(batch, heads, max(end, 2 * length), width)
+    if stored is not None:
+        room[:, :, :length] = stored[:, :, :length]
+    return room
 
 
 class MultiHeadAttention(nn.Module):
@@ -101,6 +144,7 @@ class MultiHeadAttention(nn.Module):
             raise ValueError(
                 f"The 'd_model' parameter must be a multiple of n_heads. Got d_model={d_model}, n_heads={n_heads}."
             )
+        self.d_model = d_model
         self.n_heads = n_heads
         self.dropout = dropout
         # One matrix holds the projections of query, key and value: one multiplication in self-attention.
@@ -116,30 +160,42 @@ class MultiHeadAttention(nn.Module):
         mask: Tensor | None = None,
         query_rotation: Rotation | None = None,
         key_rotation: Rotation | None = None,
+        cache: KeyValueCache | None = None,
     ) -> Tensor:
         """Let each token of x, (B, Nq, D), look at the tokens of memory, (B, Nk, D), or of x itself.
 
-        `mask` is as in `attention`; the rotations come from `positions.rotation`.
+        `mask` is as in `attention`; the rotations come from `positions.rotation`. With a cache, self-attention also
+        looks at the tokens of earlier calls, and cross-attention projects the memory in the first call only.
         """
-        query, key, value = self._project(x, memory)
-        if query_rotation is not None:
-            query = rotate(query, query_rotation)
-        if key_rotation is not None:
+        if memory is None:
+            query, key, value = self._heads(self.projection(x), 3)
             key = rotate(key, key_rotation)
+            if cache is not None:
+                key, value = cache.append(key, value)
+        else:
+            (query,) = self._heads(self._project(x, slice(None, self.d_model)), 1)
+            key, value = self._remember(memory, key_rotation, cache)
+        query = rotate(query, query_rotation)
         if self._records is not None:
             self._records.append(attention_weights(query, key, mask))
         heads = attention(query, key, value, mask, dropout=self.dropout if self.training else 0.0)
         return self.output(heads.transpose(1, 2).flatten(2))
 
-    def _project(self, x: Tensor, memory: Tensor | None) -> tuple[Tensor, ...]:
-        if memory is None:
-            parts = self.projection(x).chunk(3, dim=-1)
-        else:
-            d_model = x.shape[-1]
-            weight, bias = self.projection.weight, self.projection.bias
-            query = F.linear(x, weight[:d_model], bias[:d_model])
-            parts = (query, *F.linear(memory, weight[d_model:], bias[d_model:]).chunk(2, dim=-1))
-        return tuple(part.unflatten(-1, (self.n_heads, -1)).transpose(1, 2) for part in parts)  # (B, H, N, Dk)
+    def _remember(self, memory: Tensor, turn: Rotation | None, cache: KeyValueCache | None) -> tuple[Tensor, Tensor]:
+        """Keys and values of the memory, from the cache where it has them."""
+        if cache is not None and cache.length:
+            return cache.content()
+        key, value = self._heads(self._project(memory, slice(self.d_model, None)), 2)
+        key = rotate(key, turn)
+        return (key, value) if cache is None else cache.append(key, value)
+
+    def _project(self, x: Tensor, rows: slice) -> Tensor:
+        return F.linear(x, self.projection.weight[rows], self.projection.bias[rows])
+
+    def _heads(self, projected: Tensor, n_parts: int) -> list[Tensor]:
+        """Split (B, N, n_parts D) into n_parts of (B, H, N, Dk)."""
+        parts = projected.unflatten(-1, (n_parts, self.n_heads, -1))
+        return [part.transpose(1, 2) for part in parts.unbind(dim=2)]
 
 
 @contextmanager

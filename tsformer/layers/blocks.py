@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from tsformer.layers.attention import MultiHeadAttention
+from tsformer.layers.attention import KeyValueCache, MultiHeadAttention
 from tsformer.layers.positions import Rotation, rotation
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU}
@@ -15,6 +15,10 @@ class FeedForward(nn.Sequential):
     """Two linear maps with an activation between them, applied to each token (B, N, D) alone."""
 
     def __init__(self, d_model: int, d_ff: int, *, activation: str = "relu", dropout: float = 0.0) -> None:
+        if activation not in ACTIVATIONS:
+            raise ValueError(
+                f"The 'activation' parameter must be one of {sorted(ACTIVATIONS)}. Got {activation!r} instead."
+            )
         super().__init__(
             nn.Linear(d_model, d_ff), ACTIVATIONS[activation](), nn.Dropout(dropout), nn.Linear(d_ff, d_model)
         )
@@ -76,6 +80,53 @@ class EncoderBlock(nn.Module):
         """Map tokens (B, N, D) to tokens (B, N, D)."""
         attend, think = self.residuals
         x = attend(x, lambda x: self.self_attention(x, mask=mask, query_rotation=turn, key_rotation=turn))
+        return think(x, self.feed_forward)
+
+
+class DecoderBlock(nn.Module):
+    """Self-attention, cross-attention to the encoder's memory, then feed-forward, each in a residual connection."""
+
+    def __init__(
+        self,
+        self_attention: MultiHeadAttention,
+        cross_attention: MultiHeadAttention,
+        feed_forward: nn.Module,
+        d_model: int,
+        *,
+        norm_first: bool = False,
+        dropout: float = 0.0,
+        stochastic_depth: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.self_attention = self_attention
+        self.cross_attention = cross_attention
+        self.feed_forward = feed_forward
+        self.residuals = nn.ModuleList(
+            Residual(d_model, norm_first=norm_first, dropout=dropout, stochastic_depth=stochastic_depth)
+            for _ in range(3)
+        )
+
+    def forward(
+        self,
+        x: Tensor,
+        memory: Tensor,
+        *,
+        mask: Tensor | None = None,
+        memory_mask: Tensor | None = None,
+        turn: Rotation | None = None,
+        memory_turn: Rotation | None = None,
+        caches: tuple[KeyValueCache, KeyValueCache] | tuple[None, None] = (None, None),
+    ) -> Tensor:
+        """Map tokens (B, M, D) to (B, M, D), given memory (B, N, D); the caches are for self- and cross-attention."""
+        attend, read, think = self.residuals
+        past, source = caches
+        x = attend(x, lambda x: self.self_attention(x, mask=mask, query_rotation=turn, key_rotation=turn, cache=past))
+        x = read(
+            x,
+            lambda x: self.cross_attention(
+                x, memory, mask=memory_mask, query_rotation=turn, key_rotation=memory_turn, cache=source
+            ),
+        )
         return think(x, self.feed_forward)
 
 

@@ -23,6 +23,22 @@ class LinearEmbedding(nn.Linear):
         return super().forward(torch.where(observed, x, 0.0)), observed.any(dim=-1)
 
 
+class PatchEmbedding(nn.Module):
+    """One token for each stretch of `patch_length` time points: a linear map of its values and of what is missing."""
+
+    def __init__(self, n_channels: int, d_model: int, patch_length: int) -> None:
+        super().__init__()
+        self.patch_length = patch_length
+        self.linear = nn.Linear(2 * n_channels * patch_length, d_model)
+
+    def forward(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
+        """Return tokens (B, N, D) and which of them are observed (B, N); N = ceil(T / patch_length)."""
+        values = torch.cat([torch.where(observed, x, 0.0), observed.to(x.dtype)], dim=-1)
+        padding = -x.shape[1] % self.patch_length
+        patches = F.pad(values, (0, 0, 0, padding)).unflatten(1, (-1, self.patch_length))  # (B, N, P, 2 C)
+        return self.linear(patches.flatten(2)), _observed_spans(observed.any(dim=-1), self.patch_length)
+
+
 class ConvolutionalEmbedding(nn.Module):
     """Convolutions of several widths side by side, then one with a stride that makes the tokens.
 
@@ -49,12 +65,13 @@ class ConvolutionalEmbedding(nn.Module):
         super().__init__()
         self.stride = stride
         self.coarse_stride = coarse_stride
-        kernel_sizes = tuple(max(size, _covering_width(coarse_stride)) for size in kernel_sizes)
-        widths = [d_model // len(kernel_sizes)] * len(kernel_sizes)
-        widths[0] += d_model - sum(widths)
+        if any(size % 2 == 0 for size in kernel_sizes):
+            raise ValueError(f"The 'kernel_sizes' parameter must hold odd numbers. Got {kernel_sizes} instead.")
+        sizes = [max(size, _covering_width(coarse_stride)) for size in kernel_sizes[:d_model]]
+        widths = [d_model // len(sizes) + (i < d_model % len(sizes)) for i in range(len(sizes))]
         self.scales = nn.ModuleList(
             nn.Conv1d(n_channels, width, size, stride=coarse_stride, padding=size // 2, bias=False)
-            for width, size in zip(widths, kernel_sizes, strict=True)
+            for width, size in zip(widths, sizes, strict=True)
         )
         self.scales_norm = ObservedBatchNorm(d_model)
         size = max(7, _covering_width(stride))
@@ -85,13 +102,37 @@ def _observed_spans(observed: Tensor, stride: int) -> Tensor:
     return F.max_pool1d(observed.float().unsqueeze(1), stride, ceil_mode=True).squeeze(1) > 0
 
 
-class ObservedBatchNorm(nn.BatchNorm1d):
-    """BatchNorm over the observed positions only; the others become 0."""
+class ObservedBatchNorm(nn.Module):
+    """BatchNorm (Ioffe & Szegedy 2015) by the statistics of the observed positions; the others become 0."""
 
-    def forward(self, x: Tensor, observed: Tensor) -> Tensor:  # type: ignore[override]
+    def __init__(self, width: int, *, momentum: float = 0.1, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.momentum = momentum
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(width))
+        self.bias = nn.Parameter(torch.zeros(width))
+        self.register_buffer("running_mean", torch.zeros(width))
+        self.register_buffer("running_var", torch.ones(width))
+        self.running_mean: Tensor
+        self.running_var: Tensor
+
+    def forward(self, x: Tensor, observed: Tensor) -> Tensor:
         """Normalise x (B, D, N) where observed (B, N)."""
-        if observed.all():
-            return super().forward(x)
-        rows = x.transpose(1, 2)
-        normalised = super().forward(rows[observed])
-        return torch.zeros_like(rows).masked_scatter(observed.unsqueeze(-1), normalised).transpose(1, 2)
+        if observed.numel() > 1 and observed.all():  # the fused kernel, which refuses a single value
+            running = (self.running_mean, self.running_var)
+            return F.batch_norm(x, *running, self.weight, self.bias, self.training, self.momentum, self.eps)
+        mask = observed.unsqueeze(1)
+        mean, var = self._statistics(x, mask) if self.training else (self.running_mean, self.running_var)
+        scale = self.weight * torch.rsqrt(var + self.eps)
+        return (x * scale.unsqueeze(-1) + (self.bias - mean * scale).unsqueeze(-1)) * mask
+
+    def _statistics(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and variance (D,) of x where the mask (B, 1, N) is True; the running ones move towards them."""
+        count = mask.sum().clamp(min=1)
+        mean = (x * mask).sum(dim=(0, 2)) / count
+        var = ((x - mean.unsqueeze(-1)) * mask).square().sum(dim=(0, 2)) / count
+        with torch.no_grad():
+            self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
+            unbiased = var * count / (count - 1).clamp(min=1)
+            self.running_var.lerp_(unbiased.to(self.running_var.dtype), self.momentum)
+        return mean, var

@@ -1,4 +1,4 @@
-"""Pooling: tokens (B, N, D) and which of them are observed (B, N) in, one vector (B, D) a case out."""
+"""Pooling: tokens (B, N, D) and which are observed (B, N) in, one vector (B, D) a case out; of none observed, 0."""
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +24,8 @@ class MaxPooling(nn.Module):
 
     def forward(self, tokens: Tensor, observed: Tensor) -> Tensor:
         """Return (B, D)."""
-        return tokens.masked_fill(~observed.unsqueeze(-1), torch.finfo(tokens.dtype).min).amax(dim=1)
+        largest = tokens.masked_fill(~observed.unsqueeze(-1), torch.finfo(tokens.dtype).min).amax(dim=1)
+        return torch.where(observed.any(dim=1, keepdim=True), largest, 0.0)
 
 
 class AttentionPooling(nn.Module):
@@ -32,12 +33,14 @@ class AttentionPooling(nn.Module):
 
     def __init__(self, d_model: int) -> None:
         super().__init__()
-        self.score = nn.Linear(d_model, 1)
+        self.score = nn.Linear(d_model, 1, bias=False)  # softmax would cancel a bias
 
     def forward(self, tokens: Tensor, observed: Tensor) -> Tensor:
         """Return (B, D)."""
-        scores = self.score(tokens).squeeze(-1).masked_fill(~observed, torch.finfo(tokens.dtype).min)
-        return (scores.softmax(dim=1).unsqueeze(-1) * tokens).sum(dim=1)
+        scores = self.score(tokens).squeeze(-1)
+        scores = scores.masked_fill(~observed, torch.finfo(scores.dtype).min)
+        weights = scores.softmax(dim=1) * observed
+        return (weights.unsqueeze(-1) * tokens).sum(dim=1)
 
 
 POOLINGS: dict[str, type[nn.Module]] = {

@@ -25,7 +25,8 @@ def sinusoidal(positions: Tensor, d_model: int) -> Tensor:
     Vaswani et al. (2017), "Attention is all you need", section 3.5.
     """
     angles = _angles(positions, d_model + d_model % 2)
-    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2)[..., :d_model]
+    table = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2)[..., :d_model]
+    return table.to(torch.get_default_dtype())
 
 
 def rotation(positions: Tensor, head_dim: int) -> Rotation:
@@ -54,27 +55,30 @@ def rotation(positions: Tensor, head_dim: int) -> Rotation:
     angles = _angles(positions, head_dim)
     if positions.dim() == 2:
         angles = angles.unsqueeze(1)  # one rotation for all heads
-    return angles.cos(), angles.sin()
+    return angles.cos().to(torch.get_default_dtype()), angles.sin().to(torch.get_default_dtype())
 
 
-def rotate(x: Tensor, turn: Rotation) -> Tensor:
-    """Turn each pair (i, i + D/2) of the last axis of x, (B, H, N, D), by the angles of its position."""
+def rotate(x: Tensor, turn: Rotation | None) -> Tensor:
+    """Turn each pair (i, i + D/2) of the last axis of x, (B, H, N, D), by the angles of its position; None: not."""
+    if turn is None:
+        return x
     cos, sin = turn
     first, second = x.chunk(2, dim=-1)
     return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1).to(x.dtype)
 
 
 def _angles(positions: Tensor, width: int) -> Tensor:
+    """Angles in float64: in float32 those of late positions are off by whole thousandths."""
     exponents = torch.arange(0, width, 2, device=positions.device, dtype=torch.float64) / width
-    return (positions.unsqueeze(-1) * 10_000.0**-exponents).to(torch.get_default_dtype())
+    return positions.unsqueeze(-1) * 10_000.0**-exponents
 
 
 class SinusoidalPositions(nn.Module):
     """Adds the sinusoidal table of the 2017 paper to tokens (B, N, D); any length."""
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Return tokens plus positions, (B, N, D)."""
-        positions = torch.arange(tokens.shape[1], device=tokens.device)
+    def forward(self, tokens: Tensor, start: int = 0) -> Tensor:
+        """Return tokens plus positions, (B, N, D); the first token stands at position `start`."""
+        positions = torch.arange(start, start + tokens.shape[1], device=tokens.device)
         return tokens + sinusoidal(positions, tokens.shape[2]).to(tokens.dtype)
 
 

@@ -1,5 +1,7 @@
 """Scaling of series (B, T, C) by statistics of the observed values; what is not observed becomes 0."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -20,17 +22,37 @@ def masked_mean_std(x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
     return mean, torch.where(constant, 1.0, std)
 
 
+def masked_location_spread(x: Tensor, observed: Tensor, season: int, *, shifted: bool) -> tuple[Tensor, Tensor]:
+    """Where the series of a window x (B, T) lies, and how far it spreads: two Tensors (B, 1).
+
+    The location is the mean of the last `season` observed values: recent enough to follow a trend, whole enough not
+    to follow the season. The spread is the standard deviation over the window. Without `shifted` the location is 0
+    and the spread the mean absolute value. A window that does not vary gets a spread in proportion to its level.
+    """
+    values = torch.where(observed, x, 0.0)
+    count = observed.sum(dim=1, keepdim=True).clamp(min=1)
+    level = values.abs().sum(dim=1, keepdim=True) / count
+    if not shifted:
+        return torch.zeros_like(level), torch.where(level > 0, level, 1.0)
+    newer = observed.flip(1).cumsum(dim=1).flip(1)  # observed values from each time point on
+    recent = observed & (newer <= season)
+    location = torch.where(recent, x, 0.0).sum(dim=1, keepdim=True) / recent.sum(dim=1, keepdim=True).clamp(min=1)
+    mean = values.sum(dim=1, keepdim=True) / count
+    spread = (torch.where(observed, x - mean, 0.0).square().sum(dim=1, keepdim=True) / count).sqrt()
+    smallest = 1e-4 * torch.where(level > 0, level, 1.0)
+    return location, torch.maximum(spread, smallest)
+
+
 class ChannelScaler(nn.Module):
     """Brings each channel to mean 0 and deviation 1 by statistics of the training series.
 
-    Computes in the precision of the series, so that a small signal on a large level survives in float64 data, and
-    returns the precision of the network.
+    The statistics stay float64 when the network is cast, so that a small signal on a large level survives.
     """
 
     def __init__(self, n_channels: int) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.zeros(n_channels))
-        self.register_buffer("std", torch.ones(n_channels))
+        self.register_buffer("mean", torch.zeros(n_channels, dtype=torch.float64))
+        self.register_buffer("std", torch.ones(n_channels, dtype=torch.float64))
         self.mean: Tensor
         self.std: Tensor
 
@@ -44,7 +66,13 @@ class ChannelScaler(nn.Module):
     def forward(self, x: Tensor, observed: Tensor) -> Tensor:
         """Return scaled x (B, T, C), clipped at 20 deviations, 0 where not observed."""
         scaled = ((x - self.mean) / self.std).clamp(-CLIP, CLIP)
-        return torch.where(observed, scaled, 0.0).to(self.mean.dtype)
+        return torch.where(observed, scaled, 0.0)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "ChannelScaler":
+        mean, std = self.mean, self.std
+        super()._apply(fn, recurse)
+        self.mean, self.std = mean.to(self.mean.device), std.to(self.std.device)
+        return self
 
 
 class FirstDifferences(nn.Module):
@@ -62,7 +90,7 @@ class FirstDifferences(nn.Module):
     def forward(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
         """Return values and differences with their mask, each (B, T, 2 C)."""
         difference, both_observed = _differences(x, observed)
-        difference = self.scaler(difference, both_observed)
+        difference = self.scaler(difference, both_observed).to(x.dtype)
         return torch.cat([x, difference], dim=-1), torch.cat([observed, both_observed], dim=-1)
 
 

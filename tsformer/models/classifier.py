@@ -51,7 +51,7 @@ class SeriesClassifier(nn.Module):
 
     def embed(self, x: Tensor, observed: Tensor) -> Tensor:
         """Return the pooled tokens (B, D)."""
-        x = self.scaler(x, observed)
+        x = self.scaler(x, observed).to(self.head.weight.dtype)
         if self.augment is not None and self.training:
             x, observed = self.augment(x, observed)
         if self.differences is not None:

@@ -4,6 +4,7 @@ import copy
 import math
 import time
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -12,9 +13,9 @@ import torch
 from torch import nn
 from tqdm.auto import tqdm
 
-from tsformer.data.batch import Batch, Minibatches
+from tsformer.data.batch import Batch
 from tsformer.training.objectives import Objective
-from tsformer.training.optim import Schedule, averaged
+from tsformer.training.optim import Schedule, WeightAverage
 
 
 @dataclass
@@ -35,6 +36,8 @@ class History:
         Time since training began.
     best_step : int
         Step whose weights were kept.
+    interrupted : bool
+        Whether Ctrl-C ended the training.
     """
 
     step: list[int] = field(default_factory=list)
@@ -43,11 +46,17 @@ class History:
     validation_loss: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     best_step: int = 0
+    interrupted: bool = False
 
     @property
     def n_steps(self) -> int:
         """Steps done by the end of the last epoch."""
         return self.step[-1] if self.step else 0
+
+    def append(self, row: dict[str, float]) -> None:
+        """Add an epoch."""
+        for name, value in row.items():
+            getattr(self, name).append(value)
 
     def as_dict(self) -> dict[str, list[Any]]:
         """Return the columns that have values: what `pandas.DataFrame` takes."""
@@ -60,7 +69,7 @@ class EarlyStopping:
 
     Parameters
     ----------
-    batches : Minibatches
+    batches : iterable of Batch
         Cases that are not trained on.
     objective : callable (model, batch) -> loss
         What is measured on them; its mean over the cases is the validation loss.
@@ -70,7 +79,7 @@ class EarlyStopping:
         A loss lower by no more than this is no gain.
     """
 
-    batches: Minibatches
+    batches: Iterable[Batch]
     objective: Objective
     patience: int
     tolerance: float = 0.0
@@ -97,7 +106,7 @@ class EarlyStopping:
 def train(
     model: nn.Module,
     objective: Objective,
-    batches: Minibatches,
+    batches: Iterable[Batch],
     optimizer: torch.optim.Optimizer,
     schedule: Schedule,
     *,
@@ -118,8 +127,8 @@ def train(
     model : Module
         On `device`. Ends with the averaged weights, the best of them where there is early stopping, in eval mode.
     objective : callable (model, batch) -> loss
-    batches : Minibatches
-        Gone through again and again.
+    batches : iterable of Batch
+        Gone through again and again; one time is an epoch.
     optimizer : Optimizer
         Its learning rate at the start is the one that `schedule` multiplies.
     schedule : callable (step) -> factor
@@ -152,8 +161,9 @@ def train(
     UserWarning
         On Ctrl-C: training ends there, and the model keeps the weights it would have kept had it ended by itself.
     """
-    average = averaged(model, average_decay) if average_decay else None
-    kept = average.module if average is not None else model
+    average = WeightAverage(model, average_decay) if average_decay else None
+    kept = average.model if average is not None else model
+    parameters = list(model.parameters())
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)
     history = History()
     start = time.perf_counter()
@@ -164,11 +174,11 @@ def train(
         optimizer.zero_grad()
         loss.backward()
         if max_grad_norm is not None:
-            nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
+            nn.utils.clip_grad_norm_(parameters, max_grad_norm)
         optimizer.step()
         scheduler.step()
         if average is not None:
-            average.update_parameters(model)
+            average.update()
         bar.update()
         return loss.detach()
 
@@ -177,16 +187,19 @@ def train(
         while history.n_steps < n_steps:
             model.train()
             losses = torch.stack([take_step(batch) for batch in islice(batches, n_steps - history.n_steps)])
-            history.step.append(scheduler.last_epoch)
-            history.loss.append(_finite(float(losses.mean()), history.n_steps))
-            history.learning_rate.append(float(scheduler.get_last_lr()[0]))
+            row = {
+                "step": scheduler.last_epoch,
+                "loss": _finite(float(losses.mean()), scheduler.last_epoch),
+                "learning_rate": float(scheduler.get_last_lr()[0]),
+            }
             if early_stopping is not None:
-                history.validation_loss.append(early_stopping.measure(kept, history.n_steps, device))
-            history.seconds.append(time.perf_counter() - start)
-            bar.set_postfix({name: curve[-1] for name, curve in history.as_dict().items() if "loss" in name})
+                row["validation_loss"] = early_stopping.measure(kept, scheduler.last_epoch, device)
+            history.append(row | {"seconds": time.perf_counter() - start})
+            bar.set_postfix({name: value for name, value in row.items() if "loss" in name})
             if early_stopping is not None and early_stopping.exhausted:
                 break
     except KeyboardInterrupt:
+        history.interrupted = True
         warnings.warn(f"Training interrupted by user after {scheduler.last_epoch} steps.", stacklevel=2)
     finally:
         bar.close()
@@ -200,14 +213,14 @@ def train(
     return history
 
 
-def evaluate(model: nn.Module, objective: Objective, batches: Minibatches, device: torch.device) -> float:
+def evaluate(model: nn.Module, objective: Objective, batches: Iterable[Batch], device: torch.device) -> float:
     """Return the mean of the objective over all cases of `batches`, in eval mode and without gradients."""
     was_training = model.training
     model.eval()
     with torch.inference_mode():
-        total = sum(objective(model, batch.to(device)).item() * len(batch) for batch in batches)
+        measured = [(objective(model, batch.to(device)).item(), len(batch)) for batch in batches]
     model.train(was_training)
-    return total / len(batches.data)
+    return sum(loss * size for loss, size in measured) / sum(size for _, size in measured)
 
 
 def _finite(loss: float, step: int) -> float:

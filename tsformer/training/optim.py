@@ -1,11 +1,11 @@
 """Optimiser, learning-rate schedules and weight averaging."""
 
+import copy
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 Schedule = Callable[[int], float]
 
@@ -17,7 +17,7 @@ def adamw(model: nn.Module, learning_rate: float, weight_decay: float) -> torch.
         {"params": [p for p in parameters if p.dim() > 1], "weight_decay": weight_decay},
         {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=learning_rate)
+    return torch.optim.AdamW(groups, lr=learning_rate, fused=True)
 
 
 def cosine(n_steps: int, warmup_steps: int) -> Schedule:
@@ -58,16 +58,40 @@ SCHEDULES: dict[str, Callable[[int, int], Schedule]] = {
 }
 
 
-def averaged(model: nn.Module, decay: float) -> AveragedModel:
-    """A copy of the model whose weights follow by an exponential moving average.
+class WeightAverage:
+    """A copy of a model whose weights follow it by an exponential moving average.
 
     The decay grows from 0.1 to `decay` as (1 + n) / (10 + n), so that early weights are forgotten soon. Buffers, such
-    as the statistics of BatchNorm, are the model's own.
+    as the statistics of BatchNorm, are the model's own. `torch.optim.swa_utils.AveragedModel` does the same and took
+    eight times as long for a small model.
+
+    Parameters
+    ----------
+    model : Module
+        The model to follow.
+    decay : float in (0, 1)
+        Share of the average that stays in each update.
+
+    Attributes
+    ----------
+    model : Module
+        The copy, with the averaged weights.
     """
 
-    def update(averages: Iterable[Tensor], weights: Iterable[Tensor], n_averaged: Tensor | int) -> None:
-        n = int(n_averaged)
-        rate = 1.0 - min(decay, (1 + n) / (10 + n))
-        torch._foreach_lerp_(list(averages), list(weights), rate)
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.model = copy.deepcopy(model)
+        self.decay = decay
+        self.n_updates = 0
+        self._averages: list[Tensor] = list(self.model.parameters())
+        self._weights: list[Tensor] = list(model.parameters())
+        self._buffers = list(zip(self.model.buffers(), model.buffers(), strict=True))
 
-    return AveragedModel(model, multi_avg_fn=update)
+    @torch.no_grad()
+    def update(self) -> None:
+        """Move the averages towards the model's weights as they are now; the first time they become them."""
+        n = self.n_updates
+        decay = min(self.decay, (1 + n) / (10 + n)) if n else 0.0
+        torch._foreach_lerp_(self._averages, self._weights, 1.0 - decay)
+        for average, buffer in self._buffers:
+            average.copy_(buffer)
+        self.n_updates += 1

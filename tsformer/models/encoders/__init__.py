@@ -17,9 +17,11 @@ from collections.abc import Callable
 from torch import nn
 
 from tsformer.models.encoders.conv_stem import ConvStemEncoder
+from tsformer.models.encoders.patch import PatchEncoder
 from tsformer.models.encoders.transformer import TransformerEncoder
 
 ENCODERS: dict[str, Callable[..., nn.Module]] = {
     "transformer": TransformerEncoder,
     "conv_stem": ConvStemEncoder,
+    "patch": PatchEncoder,
 }

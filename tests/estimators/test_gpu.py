@@ -1,0 +1,133 @@
+"""TransformerClassifier on a GPU: as on the CPU, and back. Without a CUDA device only the last part runs."""
+
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+
+from tsformer import TransformerClassifier
+from tsformer.datasets import load_classification
+from tsformer.layers.pooling import POOLINGS
+from tsformer.models.encoders import ENCODERS
+
+from .waves import LEARNS, cut, small, waves
+
+X, y = waves()
+
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
+@pytest.fixture
+def no_tf32(monkeypatch):
+    """Float32 products in full: TF32 keeps ten bits of them."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    monkeypatch.setattr(torch.backends.cuda.matmul, "allow_tf32", False)
+
+
+@needs_cuda
+@pytest.mark.usefixtures("no_tf32")
+@pytest.mark.parametrize("encoder", ENCODERS)
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_predict_proba__on_gpu__equals_cpu(encoder, pooling):
+    clf = small(encoder=encoder, pooling=pooling, n_layers=2, **LEARNS).fit(cut(X), y)
+    on_cpu, maps_on_cpu = clf.predict_proba(cut(X)), clf.attention_maps(cut(X))
+
+    clf.set_params(device="cuda")
+
+    assert_allclose(clf.predict_proba(cut(X)), on_cpu, rtol=0, atol=1e-4)
+    assert_allclose(clf.attention_maps(cut(X)), maps_on_cpu, rtol=0, atol=1e-4)
+    assert next(clf.model_.parameters()).is_cuda
+    assert_array_equal(clf.set_params(device="cpu").predict_proba(cut(X)), on_cpu)
+
+
+@needs_cuda
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_fit__on_gpu__learns(encoder):
+    clf = small(encoder=encoder, device="cuda", early_stopping=True, refit=True, max_steps=60, learning_rate=1e-2)
+
+    assert clf.fit(cut(X), y).score(cut(X), y) >= 0.9
+
+
+@needs_cuda
+def test_fit__bfloat16_on_gpu__scores_as_float32_on_real_series():
+    train, test = (load_classification("BasicMotions", split=split) for split in ("train", "test"))
+
+    float32, bfloat16 = (
+        TransformerClassifier(device="cuda", precision=precision, random_state=0).fit(*train).score(*test)
+        for precision in ("float32", "bfloat16")
+    )
+
+    assert bfloat16 >= float32 - 0.03  # one case of 40 is 0.025
+
+
+@needs_cuda
+def test_device__auto__takes_the_gpu():
+    clf = small(device="auto").fit(X, y)
+
+    assert next(clf.model_.parameters()).is_cuda
+
+
+@needs_cuda
+@pytest.mark.parametrize("device", ["cuda", "cpu"])
+def test_fit__with_a_gpu_there__leaves_its_random_state_alone(device):
+    before = torch.cuda.get_rng_state_all()
+
+    small(device=device, dropout=0.1).fit(X, y).partial_fit(X, y)
+
+    for state, state_before in zip(torch.cuda.get_rng_state_all(), before, strict=True):
+        assert torch.equal(state, state_before)
+
+
+@needs_cuda
+@pytest.mark.usefixtures("no_tf32")
+def test_pickle__fitted_on_gpu__goes_on_where_there_is_none_and_comes_back(tmp_path: Path):
+    clf = small(device="auto").fit(X, y).partial_fit(X, y)
+    on_gpu = clf.predict_proba(X)
+    (tmp_path / "gpu.pickle").write_bytes(pickle.dumps(clf))
+    np.save(tmp_path / "X.npy", X)
+    np.save(tmp_path / "y.npy", y)
+    elsewhere = """
+import pickle, sys
+import numpy as np, torch
+assert not torch.cuda.is_available()
+folder = sys.argv[1]
+clf = pickle.load(open(f"{folder}/gpu.pickle", "rb"))
+X, y = np.load(f"{folder}/X.npy"), np.load(f"{folder}/y.npy")
+np.save(f"{folder}/probability.npy", clf.predict_proba(X))
+pickle.dump(clf.partial_fit(X, y), open(f"{folder}/cpu.pickle", "wb"))
+"""
+
+    environment = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
+    subprocess.run([sys.executable, "-c", elsewhere, tmp_path], env=environment, check=True)
+
+    assert_allclose(np.load(tmp_path / "probability.npy"), on_gpu, rtol=0, atol=1e-4)
+    back = pickle.loads((tmp_path / "cpu.pickle").read_bytes())
+    assert_allclose(back.predict_proba(X), clf.partial_fit(X, y).predict_proba(X), rtol=0, atol=1e-2)
+    assert next(back.model_.parameters()).is_cuda
+
+
+# With or without a CUDA device
+
+
+def test_pickle__after_predictions_in_float64__holds_float32_weights_on_the_cpu():
+    clf = small(device="auto").fit(X, y).partial_fit(X, y)
+    clf.predict(X)
+
+    loaded = pickle.loads(pickle.dumps(clf))
+
+    weights = [*loaded.model_.parameters(), *_tensors_in(loaded._optimizer_state)]
+    assert len(weights) > 20
+    assert {weight.dtype for weight in weights} == {torch.float32}
+    assert {tensor.device.type for tensor in [*weights, *loaded.model_.buffers()]} == {"cpu"}
+
+
+def _tensors_in(tree):
+    if isinstance(tree, dict | list):
+        return [tensor for part in (tree.values() if isinstance(tree, dict) else tree) for tensor in _tensors_in(part)]
+    return [tree] if isinstance(tree, torch.Tensor) else []

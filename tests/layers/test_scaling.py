@@ -1,0 +1,115 @@
+"""Scaling: statistics of the observed values, constants, missing channels, large levels, and differences."""
+
+import pytest
+import torch
+
+from tsformer.layers.scaling import CLIP, ChannelScaler, FirstDifferences, masked_mean_std
+
+
+def all_observed(x: torch.Tensor) -> torch.Tensor:
+    return torch.ones_like(x, dtype=torch.bool)
+
+
+def test_masked_mean_std__hidden_values__do_not_count():
+    x = 5.0 * torch.randn(4, 9, 2, dtype=torch.float64) + 3.0
+    observed = torch.rand(4, 9, 2) < 0.6
+    mean, std = masked_mean_std(x.masked_fill(~observed, 1e9), observed)
+    for channel in range(2):
+        values = x[..., channel][observed[..., channel]]
+        torch.testing.assert_close(mean[channel], values.mean())
+        torch.testing.assert_close(std[channel], values.std(correction=0))
+
+
+@pytest.mark.parametrize("level", [0.0, 0.1, -1e7 / 3])
+def test_masked_mean_std__constant_channel__has_deviation_one(level):
+    x = torch.full((7, 13, 1), level, dtype=torch.float64)
+    mean, std = masked_mean_std(x, all_observed(x))
+    torch.testing.assert_close(mean.item(), level)
+    assert std.item() == 1.0
+
+
+def test_masked_mean_std__channel_never_observed__has_mean_0_and_deviation_1():
+    x = torch.randn(2, 5, 2)
+    observed = all_observed(x)
+    observed[..., 1] = False
+    mean, std = masked_mean_std(x, observed)
+    assert (mean[1].item(), std[1].item()) == (0.0, 1.0)
+
+
+def test_channel_scaler__training_series__come_out_with_mean_0_and_deviation_1():
+    x = torch.randn(20, 9, 3) * torch.tensor([1e-3, 1.0, 1e3]) + torch.tensor([5.0, -7.0, 0.0])
+    observed = torch.rand(20, 9, 3) < 0.8
+    mean, std = masked_mean_std(ChannelScaler(3).fit(x, observed)(x, observed), observed)
+    torch.testing.assert_close(mean.float(), torch.zeros(3), rtol=0, atol=1e-3)
+    torch.testing.assert_close(std.float(), torch.ones(3), rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("level", [1e6, 1_699_999_963.0, -1e12 / 3])
+def test_channel_scaler__small_signal_on_a_large_level_in_float64__survives_casts_of_the_network(level):
+    signal = torch.randn(10, 20, 1, dtype=torch.float64)
+    signal = (signal - signal.mean()) / signal.std(correction=0)
+    observed = all_observed(signal)
+    x = level + 3.0 * signal
+    scaler = ChannelScaler(1).fit(x, observed)
+    for network in (scaler, scaler.double(), scaler.float()):
+        torch.testing.assert_close(network(x, observed).double(), signal, rtol=0, atol=1e-3)
+
+
+def test_channel_scaler__constant_channel_in_float32__becomes_zero_not_rounding_noise():
+    x = torch.full((7, 13, 1), 0.1)
+    scaler = ChannelScaler(1).fit(x, all_observed(x))
+    assert scaler.std.item() == 1.0
+    assert scaler(x, all_observed(x)).abs().max() < 1e-6
+
+
+def test_channel_scaler__not_observed__is_zero():
+    x = torch.randn(4, 9, 2) + 10.0
+    observed = torch.rand(4, 9, 2) < 0.5
+    scaled = ChannelScaler(2).fit(x, observed)(x, observed)
+    assert (scaled[~observed] == 0.0).all()
+    assert (scaled[observed] != 0.0).all()
+
+
+def test_channel_scaler__broken_sensor_value__is_clipped_at_20_deviations():
+    x = torch.randn(4, 9, 1)
+    scaler = ChannelScaler(1).fit(x, all_observed(x))
+    x[0, 0], x[1, 1] = 1e9, -1e9
+    scaled = scaler(x, all_observed(x))
+    assert (scaled[0, 0].item(), scaled[1, 1].item(), CLIP) == (20.0, -20.0, 20.0)
+    assert (scaled.abs() == CLIP).sum() == 2
+
+
+def test_first_differences__gaps__are_zero_and_not_observed_where_either_value_is_missing():
+    x = torch.tensor([[1.0, 4.0, 99.0, 2.0, 3.0]]).unsqueeze(-1)
+    observed = torch.tensor([[True, True, False, True, True]]).unsqueeze(-1)
+    values, mask = FirstDifferences(1)(x, observed)
+    assert values[0, :, 0].tolist() == [1.0, 4.0, 99.0, 2.0, 3.0]
+    assert values[0, :, 1].tolist() == [0.0, 3.0, 0.0, 0.0, 1.0]
+    assert mask[0, :, 0].tolist() == [True, True, False, True, True]
+    assert mask[0, :, 1].tolist() == [False, True, False, False, True]
+
+
+def test_first_differences__fitted__are_scaled_by_the_differences_of_training():
+    x = torch.randn(6, 30, 2).cumsum(dim=1)
+    observed = all_observed(x)
+    values, mask = FirstDifferences(2).fit(x, observed)(x, observed)
+    mean, std = masked_mean_std(values[..., 2:], mask[..., 2:])
+    torch.testing.assert_close(mean, torch.zeros(2), rtol=0, atol=1e-5)
+    torch.testing.assert_close(std, torch.ones(2), rtol=0, atol=1e-5)
+    torch.testing.assert_close(values[..., :2], x)
+
+
+def test_first_differences__one_time_point__has_none():
+    x = torch.randn(3, 1, 2)
+    values, mask = FirstDifferences(2).fit(x, all_observed(x))(x, all_observed(x))
+    assert torch.equal(values, torch.cat([x, torch.zeros_like(x)], dim=-1))
+    assert not mask[..., 2:].any()
+
+
+def test_first_differences__straight_line__does_not_become_rounding_noise():
+    """A counter of time points has one constant difference; in float32 it has a tiny deviation from rounding."""
+    x = torch.arange(50.0, dtype=torch.float64).expand(4, 50).unsqueeze(-1)
+    x = ChannelScaler(1).fit(x, all_observed(x))(x, all_observed(x))
+    differences = FirstDifferences(1).fit(x, all_observed(x))
+    for network_input in (x, x.float()):
+        assert differences(network_input, all_observed(x))[0][..., 1].abs().max() < 0.1

@@ -1,0 +1,239 @@
+"""Heads of the forecaster: decoded tokens (B, M, D) in, what is known of the next values out.
+
+Contract: `head(tokens)` gives outputs (B, M, P, K), K numbers for each of the P values of a patch. All other methods
+take these outputs. Values are in the scale of their window; `spread` (B, 1, 1) is the size of one unit of that scale,
+which only counts care about. Targets and masks have shape (B, M, P).
+
+- `loss(outputs, target, observed, spread)`: a number, the mean over observed targets
+- `point(outputs, spread)`: (B, M, P)
+- `quantiles(outputs, levels, spread)`: (B, M, P, Q) for levels (Q,)
+- `sample(outputs, spread)`: (B, M, P), one draw by torch's random numbers
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from scipy import stats
+from torch import Tensor, nn
+
+
+def observed_mean(losses: Tensor, observed: Tensor) -> Tensor:
+    """Mean of losses (B, M, P) over the observed targets; 0 when there is none."""
+    return torch.where(observed, losses, 0.0).sum() / observed.sum().clamp(min=1)
+
+
+class PointHead(nn.Linear):
+    """One value, trained with the Huber loss; knows no uncertainty."""
+
+    def __init__(self, d_model: int, patch_length: int) -> None:
+        super().__init__(d_model, patch_length)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return outputs (B, M, P, 1)."""
+        return super().forward(tokens).unsqueeze(-1)
+
+    def loss(self, outputs: Tensor, target: Tensor, observed: Tensor, spread: Tensor) -> Tensor:
+        """Huber loss, quadratic up to one unit."""
+        return observed_mean(F.huber_loss(outputs.squeeze(-1), target, reduction="none"), observed)
+
+    def point(self, outputs: Tensor, spread: Tensor) -> Tensor:
+        """Return the value."""
+        return outputs.squeeze(-1)
+
+    def quantiles(self, outputs: Tensor, levels: Tensor, spread: Tensor) -> Tensor:
+        """Refuse: there are none."""
+        raise ValueError("A forecaster with head='point' has no quantiles. Use head='quantile', or another one.")
+
+    def sample(self, outputs: Tensor, spread: Tensor) -> Tensor:
+        """Refuse: there is nothing to draw from."""
+        raise ValueError("A forecaster with head='point' cannot draw samples. Use head='quantile', or another one.")
+
+
+class QuantileHead(nn.Module):
+    """Quantiles at fixed levels, trained with the pinball loss (Koenker & Bassett 1978); the point is the median.
+
+    Between its levels, and beyond them, quantiles are taken as linear in those of a normal distribution.
+    """
+
+    LEVELS = (0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975)
+
+    def __init__(self, d_model: int, patch_length: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(d_model, patch_length * len(self.LEVELS))
+        self.register_buffer("levels", torch.tensor(self.LEVELS), persistent=False)
+        self.levels: Tensor
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return outputs (B, M, P, K), a quantile for each level."""
+        return self.linear(tokens).unflatten(-1, (-1, len(self.LEVELS)))
+
+    def loss(self, outputs: Tensor, target: Tensor, observed: Tensor, spread: Tensor) -> Tensor:
+        """Pinball loss, twice its mean over the levels: the absolute error for the median alone."""
+        error = target.unsqueeze(-1) - outputs
+        pinball = torch.maximum(self.levels * error, (self.levels - 1.0) * error)
+        return observed_mean(2.0 * pinball.mean(dim=-1), observed)
+
+    def point(self, outputs: Tensor, spread: Tensor) -> Tensor:
+        """Return the median."""
+        return outputs.sort(dim=-1).values[..., self.LEVELS.index(0.5)]
+
+    def quantiles(self, outputs: Tensor, levels: Tensor, spread: Tensor) -> Tensor:
+        """Interpolate the sorted outputs: sorting uncrosses quantiles."""
+        known, wanted = torch.special.ndtri(self.levels.double()), torch.special.ndtri(levels.double())
+        right = torch.searchsorted(known, wanted).clamp(1, len(known) - 1)
+        share = ((wanted - known[right - 1]) / (known[right] - known[right - 1])).to(outputs.dtype)
+        values = outputs.sort(dim=-1).values
+        return torch.lerp(values[..., right - 1], values[..., right], share)
+
+    def sample(self, outputs: Tensor, spread: Tensor) -> Tensor:
+        """Draw from the distribution that the quantiles describe."""
+        known = torch.special.ndtri(self.levels).to(outputs.dtype)
+        wanted = torch.randn_like(outputs[..., 0]).unsqueeze(-1)
+        right = torch.searchsorted(known, wanted).clamp(1, len(known) - 1)
+        share = (wanted - known[right - 1]) / (known[right] - known[right - 1])
+        values = outputs.sort(dim=-1).values
+        return torch.lerp(values.gather(-1, right - 1), values.gather(-1, right), share).squeeze(-1)
+
+
+class StudentTHead(nn.Module):
+    """Location, scale and degrees of freedom of a Student t distribution, trained by likelihood."""
+
+    def __init__(self, d_model: int, patch_length: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(d_model, patch_length * 3)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return outputs (B, M, P, 3): location, scale, degrees of freedom."""
+        location, scale, freedom = self.linear(tokens).unflatten(-1, (-1, 3)).unbind(dim=-1)
+        return torch.stack([location, F.softplus(scale) + 1e-3, F.softplus(freedom) + 2.0], dim=-1)
+
+    def _distribution(self, outputs: Tensor) -> torch.distributions.StudentT:
+        location, scale, freedom = outputs.unbind(dim=-1)
+        return torch.distributions.StudentT(freedom, location, scale, validate_args=False)
+
+    def loss(self, outputs: Tensor, target: Tensor, observed: Tensor, spread: Tensor) -> Tensor:
+        """Negative log likelihood."""
+        return observed_mean(-self._distribution(outputs).log_prob(target), observed)
+
+    def point(self, outputs: Tensor, spread: Tensor) -> Tensor:
+        """Return the location, which is mean and median."""
+        return outputs[..., 0]
+
+    def quantiles(self, outputs: Tensor, levels: Tensor, spread: Tensor) -> Tensor:
+        """Return exact quantiles."""
+        location, scale, freedom = (part.unsqueeze(-1) for part in outputs.double().cpu().unbind(dim=-1))
+        return torch.from_numpy(stats.t.ppf(levels.cpu(), freedom, location, scale)).to(outputs)
+
+    def sample(self, outputs: Tensor, spread: Tensor) -> Tensor:
+        """Draw from the distribution."""
+        return self._distribution(outputs).sample()
+
+
+class NegativeBinomialHead(nn.Module):
+    """Mean and dispersion of a negative binomial distribution of counts, trained by likelihood.
+
+    Needs windows scaled without a shift, so that target times spread is the count again (Salinas et al. 2020, DeepAR).
+    """
+
+    def __init__(self, d_model: int, patch_length: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(d_model, patch_length * 2)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return outputs (B, M, P, 2): mean in units of the spread, and dispersion."""
+        return F.softplus(self.linear(tokens)).unflatten(-1, (-1, 2)) + 1e-4
+
+    def _failures_and_probability(self, outputs: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
+        """Number of failures and probability of success, as scipy counts them."""
+        mean, dispersion = outputs.unbind(dim=-1)
+        failures = 1.0 / dispersion
+        return failures, failures / (failures + mean * spread)
+
+    def loss(self, outputs: Tensor, target: Tensor, observed: Tensor, spread: Tensor) -> Tensor:
+        """Negative log likelihood of the counts."""
+        failures, probability = self._failures_and_probability(outputs, spread)
+        counts = torch.where(observed, target * spread, 0.0).clamp(min=0.0).round()
+        log_likelihood = (
+            torch.lgamma(failures + counts)
+            - torch.lgamma(failures)
+            - torch.lgamma(counts + 1.0)
+            + failures * probability.log()
+            + counts * torch.log1p(-probability)
+        )
+        return observed_mean(-log_likelihood, observed)
+
+    def point(self, outputs: Tensor, spread: Tensor) -> Tensor:
+        """Return the mean."""
+        return outputs[..., 0]
+
+    def quantiles(self, outputs: Tensor, levels: Tensor, spread: Tensor) -> Tensor:
+        """Return exact quantiles: whole counts, in units of the spread."""
+        failures, probability = (
+            part.double().cpu().unsqueeze(-1) for part in self._failures_and_probability(outputs, spread)
+        )
+        counts = torch.from_numpy(stats.nbinom.ppf(levels.cpu(), failures, probability)).to(outputs)
+        return counts / spread.unsqueeze(-1)
+
+    def sample(self, outputs: Tensor, spread: Tensor) -> Tensor:
+        """Draw counts, in units of the spread, by way of a gamma distribution of the Poisson rate."""
+        failures, probability = self._failures_and_probability(outputs, spread)
+        rate = torch._standard_gamma(failures) * (1.0 - probability) / probability
+        return torch.poisson(rate) / spread
+
+
+class TokenHead(nn.Module):
+    """A softmax over a vocabulary of bins of values, as over words in the 2017 paper (Ansari et al. 2024, Chronos).
+
+    The bins are equally wide from -10 to 10 units; a value beyond them counts as in the last bin.
+    """
+
+    N_BINS = 400
+    LIMIT = 10.0
+
+    def __init__(self, d_model: int, patch_length: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(d_model, patch_length * self.N_BINS)
+        width = 2.0 * self.LIMIT / self.N_BINS
+        centers = -self.LIMIT + width * (torch.arange(self.N_BINS) + 0.5)
+        self.register_buffer("centers", centers, persistent=False)
+        self.centers: Tensor
+        self.width = width
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return outputs (B, M, P, K), the logit of each bin."""
+        return self.linear(tokens).unflatten(-1, (-1, self.N_BINS))
+
+    def loss(self, outputs: Tensor, target: Tensor, observed: Tensor, spread: Tensor) -> Tensor:
+        """Cross-entropy."""
+        token = ((target + self.LIMIT) / self.width).long().clamp(0, self.N_BINS - 1)
+        losses = F.cross_entropy(outputs.flatten(0, -2), token.flatten(), reduction="none")
+        return observed_mean(losses.view_as(target), observed)
+
+    def point(self, outputs: Tensor, spread: Tensor) -> Tensor:
+        """Return the median."""
+        return self.quantiles(outputs, torch.tensor([0.5], device=outputs.device), spread).squeeze(-1)
+
+    def quantiles(self, outputs: Tensor, levels: Tensor, spread: Tensor) -> Tensor:
+        """Return quantiles, values within a bin being equally likely."""
+        probability = outputs.softmax(dim=-1)
+        cumulative = probability.cumsum(dim=-1)
+        wanted = levels.to(outputs.dtype).expand(*outputs.shape[:-1], -1).contiguous()
+        token = torch.searchsorted(cumulative, wanted).clamp(max=self.N_BINS - 1)
+        inside = probability.gather(-1, token)
+        share = ((wanted - cumulative.gather(-1, token) + inside) / inside.clamp(min=1e-12)).clamp(0.0, 1.0)
+        return self.centers[token] + (share - 0.5) * self.width
+
+    def sample(self, outputs: Tensor, spread: Tensor) -> Tensor:
+        """Draw a bin, then a value in it."""
+        drawn = torch.multinomial(outputs.softmax(dim=-1).flatten(0, -2), 1).view(outputs.shape[:-1])
+        return self.centers[drawn] + (torch.rand_like(outputs[..., 0]) - 0.5) * self.width
+
+
+HEADS: dict[str, Callable[[int, int], nn.Module]] = {
+    "point": PointHead,
+    "quantile": QuantileHead,
+    "student_t": StudentTHead,
+    "negative_binomial": NegativeBinomialHead,
+    "tokens": TokenHead,
+}
