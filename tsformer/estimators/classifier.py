@@ -217,7 +217,7 @@ class TransformerClassifier(
                 optimizer.load_state_dict(optimizer.state_dict() | {"state": self._optimizer_state})
             batches = Minibatches(data, self._batch_size(data), generator)
             history = self._train(model, batches, optimizer, constant(len(batches), 0), len(batches), device)
-        self.model_ = model
+        self.model_: SeriesClassifier = model
         self.history_ = history.as_dict()
         self.n_iter_: int = history.best_step + (0 if first else self.n_iter_)
         self._optimizer_state: dict[str, Any] | None = to_cpu(optimizer.state_dict()["state"])
@@ -403,7 +403,7 @@ class TransformerClassifier(
                 average_decay=self.average_decay,
                 early_stopping=early_stopping,
             )
-        self.model_: SeriesClassifier = model
+        self.model_ = model
         self.history_ = history.as_dict()
         self.n_iter_ = history.best_step
         self._optimizer_state = None
