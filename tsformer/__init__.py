@@ -1,7 +1,8 @@
 """tsformer: the encoder-decoder Transformer for time series behind scikit-learn estimators."""
 
 from tsformer.estimators.classifier import TransformerClassifier
+from tsformer.estimators.forecaster import TransformerForecaster
 
 __version__ = "0.1.0"
 
-__all__ = ["TransformerClassifier"]
+__all__ = ["TransformerClassifier", "TransformerForecaster"]

@@ -89,6 +89,15 @@ def test_warp_time__every_second_value_missing__keeps_about_as_many_observed(pha
     assert seen.any(dim=1).all()
 
 
+def test_warp_time__constant_series_with_gaps__stays_constant_where_observed():
+    observed = torch.rand(50, 60, 2) < 0.5
+    x = torch.where(observed, 5.0, 99.0)
+    altered, seen = strong_warp(x, observed)
+    torch.testing.assert_close(altered[seen], torch.full((int(seen.sum()),), 5.0))
+    assert (altered[~seen] == 0.0).all()
+    assert 0.4 < seen.float().mean() < 0.6
+
+
 def test_warp_time__share__of_the_cases_is_altered():
     x, observed = ramps([30] * 400)
     altered = (strong_warp(x, observed, share=0.25)[0] != x).any(dim=1).float().mean()

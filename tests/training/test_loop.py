@@ -74,6 +74,7 @@ def test_train__steps_that_end_within_an_epoch__are_exact():
     assert model.weight.item() == pytest.approx(0.7)
     assert history.step == [3, 6, 7]
     assert history.best_step == history.n_steps == 7
+    assert not history.interrupted
     assert not model.training
 
 
@@ -198,6 +199,7 @@ def test_train__interrupted__leaves_a_usable_model_in_eval_mode_with_a_warning(c
     assert not model.training
     assert model(data.x, data.observed).isfinite().all()
     assert history.best_step == call - 1
+    assert history.interrupted
     assert {len(column) for column in history.as_dict().values()} <= {(call - 1) // 3}
 
 

@@ -39,11 +39,11 @@ def test_classification__class_weights_as_case_weights__is_torchs_weighted_cross
 
 def test_classification__weighted_batches__add_up_to_the_weighted_whole():
     """A batch of heavy cases counts for more: its loss is not divided by its own weights."""
-    batch = random_batch(weight=torch.tensor([0.0, 0.0, 4.0, 0.0, 1.0, 1.0, 1.0, 1.0]))
+    batch = random_batch(weight=torch.tensor([0.0, 0.0, 6.0, 0.0, 0.5, 0.5, 0.5, 0.5]))
     objective, model = classification(), FirstTimePoint()
     halves = [objective(model, batch.select(index)) for index in torch.arange(8).split(4)]
     torch.testing.assert_close(torch.stack(halves).mean(), objective(model, batch))
-    torch.testing.assert_close(halves[0], F.cross_entropy(batch.x[2:3, 0], batch.y[2:3]))
+    torch.testing.assert_close(halves[0], 6.0 / 4.0 * F.cross_entropy(batch.x[2:3, 0], batch.y[2:3]))
 
 
 def test_classification__bfloat16_logits__are_summed_in_float32():

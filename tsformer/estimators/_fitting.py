@@ -1,5 +1,6 @@
 """What estimators share around training: seed, device, weights, held-out cases, prediction in batches."""
 
+import copy
 import re
 import reprlib
 from collections.abc import Callable, Iterator
@@ -80,6 +81,13 @@ def predict_in_batches(
     with torch.inference_mode():
         batches = (batch.to(device) for batch in Minibatches(data, CASES_PER_PREDICTION))
         return torch.cat([function(batch.x, batch.observed).cpu() for batch in batches])
+
+
+def portable(state: dict[str, Any]) -> dict[str, Any]:
+    """Return the state of an estimator with its network on the CPU: fitted on a GPU, it must load where there is none."""
+    if "model_" not in state:
+        return state
+    return state | {"model_": copy.deepcopy(state["model_"]).to("cpu", torch.float32)}
 
 
 def to_cpu(tree: Any) -> Any:

@@ -26,6 +26,7 @@ from tsformer.estimators._fitting import (
     check_not_negative,
     draw_seed,
     hold_out,
+    portable,
     predict_in_batches,
     ready_to_predict,
     ready_to_train,
@@ -438,11 +439,7 @@ class TransformerClassifier(
         return self.model_.head.in_features
 
     def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__()
-        if "model_" in state:
-            # Fitted on a GPU, it must load where there is none.
-            state = state | {"model_": copy.deepcopy(self.model_).to("cpu", torch.float32)}
-        return state
+        return portable(super().__getstate__())
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -1,0 +1,268 @@
+"""TransformerForecaster: frames of every form in and out, promises of a forecast, and mistakes."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from numpy.testing import assert_allclose
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from tsformer import TransformerForecaster
+from tsformer.models.encoders import ENCODERS
+from tsformer.models.heads import HEADS
+
+SMALL = {"horizon": 6, "max_steps": 20, "batch_size": 16, "random_state": 0, "d_model": 16, "n_heads": 2, "n_layers": 1}
+
+
+def small(**changes) -> TransformerForecaster:
+    return TransformerForecaster(**(SMALL | changes))
+
+
+def wave(n: int = 72, level: float = 100.0, start: str = "2015-01-31") -> pd.Series:
+    time = np.arange(n)
+    noise = np.random.default_rng(0).normal(size=n)
+    values = level + 10.0 * np.sin(2 * np.pi * time / 12) + 0.2 * time + noise
+    return pd.Series(values, index=pd.date_range(start, periods=n, freq="ME"), name="sales")
+
+
+def long_frame() -> pd.DataFrame:
+    """Three series of different lengths."""
+    parts = [
+        pd.DataFrame({"unique_id": name, "ds": series.index, "y": series.to_numpy()})
+        for name, series in {"a": wave(72), "b": wave(60, 500.0), "c": wave(40, 5.0)}.items()
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def fitted() -> TransformerForecaster:
+    return small().fit(wave())
+
+
+def test_predict__series__returns_the_months_that_follow(fitted):
+    forecast = fitted.predict()
+    assert isinstance(forecast, pd.Series)
+    assert forecast.name == "sales"
+    assert list(forecast.index) == list(pd.date_range("2021-01-31", periods=6, freq="ME"))
+    assert forecast.notna().all()
+
+
+def test_predict__wide_frame__returns_its_columns():
+    df = pd.DataFrame({"x": wave(), "z": wave(level=5.0)})
+    forecast = small().fit(df).predict(quantiles=[0.1, 0.9])
+    assert list(forecast.columns) == [("x", 0.1), ("x", 0.9), ("z", 0.1), ("z", 0.9)]
+    assert (forecast["x"][0.1] <= forecast["x"][0.9]).all()
+
+
+def test_predict__long_frame__continues_each_series_from_its_own_end():
+    df = long_frame()
+    forecast = small().fit(df).predict(level=[80])
+    assert list(forecast.columns) == ["unique_id", "ds", "y", "y-lo-80", "y-hi-80"]
+    assert (forecast.groupby("unique_id").size() == 6).all()
+    ends = df.groupby("unique_id")["ds"].max()
+    assert (forecast.groupby("unique_id")["ds"].min() == ends + pd.offsets.MonthEnd(1)).all()
+    assert (forecast["y-lo-80"] <= forecast["y"]).all()
+    assert (forecast["y"] <= forecast["y-hi-80"]).all()
+
+
+def test_predict__multiindex__returns_the_same_levels():
+    df = long_frame().set_index(["unique_id", "ds"])
+    forecast = small().fit(df).predict()
+    assert forecast.index.names == ["unique_id", "ds"]
+    assert list(forecast.columns) == ["y"]
+
+
+def test_predict__integers_as_times__goes_on_counting():
+    forecast = small().fit(pd.Series(wave().to_numpy())).predict()
+    assert list(forecast.index) == list(range(72, 78))
+
+
+def test_predict__twice__is_equal(fitted):
+    assert fitted.predict().equals(fitted.predict())
+
+
+def test_predict__one_of_many_series__does_not_depend_on_the_others():
+    df = long_frame()
+    forecaster = small().fit(df)
+    together = forecaster.predict().set_index("unique_id")["y"]
+    for name in "abc":
+        alone = forecaster.predict(df[df["unique_id"] == name])["y"]
+        assert_allclose(alone, together[name], rtol=1e-12)
+
+
+def test_predict__series_never_seen__is_forecast(fitted):
+    forecast = fitted.predict(pd.DataFrame({"other": wave(50, 1e6, "2001-01-31")}))
+    assert list(forecast.columns) == ["other"]
+    assert (forecast["other"].between(0.9e6, 1.1e6)).all()
+
+
+def test_predict__horizon_longer_than_trained__begins_with_the_shorter_forecast(fitted):
+    longer = fitted.predict(horizon=20)
+    assert len(longer) == 20
+    assert_allclose(longer[:6], fitted.predict(), rtol=1e-12)
+
+
+def test_predict__values_shifted_and_scaled__moves_the_forecast_alike(fitted):
+    """Windows are scaled one by one, so a trend far outside the training range is no obstacle."""
+    assert_allclose(fitted.predict(1000.0 * wave() - 7.0), 1000.0 * fitted.predict() - 7.0, rtol=1e-6)
+
+
+def test_predict__missing_value__is_masked_whatever_stood_there(fitted):
+    gappy = wave()
+    gappy.iloc[[3, 60]] = np.nan
+    assert fitted.predict(gappy).notna().all()
+    assert not fitted.predict(gappy).equals(fitted.predict(wave()))
+
+
+def test_predict__history_shorter_than_the_context__is_forecast(fitted):
+    assert fitted.predict(wave()[-3:].asfreq("ME")).notna().all()
+
+
+def test_predict__single_point_of_known_frequency__is_forecast():
+    forecast = small(freq="ME").fit(wave()).predict(wave()[-1:])
+    assert forecast.notna().all()
+
+
+def test_predict__constant_series__stays_where_it_was():
+    constant = pd.Series(7.0, index=wave().index)
+    assert_allclose(small().fit(constant).predict(), 7.0, atol=0.01)
+
+
+@pytest.mark.parametrize("head", sorted(set(HEADS) - {"point"}))
+def test_predict__quantiles_of_every_distribution__rise(head):
+    levels = [0.01, 0.1, 0.5, 0.9, 0.99]
+    counts = wave().round()
+    forecast = small(head=head).fit(counts).predict(quantiles=levels)
+    assert list(forecast.columns) == levels
+    assert (np.diff(forecast.to_numpy(), axis=1) >= 0.0).all()
+    assert forecast.iloc[:, -1].gt(forecast.iloc[:, 0]).all()
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_fit__every_encoder__forecasts(encoder):
+    assert small(encoder=encoder).fit(wave()).predict().between(0.0, 300.0).all()
+
+
+def promotions(n: int) -> pd.DataFrame:
+    rng = np.random.default_rng(1)
+    return pd.DataFrame({"promotion": rng.random(n) < 0.3}, index=pd.RangeIndex(n)).astype(float)
+
+
+@pytest.mark.slow
+def test_fit__promotion_known_ahead__lowers_the_error_by_at_least_30_percent():
+    promotion = promotions(312)
+    noise = np.random.default_rng(2).normal(size=312)
+    sales = pd.Series(50.0 + 20.0 * promotion["promotion"].to_numpy() + noise, index=promotion.index)
+    history, truth = sales[:300], sales[300:]
+    options = {"horizon": 12, "max_steps": 400, "random_state": 0, "context_length": 48}
+    blind = TransformerForecaster(**options).fit(history).predict()
+    told = TransformerForecaster(**options).fit(history, future=promotion[:300]).predict(future=promotion)
+    assert (told - truth).abs().mean() < 0.7 * (blind - truth).abs().mean()
+
+
+def test_fit__every_kind_of_covariate__is_needed_again_at_predict():
+    df, series = long_frame(), wave(72)
+    known = pd.DataFrame({"ds": pd.date_range("2015-01-31", periods=78, freq="ME"), "price": np.arange(78.0)})
+    static = pd.DataFrame({"size": [1.0, 2.0, 3.0]}, index=pd.Index(["a", "b", "c"], name="unique_id"))
+    past = pd.DataFrame({"ds": series.index, "visits": np.arange(72.0)})
+    forecaster = small(calendar=True).fit(df, past=past, future=known, static=static)
+    assert len(forecaster.predict(future=known)) == 18
+    with pytest.raises(ValueError, match=r"fitted with future covariates\. Got a call without future="):
+        forecaster.predict()
+
+
+def test_score__is_minus_mase_of_the_last_steps(fitted):
+    df = wave()
+    scale = np.abs(df[:-6].to_numpy()[12:] - df[:-6].to_numpy()[:-12]).mean()
+    expected = -np.abs(fitted.predict(df[:-6]).to_numpy() - df[-6:].to_numpy()).mean() / scale
+    assert fitted.score(df) == pytest.approx(expected)
+
+
+def test_fit__same_seed__same_forecast_and_global_random_state_untouched():
+    torch_state = torch.random.get_rng_state()
+    first, second = small().fit(wave()).predict(), small().fit(wave()).predict()
+    assert first.equals(second)
+    assert torch.equal(torch.random.get_rng_state(), torch_state)
+    assert not first.equals(small(random_state=1).fit(wave()).predict())
+
+
+def test_forecaster__cloned_and_pickled__keeps_its_contract(fitted):
+    assert clone(fitted).get_params() == fitted.get_params()
+    loaded = pickle.loads(pickle.dumps(fitted))
+    assert loaded.predict().equals(fitted.predict())
+
+
+@pytest.mark.slow
+def test_fit__seasonal_series_with_trend__beats_seasonal_naive():
+    df = wave(120)
+    assert TransformerForecaster(horizon=12, max_steps=400, random_state=0).fit(df[:-12]).score(df) > -0.7
+
+
+# Mistakes
+
+
+def test_predict__before_fit__says_so():
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        small().predict()
+
+
+def test_predict__quantiles_and_level__is_an_error(fitted):
+    with pytest.raises(ValueError, match="quantiles or level, not both"):
+        fitted.predict(quantiles=[0.1], level=[80])
+
+
+@pytest.mark.parametrize("quantiles", [[0.0], [1.5], [0.5, -1.0]])
+def test_predict__quantile_out_of_range__is_an_error(quantiles, fitted):
+    with pytest.raises(ValueError, match="quantiles must lie between 0 and 1"):
+        fitted.predict(quantiles=quantiles)
+
+
+@pytest.mark.parametrize("horizon", [0, -1, 2.5, "6"])
+def test_predict__horizon_no_positive_int__is_an_error(horizon, fitted):
+    with pytest.raises(ValueError, match="horizon must be an int in the range"):
+        fitted.predict(horizon=horizon)
+
+
+def test_predict__point_head__has_no_quantiles():
+    forecaster = small(head="point").fit(wave())
+    assert forecaster.predict().notna().all()
+    with pytest.raises(ValueError, match=r"head='point' has no quantiles\. Use head='quantile'"):
+        forecaster.predict(level=[80])
+
+
+@pytest.mark.parametrize(
+    ("break_it", "message"),
+    [
+        (lambda df: df.drop(df.index[5]), "2015-06-30"),
+        (lambda df: pd.concat([df, df[5:6]]), "duplicate"),
+        (lambda df: df.astype(str), "numeric|number"),
+        (lambda df: df * np.nan, "NaN"),
+        (lambda df: df.replace(df.iloc[3], np.inf), "infinity"),
+        (lambda df: df[:0], "a minimum of 1 row"),
+    ],
+    ids=["gap", "duplicate", "text", "all missing", "infinity", "empty"],
+)
+def test_fit__mistaken_frame__says_what_is_wrong(break_it, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        small().fit(break_it(wave()))
+
+
+def test_fit__gap_and_freq__is_repaired_by_masking():
+    df = wave().drop(wave().index[5])
+    assert small(freq="ME").fit(df).predict().notna().all()
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"), [("horizon", 0), ("head", "normal"), ("own_share", 2.0), ("context_length", "long")]
+)
+def test_fit__wrong_parameter__is_told_in_the_words_of_scikit_learn(parameter, value):
+    with pytest.raises(ValueError, match=f"The '{parameter}' parameter of TransformerForecaster must be"):
+        small(**{parameter: value}).fit(wave())
+
+
+def test_score__series_not_longer_than_the_horizon__is_an_error(fitted):
+    with pytest.raises(ValueError, match=r"longer than horizon=6\. Got one of 4"):
+        fitted.score(wave()[:4])
