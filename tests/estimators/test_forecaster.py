@@ -174,6 +174,17 @@ def test_fit__every_kind_of_covariate__is_needed_again_at_predict():
         forecaster.predict()
 
 
+def test_sample__paths__differ_and_repeat_and_spread_as_the_quantiles(fitted):
+    paths = fitted.sample(200)
+    assert paths.index.names[0] == "path"
+    assert len(paths) == 200 * 6
+    assert paths.equals(fitted.sample(200))
+    bands = fitted.predict(level=[80])
+    first = paths.xs(bands.index[0], level=1)["sales"]
+    assert first.nunique() == 200
+    assert 0.7 <= first.between(bands["lo-80"].iloc[0], bands["hi-80"].iloc[0]).mean() <= 0.9
+
+
 def test_score__is_minus_mase_of_the_last_steps(fitted):
     df = wave()
     scale = np.abs(df[:-6].to_numpy()[12:] - df[:-6].to_numpy()[:-12]).mean()
@@ -228,6 +239,8 @@ def test_predict__horizon_no_positive_int__is_an_error(horizon, fitted):
 
 def test_predict__point_head__has_no_quantiles():
     forecaster = small(head="point").fit(wave())
+    with pytest.raises(ValueError, match=r"head='point' cannot draw samples\. Use head='quantile'"):
+        forecaster.sample(2)
     assert forecaster.predict().notna().all()
     with pytest.raises(ValueError, match=r"head='point' has no quantiles\. Use head='quantile'"):
         forecaster.predict(level=[80])

@@ -84,7 +84,7 @@ def predict_in_batches(
 
 
 def portable(state: dict[str, Any]) -> dict[str, Any]:
-    """Return the state of an estimator with its network on the CPU: fitted on a GPU, it must load where there is none."""
+    """Put the network in an estimator's state on the CPU: fitted on a GPU, it must load where there is none."""
     if "model_" not in state:
         return state
     return state | {"model_": copy.deepcopy(state["model_"]).to("cpu", torch.float32)}

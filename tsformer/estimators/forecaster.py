@@ -16,6 +16,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from tsformer.data.batch import Batch
 from tsformer.data.covariates import calendar_features, read_covariates, read_static, seasonal_period
 from tsformer.data.frames import SeriesSet, future_times, quantiles_of, read_series, write_forecast
 from tsformer.data.windows import Histories, LastWindows, RandomWindows, join
@@ -215,20 +216,12 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
         Series or DataFrame
             In the form of df, with the times of the horizon.
         """
-        check_is_fitted(self, "model_")
         if quantiles is not None and level is not None:
             raise ValueError("Pass quantiles or level, not both. A level of 90 is the quantiles 0.05 and 0.95.")
         horizon = self._checked_horizon(horizon)
         levels = None if level is None else [float(value) for value in np.atleast_1d(level)]
         wanted = quantiles_of(levels) if levels is not None else _checked_quantiles(quantiles)
-        series = self._series if df is None else self._read(df)
-        if df is None:
-            past, static = (
-                past if past is not None else self._given[0],
-                static if static is not None else self._given[2],
-            )
-        covariates = self._covariates.read(series, past, future, static, horizon)
-        histories = join(series.values, *covariates, horizon)
+        series, histories = self._histories(df, past, future, static, horizon)
         point, bands = self._forecast(histories, horizon, wanted)
         return write_forecast(
             series,
@@ -237,6 +230,39 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
             {q: _by_series(values, series) for q, values in zip(wanted, bands, strict=True)} if wanted else None,
             levels,
         )
+
+    def sample(
+        self,
+        n: int,
+        df: Frame | None = None,
+        horizon: int | None = None,
+        *,
+        past: Frame | None = None,
+        future: Frame | None = None,
+        static: Frame | None = None,
+    ) -> pd.DataFrame:
+        """Draw `n` paths of what may follow, each patch given those drawn before it.
+
+        Parameters
+        ----------
+        n : int
+            Number of paths for each series.
+        df, horizon, past, future, static
+            As in predict.
+
+        Returns
+        -------
+        DataFrame
+            The paths one under the other, each in the form of predict; the first index level, "path", counts them.
+            With an int as random_state the same call gives the same paths.
+        """
+        horizon = self._checked_horizon(horizon)
+        series, histories = self._histories(df, past, future, static, horizon)
+        times = future_times(series, horizon)
+        with seeded(draw_seed(self.random_state), resolve_device(self.device)):
+            paths = [self._forecast(histories, horizon, [], sample=True)[0] for _ in range(n)]
+        frames = [pd.DataFrame(write_forecast(series, times, _by_series(path, series))) for path in paths]
+        return pd.concat(frames, keys=range(n), names=["path"])
 
     def score(self, df: Frame, y: Any = None) -> float:
         """Return minus the MASE of the last `horizon` steps of each series, forecast from those before.
@@ -263,6 +289,17 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
         return read_series(
             df, id_col=self.id_col, time_col=self.time_col, target_col=self.target_col, freq=self.freq, fill=self.fill
         )
+
+    def _histories(
+        self, df: Frame | None, past: Frame | None, future: Frame | None, static: Frame | None, horizon: int
+    ) -> tuple[SeriesSet, Histories]:
+        """Read what to forecast from; what is not given is that of fit."""
+        check_is_fitted(self, "model_")
+        series = self._series if df is None else self._read(df)
+        if df is None:
+            past = self._given[0] if past is None else past
+            static = self._given[2] if static is None else static
+        return series, join(series.values, *self._covariates.read(series, past, future, static, horizon), horizon)
 
     def _checked_horizon(self, horizon: int | None) -> int:
         if horizon is None:
@@ -317,7 +354,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
         return RandomWindows(histories, first, last, context, self.horizon, size, BATCHES_PER_EPOCH, generator)
 
     def _forecast(
-        self, histories: Histories, horizon: int, quantiles: Sequence[float]
+        self, histories: Histories, horizon: int, quantiles: Sequence[float], *, sample: bool = False
     ) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
         """Point forecasts (n_units, horizon) and, for each quantile, the same."""
         device = resolve_device(self.device)
@@ -327,17 +364,18 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
         points, bands = [], []
         with torch.inference_mode():
             for batch in windows:
-                point, band = _roll_out(model, batch.to(device), levels)
+                point, band = _roll_out(model, batch.to(device), levels, sample=sample)
                 points.append(point[:, :horizon].cpu())
                 bands.append(band[:, :horizon].cpu())
         joined = torch.cat(bands).double().numpy()
         return torch.cat(points).double().numpy(), [joined[..., i] for i in range(len(quantiles))]
 
 
-def _roll_out(model: SeriesForecaster, batch: Any, levels: Tensor) -> tuple[Tensor, Tensor]:
-    """Point forecasts (B, H) and quantiles (B, H, Q) in the units of the data."""
+def _roll_out(model: SeriesForecaster, batch: Batch, levels: Tensor, *, sample: bool) -> tuple[Tensor, Tensor]:
+    """Point forecasts, or a drawn path, (B, H) and quantiles (B, H, Q) in the units of the data."""
+    assert batch.future is not None  # for the type checker: windows always have it
     memory, scale, last = model.encode(batch.x, batch.observed)
-    outputs, values = model.roll_out(memory, scale, last, model.patches(batch.future))
+    outputs, values = model.roll_out(memory, scale, last, model.patches(batch.future), sample=sample)
     head: Any = model.network.head
     point = scale.undo(values.flatten(1))
     if not len(levels):

@@ -12,7 +12,7 @@ from tsformer.models.decoder import DecoderCache, TransformerDecoder
 
 
 class Memory(NamedTuple):
-    """What the encoder read: tokens (B, N, D), their mask (B, 1, 1, N) or None, and their rotary positions (N,) or None."""
+    """What the encoder read: tokens (B, N, D), their mask (B, 1, 1, N) or None, rotary positions (N,) or None."""
 
     tokens: Tensor
     mask: Tensor | None
