@@ -44,8 +44,9 @@ def test_parameters__documentation__has_those_of_the_signature_with_its_defaults
 def test_parameters__every_one__has_a_constraint_that_its_default_satisfies(owner):
     assert set(owner._parameter_constraints) == set(defaults(owner))
     for name, default in defaults(owner).items():
-        constraints = [make_constraint(constraint) for constraint in owner._parameter_constraints[name]]
-        assert any(constraint.is_satisfied_by(default) for constraint in constraints), name
+        constraints = owner._parameter_constraints[name]
+        satisfied = (make_constraint(constraint).is_satisfied_by(default) for constraint in constraints)
+        assert constraints == "no_validation" or any(satisfied), name  # as scikit-learn says that fit will check it
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)

@@ -178,3 +178,18 @@ def test_check_n_channels__other_channels__names_both_and_the_likely_remedy(X, e
 def test_check_n_channels__as_expected__is_silent():
     for X in (CASES, [CASES[0], CASES[1, :, :1]]):
         check_n_channels(check_series(X), 2, "X", "Model")
+
+
+def test_check_series__masked_array__hides_what_is_masked():
+    values = np.ma.masked_array(np.arange(6.0).reshape(2, 3), mask=[[False, True, False], [False] * 3])
+    assert np.isnan(check_series(values)).tolist() == [[False, True, False], [False] * 3]
+
+
+def test_check_series__dates__are_refused():
+    with pytest.raises(ValueError, match="X must hold numbers. Got datetime64"):
+        check_series(np.array([["2020-01-01", "2020-01-02"]], dtype="datetime64[ns]"))
+
+
+def test_check_series__lists_of_unequal_length__names_the_remedy():
+    with pytest.raises(ValueError, match=r"pass \[numpy\.asarray\(series\) for series in X\]"):
+        check_series([[1.0, 2.0], [1.0, 2.0, 3.0]])

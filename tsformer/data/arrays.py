@@ -49,6 +49,11 @@ def check_series(X: Any, name: str = "X") -> Panel:
         raise ValueError(f"Found 0 sample(s) in the list {name} while a minimum of 1 is required.")
     if _is_list_of_series(X):
         panel: Panel = _check_list(X, name)
+    elif isinstance(X, Sequence) and len({np.size(series) for series in X}) > 1:
+        raise ValueError(
+            f"Series of unequal length must be arrays. Got a list {name} of {type(X[0]).__name__}; pass "
+            f"[numpy.asarray(series) for series in {name}]."
+        )
     else:
         panel = _check_values(X, name, allow_nd=True)
         if panel.ndim > 3:
@@ -71,10 +76,16 @@ def check_series(X: Any, name: str = "X") -> Panel:
 def _is_list_of_series(X: Any) -> bool:
     if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1:
         X = X.tolist()
-    return isinstance(X, Sequence) and len(X) > 0 and all(isinstance(series, np.ndarray) for series in X)
+    if not isinstance(X, Sequence) or isinstance(X, str):
+        return False
+    return all(isinstance(series, np.ndarray) for series in X)
 
 
 def _check_values(values: Any, name: str, **how: Any) -> NDArray[Any]:
+    if isinstance(values, np.ma.MaskedArray):
+        values = np.ma.filled(values.astype(float), np.nan)
+    if getattr(getattr(values, "dtype", None), "kind", None) in ("m", "M"):
+        raise ValueError(f"{name} must hold numbers. Got {values.dtype}; convert times to numbers of your unit.")
     checked = check_array(values, dtype="numeric", ensure_all_finite="allow-nan", input_name=name, **how)
     return checked if checked.dtype in (np.float32, np.float64) else checked.astype(np.float64)
 

@@ -1,6 +1,6 @@
 """Batch: cases as tensors, the one form of data that models and training see; and its cutting into minibatches."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 
 import torch
@@ -40,14 +40,14 @@ class Batch:
     def select(self, index: Tensor) -> "Batch":
         """Return the cases of `index`, without padding that none of them needs."""
         batch = self._map(lambda tensor: tensor[index])
-        length = max(1, int(batch.observed.any(dim=-1).any(dim=0).nonzero().max()) + 1)
+        length = int(batch.observed.any(dim=-1).any(dim=0).nonzero().max()) + 1
         return replace(batch, x=batch.x[:, :length], observed=batch.observed[:, :length])
 
     def to(self, device: torch.device) -> "Batch":
         """Return the batch on `device`."""
         return self._map(lambda tensor: tensor.to(device))
 
-    def _map(self, function) -> "Batch":  # type: ignore[no-untyped-def]
+    def _map(self, function: Callable[[Tensor], Tensor]) -> "Batch":
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return replace(self, **{name: function(value) for name, value in values.items() if value is not None})
 

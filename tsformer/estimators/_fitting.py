@@ -73,14 +73,12 @@ def ready_to_train(model: Network, device: torch.device) -> Network:
     return model.to(device, torch.float32)
 
 
-def predict_in_batches(
-    model: nn.Module, function: Callable[[Tensor, Tensor], Tensor], data: Batch, device: torch.device
-) -> Tensor:
-    """Apply `function`, a method of `model`, to (x, observed) of all cases; the results are joined on the CPU."""
+def predict_in_batches(model: nn.Module, method: Callable[..., Tensor], data: Batch, device: torch.device) -> Tensor:
+    """Apply a method of the model's class to (x, observed) of all cases; the results are joined on the CPU."""
     ready_to_predict(model, device)
     with torch.inference_mode():
         batches = (batch.to(device) for batch in Minibatches(data, CASES_PER_PREDICTION))
-        return torch.cat([function(batch.x, batch.observed).cpu() for batch in batches])
+        return torch.cat([method(model, batch.x, batch.observed).cpu() for batch in batches])
 
 
 def portable(state: dict[str, Any]) -> dict[str, Any]:

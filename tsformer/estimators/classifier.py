@@ -240,7 +240,7 @@ class TransformerClassifier(
 
     def transform(self, X: Any) -> NDArray[np.float64]:
         """Return the embedding of each case before the linear head, (n_cases, d_model); X is as in `fit`."""
-        return self._apply("embed", X).numpy()
+        return self._apply(SeriesClassifier.embed, X).numpy()
 
     def attention_maps(self, X: Any) -> list[NDArray[np.float32]]:
         """Return what each token of each case attends to; X is as in `fit`.
@@ -260,11 +260,11 @@ class TransformerClassifier(
         return [weights.float().cpu().numpy() for weights in layers]
 
     def _logits(self, X: Any) -> Tensor:
-        return self._apply("forward", X)
+        return self._apply(SeriesClassifier.forward, X)
 
-    def _apply(self, method: str, X: Any) -> Tensor:
+    def _apply(self, method: Callable[..., Tensor], X: Any) -> Tensor:
         data = self._read(X)
-        outputs = predict_in_batches(self.model_, getattr(self.model_, method), data, resolve_device(self.device))
+        outputs = predict_in_batches(self.model_, method, data, resolve_device(self.device))
         return outputs.double()
 
     def _read(self, X: Any) -> Batch:

@@ -69,8 +69,10 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
         Share of training batches in which the decoder reads its own forecasts instead of the true values.
     calendar : bool, default=False
         Give the network the season, weekday and hour of each time point.
-    id_col, time_col : hashable, default="unique_id", "ds"
-        Columns of a long frame.
+    id_col : hashable, default="unique_id"
+        Column of a long frame that tells its series apart.
+    time_col : hashable, default="ds"
+        Column of a long frame that holds the times.
     target_col : hashable or list, default="y"
         Target columns of a long frame.
     freq : str, offset, int or None, default=None
@@ -124,6 +126,11 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
         head=[StrOptions(set(HEADS))],
         own_share=[Interval(Real, 0, 1, closed="both")],
         calendar=["boolean"],
+        id_col=[Hashable],
+        time_col=[Hashable],
+        target_col=[Hashable, list],
+        freq=[str, pd.offsets.BaseOffset, Integral, None],
+        fill=[StrOptions({"ffill", "interpolate"}), Real, None],
     )
 
     def fit(

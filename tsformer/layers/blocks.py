@@ -78,9 +78,9 @@ class EncoderBlock(nn.Module):
 
     def forward(self, x: Tensor, *, mask: Tensor | None = None, turn: Rotation | None = None) -> Tensor:
         """Map tokens (B, N, D) to tokens (B, N, D)."""
-        attend, think = self.residuals
-        x = attend(x, lambda x: self.self_attention(x, mask=mask, query_rotation=turn, key_rotation=turn))
-        return think(x, self.feed_forward)
+        around_self, around_feed_forward = self.residuals
+        x = around_self(x, lambda x: self.self_attention(x, mask=mask, query_rotation=turn, key_rotation=turn))
+        return around_feed_forward(x, self.feed_forward)
 
 
 class DecoderBlock(nn.Module):
@@ -118,16 +118,18 @@ class DecoderBlock(nn.Module):
         caches: tuple[KeyValueCache, KeyValueCache] | tuple[None, None] = (None, None),
     ) -> Tensor:
         """Map tokens (B, M, D) to (B, M, D), given memory (B, N, D); the caches are for self- and cross-attention."""
-        attend, read, think = self.residuals
+        around_self, around_cross, around_feed_forward = self.residuals
         past, source = caches
-        x = attend(x, lambda x: self.self_attention(x, mask=mask, query_rotation=turn, key_rotation=turn, cache=past))
-        x = read(
+        x = around_self(
+            x, lambda x: self.self_attention(x, mask=mask, query_rotation=turn, key_rotation=turn, cache=past)
+        )
+        x = around_cross(
             x,
             lambda x: self.cross_attention(
                 x, memory, mask=memory_mask, query_rotation=turn, key_rotation=memory_turn, cache=source
             ),
         )
-        return think(x, self.feed_forward)
+        return around_feed_forward(x, self.feed_forward)
 
 
 class EncoderStack(nn.Module):
@@ -195,7 +197,7 @@ class EncoderStack(nn.Module):
 
 
 def initialise_weights(model: nn.Module) -> None:
-    """Draw all weights of a network anew: Xavier for linear maps, N(0, 1/d) for embeddings, zero biases."""
+    """Draw the weights of linear maps (Xavier, zero biases) and embeddings (N(0, 1/d)); others keep torch's own."""
     for module in model.modules():
         if isinstance(module, nn.Linear):
             nn.init.xavier_uniform_(module.weight)

@@ -131,6 +131,8 @@ class ObservedBatchNorm(nn.Module):
         count = mask.sum().clamp(min=1)
         mean = (x * mask).sum(dim=(0, 2)) / count
         var = ((x - mean.unsqueeze(-1)) * mask).square().sum(dim=(0, 2)) / count
+        if not mask.any():
+            return mean, var
         with torch.no_grad():
             self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
             unbiased = var * count / (count - 1).clamp(min=1)

@@ -100,4 +100,4 @@ def _differences(x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
     both[:, 1:] = observed[:, 1:] & observed[:, :-1]
     difference = torch.zeros_like(x)
     difference[:, 1:] = x[:, 1:] - x[:, :-1]
-    return torch.where(both, difference, 0.0), both
+    return difference, both

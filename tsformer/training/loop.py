@@ -83,10 +83,10 @@ class EarlyStopping:
     objective: Objective
     patience: int
     tolerance: float = 0.0
-    best_loss: float = math.inf
-    best_step: int = 0
-    best_weights: dict[str, Any] | None = None
-    waited: int = 0
+    best_loss: float = field(default=math.inf, init=False)
+    best_step: int = field(default=0, init=False)
+    best_weights: dict[str, Any] | None = field(default=None, init=False)
+    waited: int = field(default=0, init=False)
 
     def measure(self, model: nn.Module, step: int, device: torch.device) -> float:
         """Return the validation loss of the model as it is after `step` steps."""
@@ -161,7 +161,7 @@ def train(
     UserWarning
         On Ctrl-C: training ends there, and the model keeps the weights it would have kept had it ended by itself.
     """
-    average = WeightAverage(model, average_decay) if average_decay else None
+    average = WeightAverage(model, average_decay) if average_decay is not None else None
     kept = average.model if average is not None else model
     parameters = list(model.parameters())
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)

@@ -61,9 +61,9 @@ SCHEDULES: dict[str, Callable[[int, int], Schedule]] = {
 class WeightAverage:
     """A copy of a model whose weights follow it by an exponential moving average.
 
-    The decay grows from 0.1 to `decay` as (1 + n) / (10 + n), so that early weights are forgotten soon. Buffers, such
-    as the statistics of BatchNorm, are the model's own. `torch.optim.swa_utils.AveragedModel` does the same and took
-    eight times as long for a small model.
+    The decay after n updates is (1 + n) / (10 + n), at most `decay`, so that early weights are forgotten soon. Buffers,
+    such as the statistics of BatchNorm, are the model's own. `torch.optim.swa_utils.AveragedModel` does the same and
+    took eight times as long for a small model.
 
     Parameters
     ----------

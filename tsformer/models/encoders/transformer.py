@@ -1,5 +1,8 @@
 """The encoder of the 2017 paper on a series: one token for each time point, sinusoidal positions, post-norm, ReLU."""
 
+from collections.abc import Callable
+from functools import partial
+
 from torch import Tensor, nn
 
 from tsformer.layers.attention import padding_mask
@@ -42,17 +45,17 @@ class TransformerEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.embedding = LinearEmbedding(n_channels, d_model)
-        add_positions: dict[str, nn.Module] = {
-            "sinusoidal": SinusoidalPositions(),
-            "rotary": nn.Identity(),
-            "learned": LearnedPositions(n_timepoints, d_model),
+        add_positions: dict[str, Callable[[], nn.Module]] = {
+            "sinusoidal": SinusoidalPositions,
+            "rotary": nn.Identity,
+            "learned": partial(LearnedPositions, n_timepoints, d_model),
         }
         if positions not in add_positions:
             raise ValueError(
                 f"The 'positions' parameter of TransformerEncoder must be one of {sorted(add_positions)}. Got "
                 f"{positions!r} instead."
             )
-        self.positions = add_positions[positions]
+        self.positions = add_positions[positions]()
         self.stack = EncoderStack(
             d_model,
             n_heads,
