@@ -186,7 +186,7 @@ def test_check_series__masked_array__hides_what_is_masked():
 
 
 def test_check_series__dates__are_refused():
-    with pytest.raises(ValueError, match="X must hold numbers. Got datetime64"):
+    with pytest.raises(ValueError, match=r"X must hold numbers\. Got datetime64"):
         check_series(np.array([["2020-01-01", "2020-01-02"]], dtype="datetime64[ns]"))
 
 
