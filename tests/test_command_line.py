@@ -25,6 +25,41 @@ def test_classify__two_files__writes_predictions_and_prints_accuracy(tmp_path, c
     assert float(printed.split()[-1]) > 0.9
 
 
+def months(n: int = 60) -> pd.DataFrame:
+    times = pd.date_range("2018-01-01", periods=n, freq="MS")
+    return pd.DataFrame({"month": times, "sales": [100.0 + 10 * (i % 12) for i in range(n)], "price": range(n)})
+
+
+@pytest.mark.slow
+def test_forecast__wide_file__continues_each_column_with_bands(tmp_path):
+    months().to_csv(tmp_path / "data.csv", index=False)
+    out = tmp_path / "forecast.csv"
+    arguments = ["forecast", str(tmp_path / "data.csv"), "--time", "month", "--horizon", "6", "--level", "80"]
+    assert main([*arguments, "--out", str(out), "--quiet"]) == 0
+    table = pd.read_csv(out)
+    expected = ["month", "sales", "sales-lo-80.0", "sales-hi-80.0", "price", "price-lo-80.0", "price-hi-80.0"]
+    assert [column.replace("-80", "-80.0").replace(".0.0", ".0") for column in table.columns] == expected
+    assert list(table["month"]) == [f"2023-{month:02}-01" for month in range(1, 7)]
+
+
+@pytest.mark.parametrize(
+    ("change", "arguments", "message"),
+    [
+        (lambda df: df, ["--time", "date"], "has no column ['date']. It has ['month', 'sales', 'price']"),
+        (lambda df: df.drop(7), ["--time", "month"], "2018-08"),
+        (lambda df: df.assign(sales="much"), ["--time", "month"], "numeric"),
+    ],
+    ids=["no such column", "gap", "text"],
+)
+def test_forecast__a_mistake__tells_it_in_one_line_and_returns_2(change, arguments, message, tmp_path, capsys):
+    change(months()).to_csv(tmp_path / "data.csv", index=False)
+    out = str(tmp_path / "out.csv")
+    assert main(["forecast", str(tmp_path / "data.csv"), *arguments, "--out", out, "--quiet"]) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -1,4 +1,4 @@
-"""The command line: `tsformer classify TRAIN TEST --out predictions.csv`."""
+"""The command line: `tsformer classify TRAIN TEST --out CSV` and `tsformer forecast DATA --out CSV`."""
 
 import argparse
 import sys
@@ -10,6 +10,7 @@ import pandas as pd
 
 from tsformer.data.files import READERS, Labelled
 from tsformer.estimators.classifier import TransformerClassifier
+from tsformer.estimators.forecaster import TransformerForecaster
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,10 +31,25 @@ def _parser() -> argparse.ArgumentParser:
     classify.add_argument("train", type=Path, metavar="TRAIN", help="labelled series, .ts or UCR .tsv")
     classify.add_argument("test", type=Path, metavar="TEST", help="series to label, in the same formats")
     classify.add_argument("--out", type=Path, required=True, help="CSV to write: prediction and probabilities")
-    classify.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:<number> (default: auto)")
-    classify.add_argument("--seed", type=int, default=0, help="random_state of the classifier (default: 0)")
-    classify.add_argument("--quiet", action="store_true", help="show no progress bar")
     classify.set_defaults(command=_classify)
+
+    forecast = commands.add_parser("forecast", help="train on series and forecast them")
+    forecast.add_argument("data", type=Path, metavar="DATA", help="CSV with a column of times")
+    forecast.add_argument("--horizon", type=int, default=24, help="time points to forecast (default: 24)")
+    forecast.add_argument("--time", default="ds", metavar="COLUMN", help="column of times (default: ds)")
+    forecast.add_argument(
+        "--id", metavar="COLUMN", help="column that tells series apart; without it, each other column"
+    )
+    forecast.add_argument("--target", default="y", metavar="COLUMN", help="with --id: column of values (default: y)")
+    forecast.add_argument("--freq", help="frequency, where there are gaps, such as MS, D or h")
+    forecast.add_argument("--level", type=float, nargs="+", default=[80, 95], help="bands in per cent (default: 80 95)")
+    forecast.add_argument("--out", type=Path, required=True, help="CSV to write: forecasts and bands")
+    forecast.set_defaults(command=_forecast)
+
+    for command in (classify, forecast):
+        command.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:<number> (default: auto)")
+        command.add_argument("--seed", type=int, default=0, help="random_state of the estimator (default: 0)")
+        command.add_argument("--quiet", action="store_true", help="show no progress bar")
     return parser
 
 
@@ -51,6 +67,33 @@ def _classify(options: argparse.Namespace) -> None:
     table.to_csv(options.out, index_label="case")
     print(f"Trained on {len(y)} cases in {seconds:.0f} s; wrote {len(table)} predictions to {options.out}.")
     print(f"Accuracy against the labels in {options.test.name}: {(predictions == y_test).mean():.3f}")
+
+
+def _forecast(options: argparse.Namespace) -> None:
+    df = pd.read_csv(options.data)
+    named = [options.time] if options.id is None else [options.time, options.id, options.target]
+    if absent := [column for column in named if column not in df.columns]:
+        raise ValueError(
+            f"{options.data} has no column {absent}. It has {list(df.columns)}; see --time, --id, --target."
+        )
+    if not pd.api.types.is_integer_dtype(df[options.time]):
+        df[options.time] = pd.to_datetime(df[options.time])
+    df = df.set_index(options.time) if options.id is None else df[named]
+    forecaster = TransformerForecaster(
+        horizon=options.horizon,
+        id_col=options.id or "unique_id",
+        time_col=options.time,
+        target_col=options.target,
+        freq=options.freq,
+        device=options.device,
+        random_state=options.seed,
+        verbose=not options.quiet,
+    )
+    forecast = pd.DataFrame(forecaster.fit(df).predict(level=options.level))
+    if isinstance(forecast.columns, pd.MultiIndex):
+        forecast.columns = [name if kind == "point" else f"{name}-{kind}" for name, kind in forecast.columns]
+    forecast.to_csv(options.out, index=options.id is None)
+    print(f"Wrote {len(forecast)} rows of forecasts to {options.out}.")
 
 
 def _read(path: Path) -> Labelled:

@@ -196,6 +196,24 @@ class EncoderStack(nn.Module):
         return self.norm(x)
 
 
+def pre_norm_stack(
+    d_model: int, n_heads: int, n_layers: int, d_ff: int, *, dropout: float, stochastic_depth: float
+) -> EncoderStack:
+    """Build the stack that trains well without much care: pre-norm, GELU, rotary positions, a final norm."""
+    return EncoderStack(
+        d_model,
+        n_heads,
+        n_layers,
+        d_ff,
+        dropout=dropout,
+        activation="gelu",
+        norm_first=True,
+        final_norm=True,
+        rotary=True,
+        stochastic_depth=stochastic_depth,
+    )
+
+
 def initialise_weights(model: nn.Module) -> None:
     """Draw the weights of linear maps (Xavier, zero biases) and embeddings (N(0, 1/d)); others keep torch's own."""
     for module in model.modules():

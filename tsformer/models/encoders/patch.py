@@ -5,7 +5,7 @@ import math
 from torch import Tensor, nn
 
 from tsformer.layers.attention import padding_mask
-from tsformer.layers.blocks import EncoderStack
+from tsformer.layers.blocks import pre_norm_stack
 from tsformer.layers.embeddings import PatchEmbedding
 
 
@@ -41,17 +41,8 @@ class PatchEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.embedding = PatchEmbedding(n_channels, d_model, patch_length or math.ceil(n_timepoints / 16))
-        self.stack = EncoderStack(
-            d_model,
-            n_heads,
-            n_layers,
-            d_ff,
-            dropout=dropout,
-            activation="gelu",
-            norm_first=True,
-            final_norm=True,
-            rotary=True,
-            stochastic_depth=stochastic_depth,
+        self.stack = pre_norm_stack(
+            d_model, n_heads, n_layers, d_ff, dropout=dropout, stochastic_depth=stochastic_depth
         )
 
     def forward(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
