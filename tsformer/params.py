@@ -72,13 +72,14 @@ class TrainingParams:
     validation_fraction : float, default=0.1
         Share of the training cases held back by early stopping when fit is not given X_val and y_val.
     n_iter_no_change : int, default=10
-        Epochs without a lower validation loss after which early stopping stops.
+        Epochs without a lower validation loss, after the warm-up, after which early stopping stops.
     tol : float, default=1e-4
         A validation loss lower by no more than this does not count as lower.
     refit : bool, default=False
-        After early stopping on a part of the training cases, train again on all of them for the steps it chose.
+        After early stopping on a part of the training cases, train again on all of them, with a schedule of as many
+        steps as it chose.
     warm_start : bool, default=False
-        Let fit go on from the weights of the last fit.
+        Let fit go on from the weights of the last fit; parameters that shape the network are not looked at again.
     precision : {"float32", "bfloat16"}, default="float32"
         "bfloat16" trains in mixed precision: for GPUs.
     device : str, default="auto"

@@ -193,3 +193,8 @@ def test_check_series__dates__are_refused():
 def test_check_series__lists_of_unequal_length__names_the_remedy():
     with pytest.raises(ValueError, match=r"pass \[numpy\.asarray\(series\) for series in X\]"):
         check_series([[1.0, 2.0], [1.0, 2.0, 3.0]])
+
+
+def test_check_series__list_of_frames__is_told_to_transpose():
+    with pytest.raises(ValueError, match=r"pass \[frame\.to_numpy\(\)\.T for frame in X\]"):
+        check_series([pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})] * 2)

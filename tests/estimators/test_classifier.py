@@ -385,7 +385,8 @@ X_val, y_val = waves(16, seed=1)
 @pytest.mark.parametrize("average_decay", [None, 0.9])
 def test_early_stopping__validation_loss_rises_again__keeps_the_best_weights(average_decay):
     noisy = np.random.default_rng(1).permutation(y)
-    clf = small(early_stopping=True, max_steps=60, learning_rate=1e-2, average_decay=average_decay, augment=None)
+    changes = {"learning_rate": 1e-2, "average_decay": average_decay, "augment": None, "label_smoothing": 0.0}
+    clf = small(early_stopping=True, max_steps=60, **changes)
 
     clf.fit(X, noisy, X_val=X_val, y_val=y_val)
 
@@ -397,7 +398,7 @@ def test_early_stopping__validation_loss_rises_again__keeps_the_best_weights(ave
 
 def test_early_stopping__labels_without_sense__stops_when_patience_runs_out():
     noisy = np.random.default_rng(1).permutation(y)
-    clf = small(early_stopping=True, n_iter_no_change=4, tol=0.0, max_steps=400, learning_rate=1e-2, augment=None)
+    clf = small(early_stopping=True, n_iter_no_change=4, tol=0.0, max_steps=400, learning_rate=1e-2, warmup=0.0)
 
     clf.fit(X, noisy, X_val=X_val, y_val=y_val)
 
@@ -406,8 +407,14 @@ def test_early_stopping__labels_without_sense__stops_when_patience_runs_out():
     assert clf.history_["step"][-1] < 400
 
 
+def test_early_stopping__in_the_warm_up__spends_no_patience():
+    clf = small(early_stopping=True, n_iter_no_change=1, tol=100.0, max_steps=40, warmup=0.5).fit(X, y)
+    n_epochs_of_warm_up = 20 // 2  # two batches an epoch
+    assert len(clf.history_["step"]) == n_epochs_of_warm_up + 1
+
+
 def test_early_stopping__no_gain_reaches_tol__stops_after_patience():
-    clf = small(early_stopping=True, n_iter_no_change=3, tol=100.0, max_steps=400).fit(X, y)
+    clf = small(early_stopping=True, n_iter_no_change=3, tol=100.0, max_steps=400, warmup=0.0).fit(X, y)
 
     assert len(clf.history_["validation_loss"]) == 1 + 3
 
@@ -420,7 +427,7 @@ def test_early_stopping__x_val_given__trains_on_all_of_x():
 
 
 def test_early_stopping__x_val_longer_than_x__is_measured_whole():
-    clf = small(early_stopping=True).fit(X[:, :, :20], y, X_val=cut(X_val), y_val=y_val)
+    clf = small(early_stopping=True, label_smoothing=0.0).fit(X[:, :, :20], y, X_val=cut(X_val), y_val=y_val)
 
     loss = log_loss(y_val, clf.predict_proba(cut(X_val)))
 
@@ -430,7 +437,8 @@ def test_early_stopping__x_val_longer_than_x__is_measured_whole():
 def test_early_stopping__validation_weights__count_in_the_validation_loss():
     weight = np.linspace(0.0, 2.0, len(y_val))
 
-    clf = small(early_stopping=True).fit(X, y, X_val=X_val, y_val=y_val, sample_weight_val=weight)
+    clf = small(early_stopping=True, label_smoothing=0.0)
+    clf.fit(X, y, X_val=X_val, y_val=y_val, sample_weight_val=weight)
 
     loss = log_loss(y_val, clf.predict_proba(X_val), sample_weight=weight)
     assert loss == pytest.approx(min(clf.history_["validation_loss"]), abs=1e-5)
@@ -530,7 +538,7 @@ def test_fit__interrupted__warns_and_keeps_what_was_learnt(steps_done):
 
 
 def test_fit__interrupted_with_early_stopping__keeps_the_best_weights():
-    clf = small(augment=Interrupting(10), early_stopping=True, max_steps=50)
+    clf = small(augment=Interrupting(10), early_stopping=True, max_steps=50, label_smoothing=0.0)
 
     with pytest.warns(UserWarning, match="interrupted"):
         clf.fit(X, y, X_val=X_val, y_val=y_val)
@@ -576,6 +584,18 @@ def test_warm_start__with_early_stopping_and_refit__keeps_what_was_learnt():
     clf.set_params(max_steps=1, learning_rate=1e-9, weight_decay=0.0).fit(X, y)
 
     assert clf.score(X, y) >= 0.9
+
+
+@pytest.mark.parametrize("go_on", ["fit", "partial_fit"])
+def test_further_training__loss_becomes_infinite__keeps_the_weights_before(go_on):
+    clf = small(warm_start=True).fit(X, y)
+    expected = clf.predict_proba(X)
+    clf.set_params(learning_rate=1e30, max_grad_norm=None, batch_size=4)
+
+    with pytest.raises(ValueError, match="training loss became"):
+        getattr(clf, go_on)(X, y)
+
+    assert_array_equal(clf.predict_proba(X), expected)
 
 
 def test_warm_start__off__begins_anew():

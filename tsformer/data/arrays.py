@@ -49,6 +49,11 @@ def check_series(X: Any, name: str = "X") -> Panel:
         raise ValueError(f"Found 0 sample(s) in the list {name} while a minimum of 1 is required.")
     if _is_list_of_series(X):
         panel: Panel = _check_list(X, name)
+    elif isinstance(X, Sequence) and isinstance(X[0], pd.DataFrame):
+        raise ValueError(
+            f"The series of a list {name} must be arrays of shape (n_channels, n_timepoints). Got DataFrames; pass "
+            f"[frame.to_numpy().T for frame in {name}] if their rows are time points."
+        )
     elif isinstance(X, Sequence) and len({np.size(series) for series in X}) > 1:
         raise ValueError(
             f"Series of unequal length must be arrays. Got a list {name} of {type(X[0]).__name__}; pass "

@@ -38,7 +38,11 @@ def seeded(seed: int, device: torch.device) -> Iterator[torch.Generator]:
     """Seed torch inside and give its random state back after; yields a generator for the order of cases."""
     cuda = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):
-        torch.manual_seed(seed)
+        # torch.manual_seed would seed all GPUs, those too whose state is not given back.
+        torch.random.default_generator.manual_seed(seed)
+        for used in cuda:
+            with torch.cuda.device(used):
+                torch.cuda.manual_seed(seed)
         yield torch.Generator().manual_seed(seed)
 
 
@@ -116,7 +120,7 @@ def hold_out(data: Batch, fraction: float, seed: int) -> tuple[Batch, Batch]:
         kept, held = train_test_split(np.arange(len(data)), test_size=fraction, random_state=seed, stratify=data.y)
     except ValueError as error:
         raise ValueError(
-            f"early_stopping could not hold back validation_fraction={fraction} of {len(data)} cases: {error} Raise "
+            f"early_stopping could not hold back validation_fraction={fraction} of {len(data)} cases: {error} Change "
             "validation_fraction, give fit X_val and y_val, or set early_stopping=False."
         ) from error
     return data.select(torch.from_numpy(kept)), data.select(torch.from_numpy(held))

@@ -176,10 +176,9 @@ class TransformerClassifier(
         if self.early_stopping and held_out is None:
             training, held_out = hold_out(data, self.validation_fraction, seed)
 
-        budget = self._n_steps(training)
-        history = self._fit_network(training, held_out, seed, device, start, budget=budget, n_steps=budget)
+        history = self._fit_network(training, held_out, seed, device, start, self._n_steps(training))
         if self.refit and training is not data and not history.interrupted:
-            self._fit_network(data, None, seed, device, start, budget=budget, n_steps=history.best_step)
+            self._fit_network(data, None, seed, device, start, history.best_step)
         return self
 
     def partial_fit(
@@ -203,15 +202,15 @@ class TransformerClassifier(
         first = not hasattr(self, "model_")
         if first and classes is None:
             raise ValueError("classes must be passed on the first call to partial_fit.")
-        data = self._read_labelled(X, y, sample_weight, classes=classes, reset=first)
-        if classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+        if not first and classes is not None and not np.array_equal(np.unique(classes), self.classes_):
             raise ValueError(
                 f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {self.classes_!r}"
             )
+        data = self._read_labelled(X, y, sample_weight, classes=classes, reset=first)
 
         seed = draw_seed(self.random_state) + (0 if first else self.n_iter_)
         with seeded(seed, device) as generator:
-            model = ready_to_train(self._build(data) if first else self.model_, device)
+            model = ready_to_train(self._build(data) if first else copy.deepcopy(self.model_), device)
             optimizer = adamw(model, self.learning_rate, self.weight_decay)
             if not first and self._optimizer_state is not None:
                 # Adam's moments only: the learning rate may have been set anew.
@@ -380,16 +379,15 @@ class TransformerClassifier(
         seed: int,
         device: torch.device,
         start: SeriesClassifier | None,
-        *,
-        budget: int,
         n_steps: int,
     ) -> History:
-        """Train a new `model_`, or a copy of `start`, for n_steps of a schedule made for `budget` steps."""
+        """Train a new `model_`, or a copy of `start`, for n_steps."""
         size = self._batch_size(data)
+        warmup_steps = round(self.warmup * n_steps)
         early_stopping = None
         if held_out is not None:
             early_stopping = EarlyStopping(
-                Minibatches(held_out, size), objectives.classification(), self.n_iter_no_change, self.tol
+                Minibatches(held_out, size), self._objective(), self.n_iter_no_change, self.tol, warmup_steps
             )
         with seeded(seed, device) as generator:
             model = ready_to_train(self._build(data) if start is None else copy.deepcopy(start), device)
@@ -398,7 +396,7 @@ class TransformerClassifier(
                 model,
                 Minibatches(data, size, generator),
                 optimizer,
-                SCHEDULES[self.schedule](budget, round(self.warmup * budget)),
+                SCHEDULES[self.schedule](n_steps, warmup_steps),
                 n_steps,
                 device,
                 average_decay=self.average_decay,
@@ -409,6 +407,9 @@ class TransformerClassifier(
         self.n_iter_ = history.best_step
         self._optimizer_state = None
         return history
+
+    def _objective(self) -> objectives.Objective:
+        return objectives.classification(self.label_smoothing)
 
     def _train(
         self,
@@ -422,7 +423,7 @@ class TransformerClassifier(
     ) -> History:
         return train(
             model,
-            objectives.classification(self.label_smoothing),
+            self._objective(),
             batches,
             optimizer,
             schedule,

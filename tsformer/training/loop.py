@@ -77,12 +77,15 @@ class EarlyStopping:
         Epochs without a gain after which training stops.
     tolerance : float, default=0.0
         A loss lower by no more than this is no gain.
+    warmup_steps : int, default=0
+        Steps in which patience is not spent: the learning rate still rises.
     """
 
     batches: Iterable[Batch]
     objective: Objective
     patience: int
     tolerance: float = 0.0
+    warmup_steps: int = 0
     best_loss: float = field(default=math.inf, init=False)
     best_step: int = field(default=0, init=False)
     best_weights: dict[str, Any] | None = field(default=None, init=False)
@@ -91,7 +94,8 @@ class EarlyStopping:
     def measure(self, model: nn.Module, step: int, device: torch.device) -> float:
         """Return the validation loss of the model as it is after `step` steps."""
         loss = evaluate(model, self.objective, self.batches, device)
-        self.waited = 0 if loss < self.best_loss - self.tolerance else self.waited + 1
+        gained = loss < self.best_loss - self.tolerance or step <= self.warmup_steps
+        self.waited = 0 if gained else self.waited + 1
         if loss < self.best_loss:
             self.best_loss, self.best_step = loss, step
             self.best_weights = copy.deepcopy(model.state_dict())
