@@ -212,6 +212,36 @@ def test_fit__seasonal_series_with_trend__beats_seasonal_naive():
     assert TransformerForecaster(horizon=12, max_steps=400, random_state=0).fit(df[:-12]).score(df) > -0.7
 
 
+def test_early_stopping__last_horizon_held_back__is_not_trained_on():
+    options = {"early_stopping": True, "max_steps": 60, "average_decay": None}
+    changed = wave()
+    changed.iloc[-6:] += 1000.0
+    histories = [small(**options).fit(df).history_ for df in (wave(), changed)]
+    assert histories[0]["loss"] == histories[1]["loss"]
+    assert histories[0]["validation_loss"] != histories[1]["validation_loss"]
+
+
+def test_early_stopping__no_gain__stops_after_patience_and_refit_uses_the_steps():
+    options = {"early_stopping": True, "n_iter_no_change": 1, "tol": 100.0, "max_steps": 400, "warmup": 0.0}
+    stopped = small(**options).fit(wave())
+    assert len(stopped.history_["step"]) == 2
+    refitted = small(**options, refit=True).fit(wave())
+    assert refitted.n_iter_ == stopped.n_iter_
+    assert not refitted.predict().equals(stopped.predict())
+
+
+def test_early_stopping__series_too_short__says_so():
+    with pytest.raises(ValueError, match=r"holds back the last 6 time points .* Got a series of 7"):
+        small(early_stopping=True).fit(wave(7))
+
+
+def test_warm_start__second_fit__goes_on_from_the_first():
+    forecaster = small(warm_start=True, max_steps=60).fit(wave())
+    first = forecaster.history_["loss"][-1]
+    assert forecaster.fit(wave()).history_["loss"][0] < first
+    assert small(max_steps=60).fit(wave()).history_["loss"][0] > first
+
+
 # Mistakes
 
 

@@ -73,8 +73,12 @@ def _end_to_end(series: Sequence[Matrix], starts: NDArray[np.int64], n_rows: int
     return torch.from_numpy(joined)
 
 
-def cut(histories: Histories, unit: Tensor, time: Tensor, context: int, horizon: int) -> Batch:
+def cut(
+    histories: Histories, unit: Tensor, time: Tensor, context: int, horizon: int, known: Tensor | None = None
+) -> Batch:
     """Cut a window for each of the given units (B,), the present being before time point `time` (B,).
+
+    Time points of a series from `known` (n_series,) on are not observed; by default from its end on.
 
     Returns
     -------
@@ -86,7 +90,8 @@ def cut(histories: Histories, unit: Tensor, time: Tensor, context: int, horizon:
     series, channel = unit // n_channels, unit % n_channels
     offset = torch.arange(-context, horizon)
     position = time.unsqueeze(1) + offset  # (B, context + horizon)
-    inside = (position >= 0) & (position < histories.lengths[series].unsqueeze(1))
+    lengths = histories.lengths if known is None else known
+    inside = (position >= 0) & (position < lengths[series].unsqueeze(1))
     row = histories.starts[series].unsqueeze(1) + position.clamp(min=0)
     row = row.clamp(max=len(histories.values) - 1)
 
@@ -112,6 +117,8 @@ class RandomWindows:
     Parameters
     ----------
     histories : Histories
+    known : int64 Tensor of shape (n_series,)
+        Number of time points of each series that may be seen, targets included.
     first, last : int64 Tensors of shape (n_series,)
         Range of the present in each series, both ends included.
     context, horizon : int
@@ -123,6 +130,7 @@ class RandomWindows:
     """
 
     histories: Histories
+    known: Tensor
     first: Tensor
     last: Tensor
     context: int
@@ -141,7 +149,7 @@ class RandomWindows:
             within = drawn - (ends - n_windows)[series]
             unit = series * n_channels + within % n_channels
             time = self.first[series] + within // n_channels
-            yield cut(self.histories, unit, time, self.context, self.horizon)
+            yield cut(self.histories, unit, time, self.context, self.horizon, self.known)
 
 
 @dataclass(frozen=True)

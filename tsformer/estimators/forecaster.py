@@ -1,5 +1,6 @@
 """TransformerForecaster: forecasts of one or many series, from pandas and back to pandas."""
 
+import copy
 import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from tsformer.models.forecaster import SeriesForecaster, build_forecaster
 from tsformer.models.heads import HEADS
 from tsformer.params import TrainingParams, TransformerParams, constraints_of, documents_parameters_of
 from tsformer.training import objectives
-from tsformer.training.loop import train
+from tsformer.training.loop import EarlyStopping, History, train
 from tsformer.training.optim import SCHEDULES, adamw
 
 Frame = pd.Series | pd.DataFrame
@@ -90,6 +91,11 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
         Step, loss, learning rate and seconds at the end of each epoch.
     n_iter_ : int
         Optimiser steps.
+
+    Notes
+    -----
+    `max_steps="auto"` stands for 1,000 steps, `batch_size="auto"` for a quarter of the windows, at least 16 and at most
+    128. Early stopping holds back the last `horizon` time points of each series; `validation_fraction` is not used.
 
     References
     ----------
@@ -165,31 +171,19 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
         self._validate_params()
         device = resolve_device(self.device)
         series = self._read(df)
-        self.lengths_ = self._choose_lengths(series)
+        if not (self.warm_start and hasattr(self, "model_")):
+            self.lengths_ = self._choose_lengths(series)
         self._covariates = _Covariates.fit(series, past, future, static, calendar=self.calendar)
         self._series, self._given = series, (past, future, static)
         histories = join(series.values, *self._covariates.read(series, past, future, static, 0), 0)
 
+        start = self.model_ if self.warm_start and hasattr(self, "model_") else None
         n_steps = 1000 if self.max_steps == "auto" else self.max_steps
         seed = draw_seed(self.random_state)
-        with seeded(seed, device) as generator:
-            model = ready_to_train(self._build(), device)
-            history = train(
-                model,
-                objectives.forecasting(self.own_share),
-                self._training_windows(histories, generator),
-                adamw(model, self.learning_rate, self.weight_decay),
-                SCHEDULES[self.schedule](n_steps, round(self.warmup * n_steps)),
-                n_steps=n_steps,
-                device=device,
-                max_grad_norm=self.max_grad_norm,
-                average_decay=self.average_decay,
-                precision=getattr(torch, self.precision),
-                progress=bool(self.verbose),
-            )
-        self.model_ = model
-        self.history_ = history.as_dict()
-        self.n_iter_ = history.best_step
+        held_out = self.horizon if self.early_stopping else 0
+        history = self._fit_network(histories, held_out, seed, device, start, n_steps)
+        if self.refit and held_out and not history.interrupted:
+            self._fit_network(histories, 0, seed, device, start, history.best_step)
         return self
 
     def predict(
@@ -351,14 +345,59 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
         initialise_weights(model)
         return model
 
-    def _training_windows(self, histories: Histories, generator: torch.Generator) -> RandomWindows:
+    def _fit_network(
+        self,
+        histories: Histories,
+        held_out: int,
+        seed: int,
+        device: torch.device,
+        start: SeriesForecaster | None,
+        n_steps: int,
+    ) -> History:
+        """Train a new `model_`, or a copy of `start`; early stopping watches the last `held_out` times of a series."""
+        warmup_steps = round(self.warmup * n_steps)
+        early_stopping = None
+        if held_out:
+            last_windows = LastWindows(
+                histories, histories.lengths - held_out, self.lengths_.context, held_out, UNITS_PER_PREDICTION
+            )
+            rolled_out = objectives.forecasting(own_share=1.0)
+            early_stopping = EarlyStopping(last_windows, rolled_out, self.n_iter_no_change, self.tol, warmup_steps)
+        with seeded(seed, device) as generator:
+            model = ready_to_train(self._build() if start is None else copy.deepcopy(start), device)
+            history = train(
+                model,
+                objectives.forecasting(self.own_share),
+                self._training_windows(histories, held_out, generator),
+                adamw(model, self.learning_rate, self.weight_decay),
+                SCHEDULES[self.schedule](n_steps, warmup_steps),
+                n_steps=n_steps,
+                device=device,
+                max_grad_norm=self.max_grad_norm,
+                average_decay=self.average_decay,
+                precision=getattr(torch, self.precision),
+                early_stopping=early_stopping,
+                progress=bool(self.verbose),
+            )
+        self.model_ = model
+        self.history_ = history.as_dict()
+        self.n_iter_ = history.best_step
+        return history
+
+    def _training_windows(self, histories: Histories, held_out: int, generator: torch.Generator) -> RandomWindows:
         """All windows with a whole horizon behind a season of history; of shorter series, the least short ones."""
-        last = (histories.lengths - self.horizon).clamp(min=1)
+        known = histories.lengths - held_out
+        if int(known.min()) < 2:
+            raise ValueError(
+                f"early_stopping holds back the last {held_out} time points of each series and needs two more. Got a "
+                f"series of {int(histories.lengths.min())}; lower horizon or set early_stopping=False."
+            )
+        last = (known - self.horizon).clamp(min=1)
         first = torch.minimum(last, torch.tensor(max(self.lengths_.season, 2)))
         n_windows = int((last - first + 1).sum()) * histories.values.shape[1]
         size = min(128, max(16, n_windows // 4)) if self.batch_size == "auto" else self.batch_size
         context = self.lengths_.context
-        return RandomWindows(histories, first, last, context, self.horizon, size, BATCHES_PER_EPOCH, generator)
+        return RandomWindows(histories, known, first, last, context, self.horizon, size, BATCHES_PER_EPOCH, generator)
 
     def _forecast(
         self, histories: Histories, horizon: int, quantiles: Sequence[float], *, sample: bool = False
