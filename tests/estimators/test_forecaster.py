@@ -185,6 +185,33 @@ def test_sample__paths__differ_and_repeat_and_spread_as_the_quantiles(fitted):
     assert 0.7 <= first.between(bands["lo-80"].iloc[0], bands["hi-80"].iloc[0]).mean() <= 0.9
 
 
+def test_backtest__long_frame__forecasts_each_window_from_what_came_before(fitted):
+    df = long_frame()
+    forecaster = small().fit(df)
+    windows = forecaster.backtest(df, n_windows=3, step_size=2)
+    assert list(windows.columns) == ["unique_id", "ds", "y", "cutoff"]
+    assert len(windows) == 3 * 3 * 6
+    ends = df.groupby("unique_id")["ds"].max()
+    assert (windows.groupby("unique_id")["ds"].max() == ends).all()
+    for (name, cutoff), window in windows.groupby(["unique_id", "cutoff"]):
+        before = df[(df["unique_id"] == name) & (df["ds"] <= cutoff)]
+        assert_allclose(window["y"], forecaster.predict(before)["y"], rtol=1e-12)
+
+
+@pytest.mark.parametrize("refit", [False, True])
+def test_backtest__values_after_the_cutoff__change_no_forecast_of_it(refit, fitted):
+    changed = wave()
+    changed.iloc[-6:] += 1000.0
+    first, second = (fitted.backtest(df, refit=refit) for df in (wave(), changed))
+    assert first.equals(second)
+    assert (first["cutoff"] == wave().index[-7]).all()
+
+
+def test_backtest__more_windows_than_there_is_history__is_an_error(fitted):
+    with pytest.raises(ValueError, match=r"12 windows need more than 72 time points .* Got one of 72"):
+        fitted.backtest(wave(), n_windows=12)
+
+
 def test_score__is_minus_mase_of_the_last_steps(fitted):
     df = wave()
     scale = np.abs(df[:-6].to_numpy()[12:] - df[:-6].to_numpy()[:-12]).mean()

@@ -3,7 +3,7 @@
 import copy
 import math
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, NamedTuple
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
@@ -169,8 +169,12 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
         self
         """
         self._validate_params()
+        return self._fit_series(self._read(df), past, future, static)
+
+    def _fit_series(
+        self, series: SeriesSet, past: Frame | None, future: Frame | None, static: Frame | None
+    ) -> "TransformerForecaster":
         device = resolve_device(self.device)
-        series = self._read(df)
         if not (self.warm_start and hasattr(self, "model_")):
             self.lengths_ = self._choose_lengths(series)
         self._covariates = _Covariates.fit(series, past, future, static, calendar=self.calendar)
@@ -264,6 +268,70 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
             paths = [self._forecast(histories, horizon, [], sample=True)[0] for _ in range(n)]
         frames = [pd.DataFrame(write_forecast(series, times, _by_series(path, series))) for path in paths]
         return pd.concat(frames, keys=range(n), names=["path"])
+
+    def backtest(
+        self,
+        df: Frame,
+        n_windows: int = 1,
+        step_size: int | None = None,
+        *,
+        past: Frame | None = None,
+        future: Frame | None = None,
+        static: Frame | None = None,
+        refit: bool = False,
+    ) -> pd.DataFrame:
+        """Forecast the last part of each series as if it had not come yet, window by window.
+
+        Parameters
+        ----------
+        df, past, future, static
+            As in fit.
+        n_windows : int, default=1
+            Number of windows of `horizon` time points; the last one ends where df ends.
+        step_size : int, optional
+            Time points from a window to the next; by default the horizon.
+        refit : bool, default=False
+            Train a copy anew on what comes before each window. Otherwise the network is used as it is: only if it was
+            fitted on earlier data are these honest forecasts.
+
+        Returns
+        -------
+        DataFrame
+            The forecasts of all windows one under the other, in the form of predict, with a column "cutoff": the last
+            time that each of them knows.
+        """
+        check_is_fitted(self, "model_")
+        series, step = self._read(df), self.horizon if step_size is None else step_size
+        withheld = [self.horizon + step * i for i in reversed(range(n_windows))]
+        if not withheld or step < 1:
+            raise ValueError(f"n_windows and step_size must be at least 1. Got {n_windows} and {step}.")
+        if (shortest := min(map(len, series.values))) <= withheld[0]:
+            raise ValueError(
+                f"{n_windows} windows need more than {withheld[0]} time points of each series. Got one of {shortest}; "
+                "lower n_windows or step_size."
+            )
+        return pd.concat([self._forecast_last(n, series, past, future, static, refit) for n in withheld])
+
+    def _forecast_last(
+        self,
+        n_withheld: int,
+        series: SeriesSet,
+        past: Frame | None,
+        future: Frame | None,
+        static: Frame | None,
+        refit: bool,
+    ) -> pd.DataFrame:
+        """Forecast a horizon from all but the last `n_withheld` time points of each series."""
+        values = [rows[:-n_withheld] for rows in series.values]
+        history = replace(series, values=values, times=[times[:-n_withheld] for times in series.times])
+        forecaster = clone(self)._fit_series(history, past, future, static) if refit else self
+        behind, ahead = forecaster._covariates.read(history, past, future, static, self.horizon)
+        point, _ = forecaster._forecast(join(values, behind, ahead, self.horizon), self.horizon, [])
+        forecast = pd.DataFrame(
+            write_forecast(history, future_times(history, self.horizon), _by_series(point, history))
+        )
+        cutoffs = [times[-1:].repeat(self.horizon) for times in history.times]
+        return forecast.assign(cutoff=cutoffs[0].append(cutoffs[1:]))
 
     def score(self, df: Frame, y: Any = None) -> float:
         """Return minus the MASE of the last `horizon` steps of each series, forecast from those before.
