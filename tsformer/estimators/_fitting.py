@@ -120,7 +120,7 @@ def hold_out(data: Batch, fraction: float, seed: int) -> tuple[Batch, Batch]:
         kept, held = train_test_split(np.arange(len(data)), test_size=fraction, random_state=seed, stratify=data.y)
     except ValueError as error:
         raise ValueError(
-            f"early_stopping could not hold back validation_fraction={fraction} of {len(data)} cases: {error} Change "
+            f"early_stopping could not hold back validation_fraction={fraction} of {len(data)} cases: {str(error).rstrip('.')}. Change "
             "validation_fraction, give fit X_val and y_val, or set early_stopping=False."
         ) from error
     return data.select(torch.from_numpy(kept)), data.select(torch.from_numpy(held))
