@@ -119,8 +119,9 @@ def hold_out(data: Batch, fraction: float, seed: int) -> tuple[Batch, Batch]:
     try:
         kept, held = train_test_split(np.arange(len(data)), test_size=fraction, random_state=seed, stratify=data.y)
     except ValueError as error:
+        reason = str(error).rstrip(".")
         raise ValueError(
-            f"early_stopping could not hold back validation_fraction={fraction} of {len(data)} cases: {str(error).rstrip('.')}. Change "
+            f"early_stopping could not hold back validation_fraction={fraction} of {len(data)} cases: {reason}. Change "
             "validation_fraction, give fit X_val and y_val, or set early_stopping=False."
         ) from error
     return data.select(torch.from_numpy(kept)), data.select(torch.from_numpy(held))
