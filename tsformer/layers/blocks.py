@@ -1,6 +1,7 @@
 """Blocks of a Transformer: feed-forward, residual connection with LayerNorm, and the encoder made of them."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +10,9 @@ from tsformer.layers.attention import KeyValueCache, MultiHeadAttention
 from tsformer.layers.positions import Rotation, rotation
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU}
+
+# What trains well without much care, for encoder stacks and decoders that are not the paper's.
+PRE_NORM: dict[str, Any] = {"activation": "gelu", "norm_first": True, "final_norm": True, "rotary": True}
 
 
 class FeedForward(nn.Sequential):
@@ -199,18 +203,15 @@ class EncoderStack(nn.Module):
 def pre_norm_stack(
     d_model: int, n_heads: int, n_layers: int, d_ff: int, *, dropout: float, stochastic_depth: float
 ) -> EncoderStack:
-    """Build the stack that trains well without much care: pre-norm, GELU, rotary positions, a final norm."""
+    """Build an encoder stack with the settings of PRE_NORM."""
     return EncoderStack(
         d_model,
         n_heads,
         n_layers,
         d_ff,
         dropout=dropout,
-        activation="gelu",
-        norm_first=True,
-        final_norm=True,
-        rotary=True,
         stochastic_depth=stochastic_depth,
+        **PRE_NORM,
     )
 
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from tsformer.layers.attention import padding_mask
+from tsformer.layers.blocks import PRE_NORM
 from tsformer.layers.scaling import masked_location_spread
 from tsformer.models.decoder import TransformerDecoder
 from tsformer.models.seq2seq import EncoderDecoder, Memory
@@ -159,11 +160,8 @@ def build_forecaster(
         n_layers,
         d_ff,
         dropout=dropout,
-        activation="gelu",
-        norm_first=True,
-        final_norm=True,
-        rotary=True,
         stochastic_depth=0.1,
+        **PRE_NORM,
     )
     network = EncoderDecoder(encoder, PatchInput(patch_length, n_future, d_model), decoder, head)
     return SeriesForecaster(network, patch_length, season, shifted=shifted)
