@@ -12,7 +12,8 @@ from tsformer.data.covariates import (
     read_static,
     seasonal_period,
 )
-from tsformer.data.frames import SeriesSet, future_times, read_series
+from tsformer.data.forecasts import future_times
+from tsformer.data.frames import SeriesSet, read_series
 
 DAYS = pd.date_range("2024-01-01", periods=20, freq="D")
 HISTORY = 15

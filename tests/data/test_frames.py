@@ -6,7 +6,8 @@ import pytest
 from pandas import offsets
 from pandas.testing import assert_frame_equal, assert_index_equal, assert_series_equal
 
-from tsformer.data.frames import future_times, quantiles_of, read_series, write_forecast
+from tsformer.data.forecasts import future_times, quantiles_of, write_forecast
+from tsformer.data.frames import read_series
 
 DAYS = pd.date_range("2024-01-01", periods=30, freq="D")
 

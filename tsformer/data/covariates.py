@@ -10,19 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas import offsets as off
 
-from tsformer.data.frames import (
-    Floats,
-    Frequency,
-    Rows,
-    SeriesSet,
-    instants,
-    listed,
-    numbers_of,
-    quoted,
-    rows_of,
-    series_name,
-    shown,
-)
+from tsformer.data.frames import Rows, SeriesSet, numbers_of, rows_of
+from tsformer.data.times import Floats, Frequency, instants
+from tsformer.data.wording import listed, quoted, series_name, shown
 
 
 def read_covariates(

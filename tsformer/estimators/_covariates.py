@@ -9,7 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tsformer.data.covariates import calendar_features, read_covariates, read_static
-from tsformer.data.frames import SeriesSet, future_times
+from tsformer.data.forecasts import future_times
+from tsformer.data.frames import SeriesSet
 
 Frame = pd.Series | pd.DataFrame
 Matrices = list[NDArray[np.float64]]

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from tsformer.data.batch import Batch
 from tsformer.data.covariates import seasonal_period
-from tsformer.data.frames import SeriesSet, future_times, quantiles_of, read_series, write_forecast
+from tsformer.data.forecasts import future_times, quantiles_of, write_forecast
+from tsformer.data.frames import SeriesSet, read_series
 from tsformer.data.windows import Histories, LastWindows, RandomWindows, join
 from tsformer.estimators._covariates import Covariates, Frame, Matrices
 from tsformer.estimators._fitting import draw_seed, portable, ready_to_predict, ready_to_train, resolve_device, seeded

@@ -1,0 +1,103 @@
+"""Forecasts back into the form that the series came in: future times, columns of quantiles and of bands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tsformer.data.frames import Form, Layout, SeriesSet
+from tsformer.data.times import Floats, time_range
+
+
+def future_times(series: SeriesSet, horizon: int) -> list[pd.Index[Any]]:
+    """Return the `horizon` times after the last of each series, typed and named as its own."""
+    ends = {times[-1]: times for times in series.times}  # most series end together: count on from each end once
+    after = {end: time_range(end, horizon + 1, series.freq, times)[1:] for end, times in ends.items()}
+    return [after[times[-1]] for times in series.times]
+
+
+def quantiles_of(level: Sequence[float]) -> list[float]:
+    """Return the quantiles, ascending, that bound the central intervals of `level` percent: [90] has .05 and .95."""
+    return sorted({quantile for percent in level for quantile in _bounds(percent)})
+
+
+def _bounds(percent: float) -> tuple[float, float]:
+    if not 0 < percent < 100:
+        raise ValueError(f"A level must be a percentage in the range (0, 100). Got {percent!r} instead.")
+    return (100 - percent) / 200, (100 + percent) / 200
+
+
+def write_forecast(
+    series: SeriesSet,
+    times: Sequence[pd.Index[Any]],
+    point: Sequence[Floats],
+    quantiles: Mapping[float, Sequence[Floats]] | None = None,
+    level: Sequence[float] | None = None,
+) -> pd.Series[Any] | pd.DataFrame:
+    """Write forecasts in the form that the series came in, by series, then time.
+
+    Parameters
+    ----------
+    series : SeriesSet
+        The series that were forecast.
+    times : list of Index of length horizon_i
+        The times forecast.
+    point : list of ndarray of shape (horizon_i, n_channels)
+        The point forecasts.
+    quantiles : dict from float to list of ndarray of shape (horizon_i, n_channels), optional
+        The quantiles to write or, when there is `level`, to take its intervals from.
+    level : sequence of float, optional
+        The central intervals to write, in percent; `quantiles` then holds `quantiles_of(level)`.
+
+    Returns
+    -------
+    Series or DataFrame
+        The point forecast stands in the columns of the targets. In a long frame it is followed by `y-q0.1` for a
+        quantile, `y-lo-90` and `y-hi-90` for a level. In other frames, quantiles come instead of it, in columns
+        (column, 0.1); levels with it, in columns (column, "point"), (column, "lo-90"), (column, "hi-90"). A Series
+        becomes a DataFrame with the columns 0.1, or "point", "lo-90", "hi-90".
+    """
+    form = series.form
+    labels, forecasts = zip(*_labelled(point, quantiles or {}, level, form.layout), strict=True)
+    values = np.stack([np.concatenate(list(parts)) for parts in forecasts], axis=-1)  # (rows, channels, labels)
+    frame = pd.DataFrame(values.reshape(len(values), -1), columns=_forecast_columns(form, labels))
+    time = times[0].append(list(times[1:])) if len(times) > 1 else times[0]  # a single index keeps its freq
+    ids = series.ids.repeat([len(part) for part in times])
+    if form.layout == "long":
+        frame.insert(0, form.time_col, time)
+        if series.ids[0] is not None:
+            frame.insert(0, form.id_col, ids)
+        return frame
+    frame.index = pd.MultiIndex.from_arrays([ids, time]) if form.layout == "panel" else time
+    return frame.iloc[:, 0] if form.is_series and labels == (None,) else frame
+
+
+def _labelled(
+    point: Sequence[Floats], quantiles: Mapping[float, Sequence[Floats]], level: Sequence[float] | None, layout: Layout
+) -> list[tuple[Any, Sequence[Floats]]]:
+    """What is written for each channel, with its label; None labels the plain target."""
+    is_long = layout == "long"
+    if level is not None:
+        labelled: list[tuple[Any, Sequence[Floats]]] = [(None if is_long else "point", point)]
+        for percent in level:
+            low, high = _bounds(percent)
+            labelled += [(f"lo-{percent:g}", quantiles[low]), (f"hi-{percent:g}", quantiles[high])]
+        return labelled
+    if is_long:
+        return [(None, point), *((f"q{quantile:g}", values) for quantile, values in quantiles.items())]
+    return list(quantiles.items()) or [(None, point)]
+
+
+def _forecast_columns(form: Form, labels: Sequence[Any]) -> pd.Index[Any]:
+    if form.layout == "long":
+        return pd.Index([name if label is None else f"{name}-{label}" for name in form.columns for label in labels])
+    if labels == (None,):
+        return form.columns
+    if form.is_series:
+        return pd.Index(labels)
+    parts = [name if isinstance(name, tuple) else (name,) for name in form.columns]
+    columns = [(*part, label) for part in parts for label in labels]
+    return pd.MultiIndex.from_tuples(columns, names=[*form.columns.names, None])

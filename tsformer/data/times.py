@@ -1,0 +1,214 @@
+"""The times of series: their frequency found or checked, then each time counted in steps of it.
+
+So duplicates, gaps and irregular times are found, and on request repaired, in all series at once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pandas.tseries.frequencies import to_offset
+
+from tsformer.data.wording import listed, series_name
+
+Floats = NDArray[np.float64]
+Frequency = int | pd.offsets.BaseOffset
+
+
+@dataclass(frozen=True)
+class SortedRows:
+    """Sorted rows: `codes` (N,) numbers the series of each, whose `times` (N,) ascend; `values` is (N, C)."""
+
+    ids: pd.Index[Any]
+    codes: NDArray[np.intp]
+    times: pd.Index[Any]
+    values: Floats
+
+    @cached_property
+    def starts(self) -> NDArray[np.intp]:
+        """First row of each series."""
+        return np.flatnonzero(np.diff(self.codes, prepend=-1))
+
+    @cached_property
+    def lengths(self) -> NDArray[np.intp]:
+        """Number of rows of each series."""
+        return np.diff(self.starts, append=len(self.codes))
+
+    def times_of(self, code: int) -> pd.Index[Any]:
+        """Return the times of a series."""
+        return self.times[self.starts[code] : self.starts[code] + self.lengths[code]]
+
+
+def common_frequency(ordered: SortedRows, declared: Any) -> Frequency:
+    """Return the frequency that the index declares, or that of the longest series; all are then held to it."""
+    if declared is not None and declared.n > 0:
+        return declared
+    longest = int(ordered.lengths.argmax())
+    times = ordered.times_of(longest)
+    freq = _inferred(times) or _likely(times)
+    if freq is not None:
+        return freq
+    if len(times) < 3:
+        raise ValueError(
+            f"The frequency cannot be inferred from fewer than 3 timestamps; the longest series has {len(times)}. "
+            "Pass freq=, e.g. freq='D'."
+        )
+    raise ValueError(
+        f"{series_name(ordered.ids[longest])} is irregular: no frequency fits {listed(times)}. Resample it, e.g. "
+        "df.resample('D').mean(), or, if times are absent, pass freq=."
+    )
+
+
+def _inferred(times: pd.Index[Any]) -> Frequency | None:
+    """The frequency that all of the times follow; None where they follow none or are too few to show one."""
+    if isinstance(times, pd.PeriodIndex):
+        return times.freq
+    if isinstance(times, pd.DatetimeIndex):
+        alias = pd.infer_freq(times) if len(times) >= 3 else None
+        return None if alias is None else to_offset(alias)
+    steps = np.unique(np.diff(instants(times))) if len(times) > 1 else np.ones(1)
+    return int(steps[0]) if len(steps) == 1 else None
+
+
+def _likely(times: pd.Index[Any]) -> Frequency | None:
+    """Return the frequency that most stretches of irregular times follow: by it the message tells where they stray."""
+    # Stretches of five: among those of business days, only Monday to Friday look daily.
+    length = 2 if not isinstance(times, pd.DatetimeIndex) else 5 if len(times) >= 10 else 3
+    begins = np.linspace(0, max(0, len(times) - length), num=100, dtype=int)
+    seen = Counter(_inferred(times[begin : begin + length]) for begin in np.unique(begins).tolist())
+    del seen[None]
+    return seen.most_common(1)[0][0] if seen else None
+
+
+def checked_frequency(freq: Any, times: pd.Index[Any]) -> Frequency:
+    """Return `freq` as an offset, or an int between integer times; ValueError where it does not suit the times."""
+    if not isinstance(times, pd.DatetimeIndex | pd.PeriodIndex):
+        if not isinstance(freq, Integral) or isinstance(freq, bool) or freq < 1:
+            raise ValueError(f"The times are integers, so freq must be an int >= 1, e.g. freq=1. Got {freq!r}.")
+        return int(freq)
+    if not isinstance(freq, str | pd.offsets.BaseOffset):
+        raise ValueError(f"The times are timestamps, so freq must be a pandas offset, e.g. freq='D'. Got {freq!r}.")
+    if isinstance(times, pd.PeriodIndex):
+        declared: Any = times.freq
+        if pd.PeriodDtype(freq) != times.dtype:  # type: ignore[arg-type]
+            raise ValueError(f"freq must be that of the periods, {times.freqstr!r}; asfreq changes it. Got {freq!r}.")
+        return declared
+    offset: Any = to_offset(freq)
+    if offset.n < 1 or (_is_even(offset) and pd.Timedelta(offset) % pd.Timedelta(1, times.unit)):
+        raise ValueError(f"freq must be positive and no finer than the times, in {times.unit!r}. Got {freq!r}.")
+    return offset
+
+
+def _is_even(freq: Any) -> bool:
+    """Whether all steps last equally long: months, weeks, and days in a time zone do not."""
+    return isinstance(freq, pd.offsets.Tick) and not isinstance(freq, pd.offsets.Day)  # before pandas 3 Day is a Tick
+
+
+def instants(times: pd.Index[Any]) -> NDArray[np.int64]:
+    """Times as integers, in the unit of their type."""
+    return times.astype("int64").to_numpy()
+
+
+def _steps(ordered: SortedRows, freq: Any) -> NDArray[np.int64]:
+    """Steps of `freq` (N,) from the first time of a series to each of its times, -1 where that is no whole number."""
+    times = ordered.times
+    on_grid = np.ones(len(times), dtype=bool)
+    if isinstance(times, pd.DatetimeIndex) and not _is_even(freq):
+        ordinals, step = _calendar(times, freq).get_indexer(times), freq.n
+        on_grid = ordinals >= 0
+    elif isinstance(times, pd.DatetimeIndex):
+        ordinals, step = instants(times), pd.Timedelta(freq) // pd.Timedelta(1, times.unit)
+    else:
+        ordinals, step = instants(times), getattr(freq, "n", freq)
+    steps, rest = np.divmod(ordinals - ordinals[ordered.starts][ordered.codes], step)
+    return np.where(on_grid & (rest == 0), steps, -1)
+
+
+def _calendar(times: pd.DatetimeIndex, freq: Any) -> pd.DatetimeIndex:
+    """Every single step between the first and the last of the times."""
+    wall = times.tz_localize(None)
+    return _zoned(pd.date_range(wall.min(), wall.max(), freq=freq.base), times)
+
+
+def _zoned(wall: pd.DatetimeIndex, like: pd.DatetimeIndex) -> pd.DatetimeIndex:
+    """Times of the clock on the wall in the zone, unit and name of `like`; what the zone skips moves forward."""
+    wall = wall.as_unit(like.unit).rename(like.name)
+    if like.tz is None:
+        return wall
+    return wall.tz_localize(like.tz, ambiguous=np.ones(len(wall), dtype=bool), nonexistent="shift_forward")
+
+
+def time_range(first: Any, n_times: int, freq: Any, like: pd.Index[Any]) -> pd.Index[Any]:
+    """Return `n_times` times from `first` on, typed and named as `like`."""
+    if isinstance(like, pd.PeriodIndex):
+        return pd.period_range(first, periods=n_times, freq=like.freq, name=like.name)
+    if not isinstance(like, pd.DatetimeIndex):
+        values = int(first) + freq * np.arange(n_times)
+        largest = np.iinfo(getattr(like.dtype, "numpy_dtype", like.dtype)).max  # a short type may not hold the future
+        return pd.Index(values, dtype=like.dtype if values[-1] <= largest else np.int64, name=like.name)
+    if _is_even(freq):
+        return pd.date_range(first, periods=n_times, freq=freq, name=like.name).as_unit(like.unit)
+    return _zoned(pd.date_range(first.tz_localize(None), periods=n_times, freq=freq), like)
+
+
+def regular(
+    ordered: SortedRows, freq: Frequency, *, insert: bool
+) -> tuple[NDArray[np.intp], Floats, list[pd.Index[Any]]]:
+    """Codes (M,), values (M, C) and the times of each series with none left out; an error where that cannot be."""
+    steps = _steps(ordered, freq)
+    rank = np.arange(len(steps)) - ordered.starts[ordered.codes]
+    wrong = steps < 0 if insert else steps != rank
+    if wrong.any():
+        code = int(ordered.codes[wrong.argmax()])
+        raise ValueError(_what_is_wrong(ordered, code, steps[ordered.codes == code], freq, insert))
+    lengths = steps[ordered.starts + ordered.lengths - 1] + 1
+    if lengths.sum() == len(steps):
+        return ordered.codes, ordered.values, [ordered.times_of(code) for code in range(len(ordered.ids))]
+    values = np.full((lengths.sum(), ordered.values.shape[1]), np.nan)
+    values[(np.cumsum(lengths) - lengths)[ordered.codes] + steps] = ordered.values
+    return np.repeat(np.arange(len(lengths)), lengths), values, _complete_times(ordered, lengths, freq)
+
+
+def _complete_times(ordered: SortedRows, lengths: NDArray[np.int64], freq: Any) -> list[pd.Index[Any]]:
+    firsts = ordered.times[ordered.starts]
+    if isinstance(ordered.times, pd.DatetimeIndex) and not _is_even(freq):
+        calendar = _calendar(ordered.times, freq)
+        begins = calendar.get_indexer(firsts)
+        return [calendar[i : i + n * freq.n : freq.n] for i, n in zip(begins, lengths, strict=True)]
+    return [time_range(first, int(n), freq, firsts) for first, n in zip(firsts, lengths, strict=True)]
+
+
+def _what_is_wrong(ordered: SortedRows, code: int, steps: NDArray[np.int64], freq: Frequency, insert: bool) -> str:
+    """The message about a series whose steps are not 0, 1, 2, ...: neither regular nor, perhaps, to be made so."""
+    times, name = ordered.times_of(code), series_name(ordered.ids[code])
+    alias, own = _alias(freq, times), _inferred(times) if len(times) >= 3 else None
+    if own not in (None, freq) and not insert:
+        longest = series_name(ordered.ids[int(ordered.lengths.argmax())])
+        return (
+            f"All series must have one frequency. {longest} has {alias}, {name} has {_alias(own, times)}. Read the "
+            "frequencies one by one; if only times are absent, pass freq=."
+        )
+    if (steps < 0).any():
+        look = "" if own is None else f" The times look like freq={_alias(own, times)}."
+        return (
+            f"{name} is irregular: {listed(times[steps < 0])} not on the grid of freq={alias}.{look} Resample it, e.g. "
+            f"df.resample({alias}).mean(), or pass another freq=."
+        )
+    before = int((np.diff(steps) > 1).argmax())
+    absent = time_range(times[before], int(np.diff(steps)[before]), freq, times)[1:]
+    return (
+        f"{name} has a gap: no row for {listed(absent)}. Pass freq={alias} to insert absent times as missing values, "
+        "and fill= to fill those."
+    )
+
+
+def _alias(freq: Any, times: pd.Index[Any]) -> str:
+    # Periods spell their frequency in their own way: M, not ME.
+    return repr(times.freqstr if isinstance(times, pd.PeriodIndex) else getattr(freq, "freqstr", freq))

@@ -1,0 +1,29 @@
+"""Words that messages share: what they call a series, a column, a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+
+def series_name(id: Any) -> str:
+    """A series as messages call it."""
+    return "The series" if id is None else f"Series {quoted(id)}"
+
+
+def quoted(name: Any) -> str:
+    """An id or a column as the user would type it: no np.int64(1)."""
+    return repr(name.item() if isinstance(name, np.generic) else name)
+
+
+def shown(time: Any) -> str:
+    """A time as messages show it."""
+    return str(time).removesuffix(" 00:00:00")
+
+
+def listed(times: pd.Index[Any]) -> str:
+    """The first few of some times."""
+    more = f" and {len(times) - 3} more" if len(times) > 3 else ""
+    return ", ".join(map(shown, times[:3])) + more
