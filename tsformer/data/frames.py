@@ -248,7 +248,25 @@ def _numbered(ids: pd.Index[Any] | None, n_rows: int) -> tuple[NDArray[np.intp],
     return codes, unique.rename(ids.name)
 
 
-# All series one below the other, and what is refused or filled there.
+def append_rows(
+    old: pd.Series[Any] | pd.DataFrame, new: pd.Series[Any] | pd.DataFrame, name: str
+) -> pd.Series[Any] | pd.DataFrame:
+    """Append the rows of a frame to those of another; ValueError where their forms differ."""
+    if _form_of(old) != _form_of(new):
+        raise ValueError(f"{name} must come in the form that fit saw, {_form_of(old)}. Got {_form_of(new)}.")
+    return pd.concat([old, new])
+
+
+def _form_of(frame: Any) -> str:
+    index = "a (series, time) index" if isinstance(getattr(frame, "index", None), pd.MultiIndex) else "one index"
+    if isinstance(frame, pd.Series):
+        return f"a Series named {frame.name!r} with {index}"
+    if isinstance(frame, pd.DataFrame):
+        return f"a DataFrame of the columns {sorted(frame.columns, key=str)} with {index}"
+    return type(frame).__name__
+
+
+# All series one below the other: what is refused or filled there.
 
 
 def _check_unique_times(ordered: SortedRows) -> None:

@@ -153,16 +153,37 @@ class RandomWindows:
 
 
 @dataclass(frozen=True)
-class LastWindows:
-    """Batches of the window at the end of each unit, in order: what prediction reads."""
+class WindowsAt:
+    """Batches of the windows of given units at given times, in order: what prediction reads.
+
+    Parameters
+    ----------
+    histories : Histories
+    unit, time : int64 Tensors of shape (n_windows,)
+        Which series and channel, and its first time point that is not known.
+    context, horizon : int
+        Time points before and after `time`.
+    batch_size : int
+        Windows in a batch.
+    """
 
     histories: Histories
+    unit: Tensor
     time: Tensor
     context: int
     horizon: int
     batch_size: int
 
     def __iter__(self) -> Iterator[Batch]:
-        n_channels = self.histories.values.shape[1]
-        for unit in torch.arange(self.histories.n_units).split(self.batch_size):
-            yield cut(self.histories, unit, self.time[unit // n_channels], self.context, self.horizon)
+        for unit, time in zip(self.unit.split(self.batch_size), self.time.split(self.batch_size), strict=True):
+            yield cut(self.histories, unit, time, self.context, self.horizon)
+
+
+def last_windows(
+    histories: Histories, n_withheld: Sequence[int], context: int, horizon: int, batch_size: int
+) -> WindowsAt:
+    """Return the windows that know all but the last n time points of a unit: all units for each n of `n_withheld`."""
+    unit = torch.arange(histories.n_units)
+    length = histories.lengths[unit // histories.values.shape[1]]
+    time = torch.cat([length - n for n in n_withheld])
+    return WindowsAt(histories, unit.repeat(len(n_withheld)), time, context, horizon, batch_size)

@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -10,10 +10,32 @@ from numpy.typing import NDArray
 
 from tsformer.data.covariates import calendar_features, read_covariates, read_static
 from tsformer.data.forecasts import future_times
-from tsformer.data.frames import SeriesSet
+from tsformer.data.frames import SeriesSet, append_rows, rows_of
 
 Frame = pd.Series | pd.DataFrame
 Matrices = list[NDArray[np.float64]]
+
+
+class Given(NamedTuple):
+    """The frames of covariates that a call was given."""
+
+    past: Frame | None = None
+    future: Frame | None = None
+    static: Frame | None = None
+
+
+def replace_rows(old: Frame | None, new: Frame | None, name: str, id_col: Hashable, time_col: Hashable) -> Frame | None:
+    """Append the rows of `new` to `old`; they replace those of the same series and time."""
+    if old is None or new is None:
+        return new if old is None else old
+    joined = append_rows(old, new, name)
+    if name == "static":
+        in_column = isinstance(joined, pd.DataFrame) and id_col in joined.columns
+        keys: pd.Index = pd.Index(joined[id_col]) if in_column else joined.index  # type: ignore[call-overload]
+    else:
+        rows = rows_of(joined, name, id_col, time_col)
+        keys = rows.times if rows.ids is None else pd.MultiIndex.from_arrays([rows.ids, rows.times])
+    return joined[~keys.duplicated(keep="last")]
 
 
 @dataclass(frozen=True)
@@ -32,40 +54,29 @@ class Covariates:
     def fit(
         cls,
         series: SeriesSet,
-        past: Frame | None,
-        future: Frame | None,
-        static: Frame | None,
+        given: Given,
         *,
         calendar: bool,
     ) -> "Covariates":
         """Note the columns, and their means and deviations."""
+        past, future, static = given
         names = (
             None if past is None else read_covariates(past, series, name="past", times=series.times)[1],
             None if future is None else read_covariates(future, series, name="future", times=series.times)[1],
             None if static is None else read_static(static, series)[1],
         )
         raw = cls(*names, calendar, 0, 0, (None, None))
-        arrays = raw.read(series, past, future, static, 0)
+        arrays = raw.read(series, given, 0)
         n_past, n_future = (0 if matrices is None else matrices[0].shape[1] for matrices in arrays)
         return cls(*names, calendar, n_past, n_future, (_scale_of(arrays[0]), _scale_of(arrays[1])))
 
-    def read(
-        self,
-        series: SeriesSet,
-        past: Frame | None,
-        future: Frame | None,
-        static: Frame | None,
-        horizon: int,
-    ) -> tuple[Matrices | None, Matrices | None]:
+    def read(self, series: SeriesSet, given: Given, horizon: int) -> tuple[Matrices | None, Matrices | None]:
         """Read and scale past covariates, and those known ahead with the horizon, for each series."""
-        for name, columns, frame in (
-            ("past", self.past, past),
-            ("future", self.future, future),
-            ("static", self.static, static),
-        ):
+        for name, columns, frame in zip(Given._fields, (self.past, self.future, self.static), given, strict=True):
             if (columns is None) != (frame is None):
                 seen, came = ("without", "with") if columns is None else ("with", "without")
                 raise ValueError(f"The forecaster was fitted {seen} {name} covariates. Got a call {came} {name}=.")
+        past, future, static = given
         times = series.times
         if horizon:
             times = [old.append(new) for old, new in zip(times, future_times(series, horizon), strict=True)]

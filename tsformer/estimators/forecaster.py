@@ -1,12 +1,10 @@
 """TransformerForecaster: forecasts of one or many series, from pandas and back to pandas."""
 
 import copy
-import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from numbers import Integral, Real
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -15,19 +13,23 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor, nn
+from torch import nn
 
-from tsformer.data.batch import Batch
 from tsformer.data.covariates import seasonal_period
 from tsformer.data.forecasts import future_times, quantiles_of, write_forecast
-from tsformer.data.frames import SeriesSet, read_series
-from tsformer.data.windows import Histories, LastWindows, RandomWindows, join
-from tsformer.estimators._covariates import Covariates, Frame, Matrices
-from tsformer.estimators._fitting import draw_seed, portable, ready_to_predict, ready_to_train, resolve_device, seeded
-from tsformer.layers.blocks import initialise_weights
+from tsformer.data.frames import SeriesSet, append_rows, read_series
+from tsformer.data.windows import Histories, join, last_windows
+from tsformer.estimators._covariates import Covariates, Frame, Given, Matrices, replace_rows
+from tsformer.estimators._fitting import draw_seed, portable, ready_to_train, resolve_device, seeded
+from tsformer.estimators._forecasting import (
+    Forecast,
+    build_network,
+    choose_lengths,
+    forecast_windows,
+    training_windows,
+)
 from tsformer.models.encoders import ENCODERS
-from tsformer.models.encoders.patch import PatchEncoder
-from tsformer.models.forecaster import SeriesForecaster, build_forecaster
+from tsformer.models.forecaster import SeriesForecaster
 from tsformer.models.heads import HEADS
 from tsformer.params import TrainingParams, TransformerParams, constraints_of, documents_parameters_of
 from tsformer.training import objectives
@@ -35,16 +37,6 @@ from tsformer.training.loop import EarlyStopping, History, train
 from tsformer.training.optim import SCHEDULES, adamw
 
 UNITS_PER_PREDICTION = 512  # bounds memory in prediction
-BATCHES_PER_EPOCH = 50
-
-
-class Lengths(NamedTuple):
-    """Time points of the season, of the context, and of a patch of the encoder and of the decoder."""
-
-    season: int
-    context: int
-    encoder_patch: int
-    decoder_patch: int
 
 
 @documents_parameters_of(TransformerParams, TrainingParams)
@@ -85,6 +77,8 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
     ----------
     model_ : torch.nn.Module
         The trained network.
+    freq_ : offset or int
+        The step from a time to the next, given or inferred.
     lengths_ : Lengths
         Season, context and patches in time points.
     history_ : dict of lists
@@ -170,25 +164,50 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
         self
         """
         self._validate_params()
-        return self._fit_series(self._read(df), past, future, static)
+        given = Given(past, future, static)
+        self._train_on(df, given, anew=not (self.warm_start and hasattr(self, "model_")))
+        return self
 
-    def _fit_series(
-        self, series: SeriesSet, past: Frame | None, future: Frame | None, static: Frame | None
+    def update(
+        self,
+        df: Frame,
+        y: Any = None,
+        *,
+        past: Frame | None = None,
+        future: Frame | None = None,
+        static: Frame | None = None,
+        refit: bool = False,
     ) -> "TransformerForecaster":
-        device = resolve_device(self.device)
-        if not (self.warm_start and hasattr(self, "model_")):
-            self.lengths_ = self._choose_lengths(series)
-        self._covariates = Covariates.fit(series, past, future, static, calendar=self.calendar)
-        self._series, self._given = series, (past, future, static)
-        histories = join(series.values, *self._covariates.read(series, past, future, static, 0), 0)
+        """Append new time points, or new series, to the histories that predict goes on from.
 
-        start = self.model_ if self.warm_start and hasattr(self, "model_") else None
-        n_steps = 1000 if self.max_steps == "auto" else self.max_steps
-        seed = draw_seed(self.random_state)
-        held_out = self.horizon if self.early_stopping else 0
-        history = self._fit_network(histories, held_out, seed, device, start, n_steps)
-        if self.refit and held_out and not history.interrupted:
-            self._fit_network(histories, 0, seed, device, start, history.best_step)
+        Parameters
+        ----------
+        df : Series or DataFrame
+            In the form given to fit. Each series goes on where it ended; series may stay away, and new ones may come.
+        y : None
+            Ignored.
+        past, future, static
+            Covariates of the new times and series, in the form given to fit. A row for a time known before replaces
+            the one that came then.
+        refit : bool, default=False
+            Train on, from the present weights, with all histories. Otherwise the network stays as it is.
+
+        Returns
+        -------
+        self
+        """
+        check_is_fitted(self, "model_")
+        longer = append_rows(self._df, df, "df")
+        given = Given(
+            *(
+                replace_rows(old, new, name, self.id_col, self.time_col)
+                for name, old, new in zip(Given._fields, self._given, (past, future, static), strict=True)
+            )
+        )
+        if refit:
+            self._train_on(longer, given, anew=False)
+        else:
+            self._remember(longer, given)
         return self
 
     def predict(
@@ -207,7 +226,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
         Parameters
         ----------
         df : Series or DataFrame, optional
-            Histories to go on from, of series seen in fit or not; by default those given to fit.
+            Histories to go on from, of series seen in fit or not; by default those given to fit and update.
         horizon : int, optional
             Time points to forecast; by default the horizon of the estimator. It may be longer.
         past, future, static
@@ -222,20 +241,10 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
         Series or DataFrame
             In the form of df, with the times of the horizon.
         """
-        if quantiles is not None and level is not None:
-            raise ValueError("Pass quantiles or level, not both. A level of 90 is the quantiles 0.05 and 0.95.")
         horizon = self._checked_horizon(horizon)
-        levels = None if level is None else [float(value) for value in np.atleast_1d(level)]
-        wanted = quantiles_of(levels) if levels is not None else _checked_quantiles(quantiles)
-        series, histories = self._histories(df, past, future, static, horizon)
-        point, bands = self._forecast(histories, horizon, wanted)
-        return write_forecast(
-            series,
-            future_times(series, horizon),
-            _by_series(point, series),
-            {q: _by_series(values, series) for q, values in zip(wanted, bands, strict=True)} if wanted else None,
-            levels,
-        )
+        wanted, levels = _asked(quantiles, level)
+        series, given = self._histories(df, Given(past, future, static))
+        return _written(series, self._forecast(series, given, horizon, wanted), levels)
 
     def sample(
         self,
@@ -263,12 +272,10 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
             With an int as random_state the same call gives the same paths.
         """
         horizon = self._checked_horizon(horizon)
-        series, histories = self._histories(df, past, future, static, horizon)
-        times = future_times(series, horizon)
+        series, given = self._histories(df, Given(past, future, static))
         with seeded(draw_seed(self.random_state), resolve_device(self.device)):
-            paths = [self._forecast(histories, horizon, [], sample=True)[0] for _ in range(n)]
-        frames = [pd.DataFrame(write_forecast(series, times, _by_series(path, series))) for path in paths]
-        return pd.concat(frames, keys=range(n), names=["path"])
+            paths = [_written(series, self._forecast(series, given, horizon, sample=True)) for _ in range(n)]
+        return pd.concat(map(pd.DataFrame, paths), keys=range(n), names=["path"])
 
     def backtest(
         self,
@@ -279,6 +286,8 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
         past: Frame | None = None,
         future: Frame | None = None,
         static: Frame | None = None,
+        quantiles: Sequence[float] | None = None,
+        level: Sequence[float] | float | None = None,
         refit: bool = False,
     ) -> pd.DataFrame:
         """Forecast the last part of each series as if it had not come yet, window by window.
@@ -291,6 +300,8 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
             Number of windows of `horizon` time points; the last one ends where df ends.
         step_size : int, optional
             Time points from a window to the next; by default the horizon.
+        quantiles, level
+            As in predict.
         refit : bool, default=False
             Train a copy anew on what comes before each window. Otherwise the network is used as it is: only if it was
             fitted on earlier data are these honest forecasts.
@@ -302,7 +313,9 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
             time that each of them knows.
         """
         check_is_fitted(self, "model_")
-        series, step = self._read(df), self.horizon if step_size is None else step_size
+        wanted, levels = _asked(quantiles, level)
+        series, given = self._read(df), Given(past, future, static)
+        step = self.horizon if step_size is None else step_size
         withheld = [self.horizon + step * i for i in reversed(range(n_windows))]
         if not withheld or step < 1:
             raise ValueError(f"n_windows and step_size must be at least 1. Got {n_windows} and {step}.")
@@ -311,45 +324,63 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
                 f"{n_windows} windows need more than {withheld[0]} time points of each series. Got one of {shortest}; "
                 "lower n_windows or step_size."
             )
-        return pd.concat([self._forecast_last(n, series, past, future, static, refit) for n in withheld])
-
-    def _forecast_last(
-        self,
-        n_withheld: int,
-        series: SeriesSet,
-        past: Frame | None,
-        future: Frame | None,
-        static: Frame | None,
-        refit: bool,
-    ) -> pd.DataFrame:
-        """Forecast a horizon from all but the last `n_withheld` time points of each series."""
-        values = [rows[:-n_withheld] for rows in series.values]
-        history = replace(series, values=values, times=[times[:-n_withheld] for times in series.times])
-        forecaster = clone(self)._fit_series(history, past, future, static) if refit else self
-        behind, ahead = forecaster._covariates.read(history, past, future, static, self.horizon)
-        point, _ = forecaster._forecast(join(values, behind, ahead, self.horizon), self.horizon, [])
-        forecast = pd.DataFrame(
-            write_forecast(history, future_times(history, self.horizon), _by_series(point, history))
+        known = [_without_last(series, n) for n in withheld]
+        if refit:
+            copies = [clone(self)._train(part, given, anew=True) for part in known]
+            forecasts = [
+                forecaster._forecast(part, given, self.horizon, wanted)
+                for forecaster, part in zip(copies, known, strict=True)
+            ]
+        else:
+            forecasts = self._forecast_past(series, given, withheld, wanted)
+        return pd.concat(
+            [
+                pd.DataFrame(_written(part, forecast, levels)).assign(cutoff=_cutoffs(part, self.horizon))
+                for part, forecast in zip(known, forecasts, strict=True)
+            ]
         )
-        cutoffs = [times[-1:].repeat(self.horizon) for times in history.times]
-        return forecast.assign(cutoff=cutoffs[0].append(cutoffs[1:]))
 
-    def score(self, df: Frame, y: Any = None) -> float:
+    def score(
+        self,
+        df: Frame,
+        y: Any = None,
+        *,
+        past: Frame | None = None,
+        future: Frame | None = None,
+        static: Frame | None = None,
+    ) -> float:
         """Return minus the MASE of the last `horizon` steps of each series, forecast from those before.
 
-        The mean absolute scaled error (Hyndman & Koehler 2006) divides by the mean absolute seasonal difference of
-        the history. Larger is better; seasonal naive has about -1.
+        The mean absolute scaled error (Hyndman & Koehler 2006) divides by the mean absolute seasonal difference of the
+        history, or the difference from a time to the next where a history is no longer than a season. A series whose
+        history does not vary has none and does not count. Larger is better; seasonal naive has about -1.
+
+        Parameters
+        ----------
+        df : Series or DataFrame
+            Series longer than `horizon`.
+        y : None
+            Ignored.
+        past, future, static
+            As in fit.
+
+        Returns
+        -------
+        float
         """
         check_is_fitted(self, "model_")
         series = self._read(df)
         if (short := min(map(len, series.values))) <= self.horizon:
-            raise ValueError(f"Each series of df must be longer than horizon={self.horizon}. Got one of {short} times.")
-        season, errors = self.lengths_.season, []
-        history = [values[: -self.horizon] for values in series.values]
-        point, _ = self._forecast(join(history, None, None, self.horizon), self.horizon, [])
-        for past, truth, forecast in zip(history, series.values, _by_series(point, series), strict=True):
-            scale = np.nanmean(np.abs(past[season:] - past[:-season]), axis=0)
-            errors.append(np.nanmean(np.abs(truth[-self.horizon :] - forecast), axis=0) / scale)
+            raise ValueError(
+                f"Each series of df must be longer than horizon={self.horizon}. Got one of {short} times; score "
+                "forecasts the last ones from those before. tsformer.model_selection.TemporalSplit cuts such folds."
+            )
+        (forecast,) = self._forecast_past(series, Given(past, future, static), [self.horizon], [])
+        errors = [
+            np.nanmean(np.abs(values[-self.horizon :] - point), axis=0)
+            / _naive_error(values[: -self.horizon], self.lengths_.season)
+            for values, point in zip(series.values, _by_series(forecast.point, series), strict=True)
+        ]
         return -float(np.nanmean(errors))
 
     def __getstate__(self) -> dict[str, Any]:
@@ -360,16 +391,23 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
             df, id_col=self.id_col, time_col=self.time_col, target_col=self.target_col, freq=self.freq, fill=self.fill
         )
 
-    def _histories(
-        self, df: Frame | None, past: Frame | None, future: Frame | None, static: Frame | None, horizon: int
-    ) -> tuple[SeriesSet, Histories]:
+    def _remember(self, df: Frame, given: Given) -> SeriesSet:
+        """Keep what predict goes on from and update appends to, as it is now."""
+        series = self._read(df)
+        self._covariates.read(series, given, 0)
+        self._df, self._given = df.copy(), Given(*(None if frame is None else frame.copy() for frame in given))
+        self._series = series
+        return series
+
+    def _histories(self, df: Frame | None, given: Given) -> tuple[SeriesSet, Given]:
         """Read what to forecast from; what is not given is that of fit."""
         check_is_fitted(self, "model_")
-        series = self._series if df is None else self._read(df)
-        if df is None:
-            past = self._given[0] if past is None else past
-            static = self._given[2] if static is None else static
-        return series, join(series.values, *self._covariates.read(series, past, future, static, horizon), horizon)
+        if df is not None:
+            return self._read(df), given
+        past, future, static = given
+        return self._series, Given(
+            self._given.past if past is None else past, future, self._given.static if static is None else static
+        )
 
     def _checked_horizon(self, horizon: int | None) -> int:
         if horizon is None:
@@ -378,41 +416,29 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
             raise ValueError(f"horizon must be an int in the range [1, inf). Got {horizon!r} instead.")
         return int(horizon)
 
-    def _choose_lengths(self, series: SeriesSet) -> Lengths:
-        """Choose context and patches by horizon, season and the longest series: some 8 patches to read, 2 to write."""
-        season = seasonal_period(series.freq)
-        context = self.context_length
-        if context == "auto":
-            context = max(4 * self.horizon, 3 * season, 8)
-            context = min(context, max(map(len, series.values)))
-        context = int(context)
-        encoder_patch = season if 1 < season <= context // 2 else math.ceil(context / 8)
-        context = math.ceil(context / encoder_patch) * encoder_patch
-        return Lengths(season, context, encoder_patch, math.ceil(self.horizon / 2))
+    def _train_on(self, df: Frame, given: Given, *, anew: bool) -> None:
+        series = self._read(df)
+        self._train(series, given, anew=anew)
+        self._remember(df, given)
 
-    def _build(self) -> SeriesForecaster:
-        lengths, covariates = self.lengths_, self._covariates
-        build: Any = ENCODERS[self.encoder] if isinstance(self.encoder, str) else self.encoder
-        if self.encoder == "patch":
-            build = partial(PatchEncoder, patch_length=lengths.encoder_patch)
-        width: dict[str, Any] = {
-            "d_model": self.d_model,
-            "n_heads": self.n_heads,
-            "n_layers": self.n_layers,
-            "d_ff": self.d_ff,
-            "dropout": self.dropout,
-        }
-        model = build_forecaster(
-            build(1 + covariates.n_past + covariates.n_future, lengths.context, **width),
-            HEADS[self.head](self.d_model, lengths.decoder_patch),
-            n_future=covariates.n_future,
-            patch_length=lengths.decoder_patch,
-            season=lengths.season,
-            shifted=self.head != "negative_binomial",
-            **width,
-        )
-        initialise_weights(model)
-        return model
+    def _train(self, series: SeriesSet, given: Given, *, anew: bool) -> "TransformerForecaster":
+        """Train a new network, or from the weights that there are."""
+        device = resolve_device(self.device)
+        if anew:
+            season = seasonal_period(series.freq)
+            self.freq_ = series.freq
+            self.lengths_ = choose_lengths(self.horizon, self.context_length, season, max(map(len, series.values)))
+            self._covariates = Covariates.fit(series, given, calendar=self.calendar)
+        histories = join(series.values, *self._covariates.read(series, given, 0), 0)
+
+        start = None if anew else self.model_
+        n_steps = 1000 if self.max_steps == "auto" else self.max_steps
+        seed = draw_seed(self.random_state)
+        held_out = self.horizon if self.early_stopping else 0
+        history = self._fit_network(histories, held_out, seed, device, start, n_steps)
+        if self.refit and held_out and not history.interrupted:
+            self._fit_network(histories, 0, seed, device, start, history.best_step)
+        return self
 
     def _fit_network(
         self,
@@ -427,17 +453,15 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
         warmup_steps = round(self.warmup * n_steps)
         early_stopping = None
         if held_out:
-            last_windows = LastWindows(
-                histories, histories.lengths - held_out, self.lengths_.context, held_out, UNITS_PER_PREDICTION
-            )
+            unseen = last_windows(histories, [held_out], self.lengths_.context, held_out, UNITS_PER_PREDICTION)
             rolled_out = objectives.forecasting(own_share=1.0)
-            early_stopping = EarlyStopping(last_windows, rolled_out, self.n_iter_no_change, self.tol, warmup_steps)
+            early_stopping = EarlyStopping(unseen, rolled_out, self.n_iter_no_change, self.tol, warmup_steps)
         with seeded(seed, device) as generator:
             model = ready_to_train(self._build() if start is None else copy.deepcopy(start), device)
             history = train(
                 model,
                 objectives.forecasting(self.own_share),
-                self._training_windows(histories, held_out, generator),
+                training_windows(histories, held_out, self.lengths_, self.horizon, self.batch_size, generator),
                 adamw(model, self.learning_rate, self.weight_decay),
                 SCHEDULES[self.schedule](n_steps, warmup_steps),
                 n_steps=n_steps,
@@ -453,50 +477,59 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
         self.n_iter_ = history.best_step
         return history
 
-    def _training_windows(self, histories: Histories, held_out: int, generator: torch.Generator) -> RandomWindows:
-        """All windows with a whole horizon behind a season of history; of shorter series, the least short ones."""
-        known = histories.lengths - held_out
-        if int(known.min()) < 2:
-            raise ValueError(
-                f"early_stopping holds back the last {held_out} time points of each series and needs two more. Got a "
-                f"series of {int(histories.lengths.min())}; lower horizon or set early_stopping=False."
-            )
-        last = (known - self.horizon).clamp(min=1)
-        first = torch.minimum(last, torch.tensor(max(self.lengths_.season, 2)))
-        n_windows = int((last - first + 1).sum()) * histories.values.shape[1]
-        size = min(128, max(16, n_windows // 4)) if self.batch_size == "auto" else self.batch_size
-        context = self.lengths_.context
-        return RandomWindows(histories, known, first, last, context, self.horizon, size, BATCHES_PER_EPOCH, generator)
+    def _build(self) -> SeriesForecaster:
+        return build_network(
+            self.encoder,
+            self.head,
+            self.lengths_,
+            n_past=self._covariates.n_past,
+            n_future=self._covariates.n_future,
+            d_model=self.d_model,
+            n_heads=self.n_heads,
+            n_layers=self.n_layers,
+            d_ff=self.d_ff,
+            dropout=self.dropout,
+        )
 
     def _forecast(
-        self, histories: Histories, horizon: int, quantiles: Sequence[float], *, sample: bool = False
-    ) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
-        """Point forecasts (n_units, horizon) and, for each quantile, the same."""
-        device = resolve_device(self.device)
-        model = ready_to_predict(self.model_, device)
-        windows = LastWindows(histories, histories.lengths, self.lengths_.context, horizon, UNITS_PER_PREDICTION)
-        levels = torch.tensor([0.5, *quantiles], dtype=torch.float64)[1:].to(device)
-        points, bands = [], []
-        with torch.inference_mode():
-            for batch in windows:
-                point, band = _roll_out(model, batch.to(device), levels, sample=sample)
-                points.append(point[:, :horizon].cpu())
-                bands.append(band[:, :horizon].cpu())
-        joined = torch.cat(bands).double().numpy()
-        return torch.cat(points).double().numpy(), [joined[..., i] for i in range(len(quantiles))]
+        self, series: SeriesSet, given: Given, horizon: int, quantiles: Sequence[float] = (), *, sample: bool = False
+    ) -> Forecast:
+        """Forecast what follows each series."""
+        histories = join(series.values, *self._covariates.read(series, given, horizon), horizon)
+        windows = last_windows(histories, [0], self.lengths_.context, horizon, UNITS_PER_PREDICTION)
+        return forecast_windows(self.model_, windows, horizon, quantiles, resolve_device(self.device), sample=sample)
+
+    def _forecast_past(
+        self, series: SeriesSet, given: Given, withheld: Sequence[int], quantiles: Sequence[float]
+    ) -> list[Forecast]:
+        """Forecast a horizon of each series from all but its last n time points, for each n of `withheld`."""
+        histories = join(series.values, *self._covariates.read(series, given, 0), 0)
+        windows = last_windows(histories, withheld, self.lengths_.context, self.horizon, UNITS_PER_PREDICTION)
+        forecast = forecast_windows(self.model_, windows, self.horizon, quantiles, resolve_device(self.device))
+        n = histories.n_units
+        return [forecast.windows(slice(i * n, (i + 1) * n)) for i in range(len(withheld))]
 
 
-def _roll_out(model: SeriesForecaster, batch: Batch, levels: Tensor, *, sample: bool) -> tuple[Tensor, Tensor]:
-    """Point forecasts, or a drawn path, (B, H) and quantiles (B, H, Q) in the units of the data."""
-    assert batch.future is not None  # for the type checker: windows always have it
-    memory, scale, last = model.encode(batch.x, batch.observed)
-    outputs, values = model.roll_out(memory, scale, last, model.patches(batch.future), sample=sample)
-    head: Any = model.network.head
-    point = scale.undo(values.flatten(1))
-    if not len(levels):
-        return point, point.new_zeros(*point.shape, 0)
-    bands = head.quantiles(outputs, levels, scale.spread.unsqueeze(-1).to(outputs.dtype))
-    return point, scale.undo(bands.flatten(1, 2))
+def _asked(
+    quantiles: Sequence[float] | None, level: Sequence[float] | float | None
+) -> tuple[list[float], list[float] | None]:
+    """Return the quantiles to forecast, and the levels to write them as, if any."""
+    if quantiles is not None and level is not None:
+        raise ValueError("Pass quantiles or level, not both. A level of 90 is the quantiles 0.05 and 0.95.")
+    if level is not None:
+        levels = [float(value) for value in np.atleast_1d(level)]
+        return quantiles_of(levels), levels
+    wanted = [] if quantiles is None else [float(value) for value in np.atleast_1d(np.asarray(quantiles, dtype=float))]
+    if any(not 0 < value < 1 for value in wanted):
+        raise ValueError(f"quantiles must lie between 0 and 1, both excluded. Got {quantiles}.")
+    return wanted, None
+
+
+def _written(series: SeriesSet, forecast: Forecast, levels: list[float] | None = None) -> Frame:
+    """Put the forecasts of what follows each series into the form that the series came in."""
+    times = future_times(series, forecast.point.shape[1])
+    bands = {quantile: _by_series(values, series) for quantile, values in forecast.quantiles.items()}
+    return write_forecast(series, times, _by_series(forecast.point, series), bands or None, levels)
 
 
 def _by_series(units: NDArray[np.float64], series: SeriesSet) -> Matrices:
@@ -504,8 +537,20 @@ def _by_series(units: NDArray[np.float64], series: SeriesSet) -> Matrices:
     return list(units.reshape(len(series), -1, units.shape[1]).swapaxes(1, 2))
 
 
-def _checked_quantiles(quantiles: Sequence[float] | None) -> list[float]:
-    wanted = [] if quantiles is None else [float(value) for value in np.atleast_1d(np.asarray(quantiles, dtype=float))]
-    if any(not 0 < value < 1 for value in wanted):
-        raise ValueError(f"quantiles must lie between 0 and 1, both excluded. Got {quantiles}.")
-    return wanted
+def _without_last(series: SeriesSet, n: int) -> SeriesSet:
+    return replace(series, values=[rows[:-n] for rows in series.values], times=[times[:-n] for times in series.times])
+
+
+def _cutoffs(series: SeriesSet, horizon: int) -> pd.Index:
+    """The last time of each series, for each row of its forecast."""
+    cutoffs = [times[-1:].repeat(horizon) for times in series.times]
+    return cutoffs[0].append(cutoffs[1:])
+
+
+def _naive_error(history: NDArray[np.float64], season: int) -> NDArray[np.float64]:
+    """Mean absolute seasonal difference of each channel (n_channels,); NaN where there is none, or it is 0."""
+    lag = season if len(history) > season else 1
+    differences = np.abs(history[lag:] - history[:-lag])
+    counted = (~np.isnan(differences)).sum(axis=0)
+    sums = np.nansum(differences, axis=0)
+    return np.divide(sums, counted, out=np.full(len(sums), np.nan), where=sums > 0)

@@ -1,0 +1,137 @@
+"""What lies between a forecaster's parameters and its network: lengths, the network, windows, forecasts of windows."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from tsformer.data.batch import Batch
+from tsformer.data.windows import Histories, RandomWindows
+from tsformer.estimators._fitting import ready_to_predict
+from tsformer.layers.blocks import initialise_weights
+from tsformer.models.encoders import ENCODERS
+from tsformer.models.encoders.patch import PatchEncoder
+from tsformer.models.forecaster import SeriesForecaster, build_forecaster
+from tsformer.models.heads import HEADS
+
+BATCHES_PER_EPOCH = 50
+
+Floats = NDArray[np.float64]
+
+
+class Lengths(NamedTuple):
+    """Time points of the season, of the context, and of a patch of the encoder and of the decoder."""
+
+    season: int
+    context: int
+    encoder_patch: int
+    decoder_patch: int
+
+
+class Forecast(NamedTuple):
+    """Point forecasts (n_windows, H), and the same for each quantile."""
+
+    point: Floats
+    quantiles: dict[float, Floats]
+
+    def windows(self, selected: slice) -> "Forecast":
+        """Return the forecasts of some windows."""
+        return Forecast(self.point[selected], {q: values[selected] for q, values in self.quantiles.items()})
+
+
+def choose_lengths(horizon: int, context_length: int | str, season: int, longest: int) -> Lengths:
+    """Choose context and patches by horizon, season and the longest series: some 8 patches to read, 2 to write."""
+    if isinstance(context_length, str):
+        context_length = min(max(4 * horizon, 3 * season, 8), longest)
+    encoder_patch = season if 1 < season <= context_length // 2 else math.ceil(context_length / 8)
+    context = math.ceil(context_length / encoder_patch) * encoder_patch
+    return Lengths(season, context, encoder_patch, math.ceil(horizon / 2))
+
+
+def build_network(
+    encoder: str | Callable[..., nn.Module],
+    head: str,
+    lengths: Lengths,
+    *,
+    n_past: int,
+    n_future: int,
+    **width: Any,
+) -> SeriesForecaster:
+    """Build a network of new weights; `width` is d_model, n_heads, n_layers, d_ff and dropout."""
+    build: Any = ENCODERS[encoder] if isinstance(encoder, str) else encoder
+    if encoder == "patch":
+        build = partial(PatchEncoder, patch_length=lengths.encoder_patch)
+    model = build_forecaster(
+        build(1 + n_past + n_future, lengths.context, **width),
+        HEADS[head](width["d_model"], lengths.decoder_patch),
+        n_future=n_future,
+        patch_length=lengths.decoder_patch,
+        season=lengths.season,
+        shifted=head != "negative_binomial",
+        **width,
+    )
+    initialise_weights(model)
+    return model
+
+
+def training_windows(
+    histories: Histories,
+    n_withheld: int,
+    lengths: Lengths,
+    horizon: int,
+    batch_size: int | str,
+    generator: torch.Generator,
+) -> RandomWindows:
+    """Take all windows with a whole horizon behind a season of history; of shorter series, the least short ones."""
+    known = histories.lengths - n_withheld
+    if int(known.min()) < 2:
+        raise ValueError(
+            f"early_stopping holds back the last {n_withheld} time points of each series and needs two more. Got a "
+            f"series of {int(histories.lengths.min())}; lower horizon or set early_stopping=False."
+        )
+    last = (known - horizon).clamp(min=1)
+    first = torch.minimum(last, torch.tensor(max(lengths.season, 2)))
+    n_windows = int((last - first + 1).sum()) * histories.values.shape[1]
+    size = min(128, max(16, n_windows // 4)) if isinstance(batch_size, str) else batch_size
+    return RandomWindows(histories, known, first, last, lengths.context, horizon, size, BATCHES_PER_EPOCH, generator)
+
+
+def forecast_windows(
+    model: SeriesForecaster,
+    windows: Iterable[Batch],
+    horizon: int,
+    quantiles: Sequence[float],
+    device: torch.device,
+    *,
+    sample: bool = False,
+) -> Forecast:
+    """Forecast each window, or with `sample` draw a path for it."""
+    model = ready_to_predict(model, device)
+    levels = torch.tensor(quantiles, dtype=torch.float64, device=device)
+    points, bands = [], []
+    with torch.inference_mode():
+        for batch in windows:
+            point, band = _roll_out(model, batch.to(device), levels, sample=sample)
+            points.append(point[:, :horizon].cpu())
+            bands.append(band[:, :horizon].cpu())
+    joined = torch.cat(bands).double().numpy()
+    by_quantile = {quantile: joined[..., i] for i, quantile in enumerate(quantiles)}
+    return Forecast(torch.cat(points).double().numpy(), by_quantile)
+
+
+def _roll_out(model: SeriesForecaster, batch: Batch, levels: Tensor, *, sample: bool) -> tuple[Tensor, Tensor]:
+    """Point forecasts, or a drawn path, (B, H) and quantiles (B, H, Q) in the units of the data."""
+    assert batch.future is not None  # for the type checker: windows always have it
+    memory, scale, last = model.encode(batch.x, batch.observed)
+    outputs, values = model.roll_out(memory, scale, last, model.patches(batch.future), sample=sample)
+    head: Any = model.network.head
+    point = scale.undo(values.flatten(1))
+    if not len(levels):
+        return point, point.new_zeros(*point.shape, 0)
+    bands = head.quantiles(outputs, levels, scale.spread.unsqueeze(-1).to(outputs.dtype))
+    return point, scale.undo(bands.flatten(1, 2))
