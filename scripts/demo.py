@@ -1,12 +1,24 @@
-"""Trains TransformerClassifier on two bundled data sets and prints what it scores on their test halves."""
+"""Classifies two bundled data sets, then forecasts a third: prints accuracies, errors and times, and saves a plot."""
 
 import time
 
-from tsformer import TransformerClassifier
-from tsformer.datasets import load_classification
+import numpy as np
+
+from tsformer import TransformerClassifier, TransformerForecaster
+from tsformer.datasets import load_classification, load_forecasting
+from tsformer.plotting import ForecastDisplay
+
+PLOT = "forecast.png"
 
 
 def main() -> None:
+    """Classify, then forecast."""
+    classify()
+    print()
+    forecast()
+
+
+def classify() -> None:
     """Print one line a data set: its size, the accuracy on TEST, and the times."""
     print(f"{'data set':<16}{'train':>6}{'test':>6}{'accuracy':>10}{'fit':>8}{'predict':>9}")
     for name in ("BasicMotions", "JapaneseVowels"):
@@ -21,6 +33,25 @@ def main() -> None:
         times = f"{fitted - start:>6.1f} s{end - fitted:>7.2f} s"
         print(f"{name:<16}{len(y):>6}{len(y_test):>6}{accuracy:>10.3f}{times}", flush=True)
     print("The series of JapaneseVowels differ in length. Both fits use the default settings.")
+
+
+def forecast() -> None:
+    """Forecast the last year of AirPassengers without having seen it, and draw it with its bands."""
+    passengers = load_forecasting("AirPassengers")
+    history, truth = passengers[:-12], passengers[-12:]
+    start = time.perf_counter()
+    forecaster = TransformerForecaster(horizon=12, random_state=0).fit(history)
+    seconds = time.perf_counter() - start
+    scale = np.abs(history.diff(12)).mean()
+    errors = {"TransformerForecaster": forecaster.predict(), "seasonal naive": history[-12:].set_axis(truth.index)}
+    print(f"AirPassengers, the last 12 of {len(passengers)} months, fitted in {seconds:.1f} s")
+    for name, predicted in errors.items():
+        print(f"{name:<22} MASE {np.abs(predicted - truth).mean() / scale:.3f}")
+    display = ForecastDisplay.from_estimator(forecaster)
+    display.axes_[0].plot(truth, color="0.25", linestyle=":", label="what came")
+    display.axes_[0].legend(loc="upper left", frameon=False)
+    display.figure_.savefig(PLOT, dpi=150)
+    print(f"History, forecast and its 80 and 95 % bands: {PLOT}")
 
 
 if __name__ == "__main__":

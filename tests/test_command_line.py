@@ -35,7 +35,9 @@ def test_forecast__wide_file__continues_each_column_with_bands(tmp_path):
     months().to_csv(tmp_path / "data.csv", index=False)
     out = tmp_path / "forecast.csv"
     arguments = ["forecast", str(tmp_path / "data.csv"), "--time", "month", "--horizon", "6", "--level", "80"]
-    assert main([*arguments, "--out", str(out), "--quiet"]) == 0
+    plot = tmp_path / "forecast.png"
+    assert main([*arguments, "--out", str(out), "--plot", str(plot), "--quiet"]) == 0
+    assert plot.read_bytes().startswith(b"\x89PNG")
     table = pd.read_csv(out)
     expected = ["month", "sales", "sales-lo-80.0", "sales-hi-80.0", "price", "price-lo-80.0", "price-hi-80.0"]
     assert [column.replace("-80", "-80.0").replace(".0.0", ".0") for column in table.columns] == expected

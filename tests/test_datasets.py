@@ -12,10 +12,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from tsformer import datasets
-from tsformer.datasets import load_classification, read_ts
+from tsformer.datasets import load_classification, load_forecasting, read_ts
 
 HEADER = """\
 # A toy.
@@ -422,3 +423,15 @@ def test_read_tsv__malformed_file__names_the_line_what_was_expected_and_what_cam
     path = write_ts(tmp_path, content, "Toy_TRAIN.tsv")
     with pytest.raises(ValueError, match=f"^{path}, {message} Correct the file or fetch it again"):
         load_classification("Toy", split="train", folder=tmp_path)
+
+
+def test_load_forecasting__air_passengers__has_its_144_months():
+    passengers = load_forecasting("AirPassengers")
+    assert passengers.index[0] == pd.Timestamp("1949-01-01")
+    assert passengers.index.freqstr == "MS"
+    assert (len(passengers), passengers.iloc[-1], passengers.sum()) == (144, 432.0, 40363.0)
+
+
+def test_load_forecasting__another_name__is_an_error():
+    with pytest.raises(ValueError, match=r"must be 'AirPassengers', the one bundled series\. Got 'Lynx' instead"):
+        load_forecasting("Lynx")

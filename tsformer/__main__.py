@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from tsformer import plotting
 from tsformer.data.files import READERS, Labelled
 from tsformer.estimators.classifier import TransformerClassifier
 from tsformer.estimators.forecaster import TransformerForecaster
@@ -44,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     forecast.add_argument("--freq", help="frequency, where there are gaps, such as MS, D or h")
     forecast.add_argument("--level", type=float, nargs="+", default=[80, 95], help="bands in per cent (default: 80 95)")
     forecast.add_argument("--out", type=Path, required=True, help="CSV to write: forecasts and bands")
+    forecast.add_argument("--plot", type=Path, metavar="PNG", help="picture to write, of the first six series")
     forecast.set_defaults(command=_forecast)
 
     for command in (classify, forecast):
@@ -89,11 +91,18 @@ def _forecast(options: argparse.Namespace) -> None:
         random_state=options.seed,
         verbose=not options.quiet,
     )
+    if options.plot is not None:
+        plotting.require_matplotlib()
     forecast = pd.DataFrame(forecaster.fit(df).predict(level=options.level))
     if isinstance(forecast.columns, pd.MultiIndex):
         forecast.columns = [name if kind == "point" else f"{name}-{kind}" for name, kind in forecast.columns]
     forecast.to_csv(options.out, index=options.id is None)
     print(f"Wrote {len(forecast)} rows of forecasts to {options.out}.")
+    if options.plot is not None:
+        first = list(df.columns if options.id is None else df[options.id].unique())[: plotting.MAX_PANELS]
+        display = plotting.ForecastDisplay.from_estimator(forecaster, level=options.level, series=first)
+        display.figure_.savefig(options.plot, dpi=150)
+        print(f"Drew {len(first)} series in {options.plot}.")
 
 
 def _read(path: Path) -> Labelled:

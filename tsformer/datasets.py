@@ -1,4 +1,4 @@
-"""Labelled series by dataset name: bundled samples, a folder or a checked download; and a `.ts` reader."""
+"""Series by dataset name: labelled (bundled, in a folder, or by a checked download), and one to forecast."""
 
 import hashlib
 import io
@@ -15,10 +15,11 @@ from urllib.request import urlopen
 from zipfile import BadZipFile, ZipFile
 
 import numpy as np
+import pandas as pd
 
 from tsformer.data.files import READERS, Labelled, read_ts, stack
 
-__all__ = ["load_classification", "read_ts"]
+__all__ = ["load_classification", "load_forecasting", "read_ts"]
 
 ARCHIVE_URL = "https://www.timeseriesclassification.com/aeon-toolkit"
 DOWNLOAD_ATTEMPTS = 3
@@ -91,6 +92,33 @@ def load_classification(name: str, split: str | None = None, folder: str | os.Pa
             "Fetch both files from one source."
         )
     return stack([case for X, _ in loaded for case in X]), np.concatenate([y for _, y in loaded])
+
+
+def load_forecasting(name: str = "AirPassengers") -> pd.Series:
+    """Load a bundled series to forecast.
+
+    Parameters
+    ----------
+    name : {"AirPassengers"}, default="AirPassengers"
+        Monthly passengers of international airlines, 1949 to 1960, in thousands.
+
+    Returns
+    -------
+    Series of length 144
+        float64, named "passengers", with a DatetimeIndex of the first days of the months, named "month".
+
+    References
+    ----------
+    Box, Jenkins & Reinsel (1976), "Time series analysis, forecasting and control", series G.
+    """
+    if name != "AirPassengers":
+        raise ValueError(
+            f"The 'name' parameter of load_forecasting must be 'AirPassengers', the one bundled series. Got {name!r} "
+            "instead. Read others with pandas.read_csv."
+        )
+    table = pd.read_csv(_bundled_folder() / name / f"{name}.csv", parse_dates=["Date"])
+    index = pd.DatetimeIndex(table["Date"], freq="MS", name="month")
+    return pd.Series(table["Passengers"].to_numpy(dtype=float), index=index, name="passengers")
 
 
 # Where the files are

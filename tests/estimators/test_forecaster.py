@@ -1,11 +1,14 @@
 """TransformerForecaster: frames of every form in and out, promises of a forecast, and mistakes."""
 
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from forecasts import long_frame, small, wave
 from numpy.testing import assert_allclose
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -13,28 +16,6 @@ from sklearn.exceptions import NotFittedError
 from tsformer import TransformerForecaster
 from tsformer.models.encoders import ENCODERS
 from tsformer.models.heads import HEADS
-
-SMALL = {"horizon": 6, "max_steps": 20, "batch_size": 16, "random_state": 0, "d_model": 16, "n_heads": 2, "n_layers": 1}
-
-
-def small(**changes) -> TransformerForecaster:
-    return TransformerForecaster(**(SMALL | changes))
-
-
-def wave(n: int = 72, level: float = 100.0, start: str = "2015-01-31") -> pd.Series:
-    time = np.arange(n)
-    noise = np.random.default_rng(0).normal(size=n)
-    values = level + 10.0 * np.sin(2 * np.pi * time / 12) + 0.2 * time + noise
-    return pd.Series(values, index=pd.date_range(start, periods=n, freq="ME"), name="sales")
-
-
-def long_frame() -> pd.DataFrame:
-    """Three series of different lengths."""
-    parts = [
-        pd.DataFrame({"unique_id": name, "ds": series.index, "y": series.to_numpy()})
-        for name, series in {"a": wave(72), "b": wave(60, 500.0), "c": wave(40, 5.0)}.items()
-    ]
-    return pd.concat(parts, ignore_index=True)
 
 
 @pytest.fixture(scope="module")
@@ -207,6 +188,25 @@ def test_backtest__values_after_the_cutoff__change_no_forecast_of_it(refit, fitt
     assert (first["cutoff"] == wave().index[-7]).all()
 
 
+def test_backtest__level_and_quantiles__are_those_of_predict(fitted):
+    for asked in ({"level": [80]}, {"quantiles": [0.1, 0.5]}):
+        window = fitted.backtest(wave(), **asked)
+        expected = fitted.predict(wave()[:-6], **asked)
+        assert list(window.columns) == [*expected.columns, "cutoff"]
+        assert_allclose(window.drop(columns="cutoff"), expected, rtol=1e-12)
+
+
+def test_backtest__covariates__are_read_at_the_times_of_each_window():
+    price = pd.DataFrame({"price": np.random.default_rng(3).normal(size=78)})
+    price.index = pd.date_range("2015-01-31", periods=78, freq="ME")
+    visits = pd.DataFrame({"visits": np.arange(72.0)}, index=wave().index)
+    forecaster = small().fit(wave(), past=visits, future=price)
+    windows = forecaster.backtest(wave(), n_windows=2, past=visits, future=price)
+    for cutoff, window in windows.groupby("cutoff"):
+        expected = forecaster.predict(wave()[:cutoff], past=visits, future=price)
+        assert_allclose(window["sales"], expected, rtol=1e-12)
+
+
 def test_backtest__more_windows_than_there_is_history__is_an_error(fitted):
     with pytest.raises(ValueError, match=r"12 windows need more than 72 time points .* Got one of 72"):
         fitted.backtest(wave(), n_windows=12)
@@ -217,6 +217,34 @@ def test_score__is_minus_mase_of_the_last_steps(fitted):
     scale = np.abs(df[:-6].to_numpy()[12:] - df[:-6].to_numpy()[:-12]).mean()
     expected = -np.abs(fitted.predict(df[:-6]).to_numpy() - df[-6:].to_numpy()).mean() / scale
     assert fitted.score(df) == pytest.approx(expected)
+
+
+def test_score__with_covariates__forecasts_by_them():
+    price = pd.DataFrame({"price": np.random.default_rng(3).normal(size=72)}, index=wave().index)
+    forecaster = small().fit(wave()[:-6], future=price)
+    scale = np.abs(wave()[:-6].to_numpy()[12:] - wave()[:-6].to_numpy()[:-12]).mean()
+    forecast = forecaster.predict(wave()[:-6], future=price)
+    assert forecaster.score(wave(), future=price) == pytest.approx(-(forecast - wave()[-6:]).abs().mean() / scale)
+    with pytest.raises(ValueError, match=r"fitted with future covariates\. Got a call without future="):
+        forecaster.score(wave())
+
+
+def test_score__constant_series__does_not_count(fitted):
+    df = pd.DataFrame({"sales": wave(), "flat": 3.0})
+    assert fitted.score(df) == pytest.approx(fitted.score(wave()))
+
+
+def test_fit__frequency__is_reported(fitted):
+    assert fitted.freq_ == pd.offsets.MonthEnd()
+
+
+def test_fit__frame_changed_afterwards__does_not_change_the_forecast():
+    df = wave()
+    forecaster = small().fit(df)
+    expected = forecaster.predict()
+    df.iloc[-1] = 1e6
+    assert forecaster.predict().equals(expected)
+    assert forecaster.update(wave(73)[-1:]).predict().equals(forecaster.predict(wave(73)))
 
 
 def test_fit__same_seed__same_forecast_and_global_random_state_untouched():
@@ -336,3 +364,26 @@ def test_fit__wrong_parameter__is_told_in_the_words_of_scikit_learn(parameter, v
 def test_score__series_not_longer_than_the_horizon__is_an_error(fitted):
     with pytest.raises(ValueError, match=r"longer than horizon=6\. Got one of 4"):
         fitted.score(wave()[:4])
+
+
+@pytest.mark.slow
+def test_fit__thousand_series__never_holds_all_windows():
+    """All windows of 1,000 series of 200 points would take 1,000 * 180 * (120 + 24) * 8 bytes * 2 = 410 MB and more."""
+    program = """
+import resource
+import numpy as np, pandas as pd
+from tsformer import TransformerForecaster
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+time = np.arange(200)
+values = np.sin(time / np.arange(2, 1002)[:, None]) + np.random.default_rng(0).normal(size=(1000, 200))
+index = pd.MultiIndex.from_product([range(1000), pd.date_range("2000-01-01", periods=200, freq="MS")])
+df = pd.DataFrame({"y": values.ravel()}, index=index)
+forecast = TransformerForecaster(horizon=24, max_steps=20, random_state=0).fit(df).predict(level=[80])
+assert len(forecast) == 24_000
+after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(after / 1024, (after - before) / 1024)
+"""
+    ran = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    peak, grown = map(float, ran.stdout.split())
+    assert peak < 1536
+    assert grown < 300

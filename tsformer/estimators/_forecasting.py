@@ -25,12 +25,13 @@ Floats = NDArray[np.float64]
 
 
 class Lengths(NamedTuple):
-    """Time points of the season, of the context, and of a patch of the encoder and of the decoder."""
+    """Time points of the season, of the context, of a patch of the encoder and the decoder, and decoded in training."""
 
     season: int
     context: int
     encoder_patch: int
     decoder_patch: int
+    training_horizon: int
 
 
 class Forecast(NamedTuple):
@@ -45,12 +46,27 @@ class Forecast(NamedTuple):
 
 
 def choose_lengths(horizon: int, context_length: int | str, season: int, longest: int) -> Lengths:
-    """Choose context and patches by horizon, season and the longest series: some 8 patches to read, 2 to write."""
+    """Choose patches and context by horizon, season and the longest series.
+
+    The decoder takes 2 to 8 steps of a season or more to the horizon, and 2 of them in training: longer horizons are
+    rolled out. The encoder reads twice what training decodes, but at least 5 seasons, as some 8 patches.
+    """
+    decoder_patch = math.ceil(max(horizon / 8, min(horizon / 2, max(season, 8))))
+    if decoder_patch > season:
+        decoder_patch = math.ceil(decoder_patch / season) * season
+    training_horizon = min(horizon, 2 * decoder_patch)
     if isinstance(context_length, str):
-        context_length = min(max(4 * horizon, 3 * season, 8), longest)
-    encoder_patch = season if 1 < season <= context_length // 2 else math.ceil(context_length / 8)
+        context_length = min(max(2 * training_horizon, 5 * season, 8), longest)
+    encoder_patch = _in_tune(math.ceil(context_length / 8), season)
     context = math.ceil(context_length / encoder_patch) * encoder_patch
-    return Lengths(season, context, encoder_patch, math.ceil(horizon / 2))
+    return Lengths(season, context, encoder_patch, decoder_patch, training_horizon)
+
+
+def _in_tune(length: int, season: int) -> int:
+    """Round up to a divisor or a multiple of the season, so that all patches begin at the same phases."""
+    if length > season:
+        return math.ceil(length / season) * season
+    return next(divisor for divisor in range(length, season + 1) if season % divisor == 0)
 
 
 def build_network(
@@ -83,17 +99,17 @@ def training_windows(
     histories: Histories,
     n_withheld: int,
     lengths: Lengths,
-    horizon: int,
     batch_size: int | str,
     generator: torch.Generator,
 ) -> RandomWindows:
-    """Take all windows with a whole horizon behind a season of history; of shorter series, the least short ones."""
+    """Take all windows with a season of history and a whole training horizon; of shorter series, the least short."""
     known = histories.lengths - n_withheld
     if int(known.min()) < 2:
         raise ValueError(
             f"early_stopping holds back the last {n_withheld} time points of each series and needs two more. Got a "
             f"series of {int(histories.lengths.min())}; lower horizon or set early_stopping=False."
         )
+    horizon = lengths.training_horizon
     last = (known - horizon).clamp(min=1)
     first = torch.minimum(last, torch.tensor(max(lengths.season, 2)))
     n_windows = int((last - first + 1).sum()) * histories.values.shape[1]

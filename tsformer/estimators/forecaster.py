@@ -80,7 +80,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
     freq_ : offset or int
         The step from a time to the next, given or inferred.
     lengths_ : Lengths
-        Season, context and patches in time points.
+        Season, context, patches and horizon of training, in time points.
     history_ : dict of lists
         Step, loss, learning rate and seconds at the end of each epoch.
     n_iter_ : int
@@ -461,7 +461,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
             history = train(
                 model,
                 objectives.forecasting(self.own_share),
-                training_windows(histories, held_out, self.lengths_, self.horizon, self.batch_size, generator),
+                training_windows(histories, held_out, self.lengths_, self.batch_size, generator),
                 adamw(model, self.learning_rate, self.weight_decay),
                 SCHEDULES[self.schedule](n_steps, warmup_steps),
                 n_steps=n_steps,

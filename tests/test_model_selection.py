@@ -1,0 +1,62 @@
+"""TemporalSplit: what a fold holds, in every form of frame, and grid search with it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from forecasts import long_frame, small, wave
+from sklearn.model_selection import GridSearchCV, TimeSeriesSplit, cross_val_score
+
+from tsformer.model_selection import TemporalSplit
+
+FORMS = {
+    "Series": wave(),
+    "long": long_frame(),
+    "shuffled": long_frame().sample(frac=1.0, random_state=0),
+    "MultiIndex": long_frame().set_index(["unique_id", "ds"]),
+}
+
+
+def test_split__shuffled_long_frame__cuts_each_series_at_its_own_times():
+    df = long_frame().sample(frac=1.0, random_state=0)
+    folds = list(TemporalSplit(horizon=6, n_splits=3, step_size=2).split(df))
+    assert len(folds) == 3
+    for i, (train, test) in enumerate(folds):
+        for name, rows in df.groupby("unique_id"):
+            times = np.sort(rows["ds"])
+            for part, n_left_out in ((train, 6 + 2 * (2 - i)), (test, 2 * (2 - i))):
+                cut = df.iloc[part]
+                expected = times[: len(times) - n_left_out]
+                assert np.array_equal(np.sort(cut[cut["unique_id"] == name]["ds"]), expected)
+
+
+def test_split__series_too_short__names_it():
+    with pytest.raises(ValueError, match=r"need more than 48 time points of each series\. Series 'c' has 40"):
+        next(TemporalSplit(horizon=6, n_splits=8).split(long_frame()))
+
+
+@pytest.mark.parametrize("parameter", ["horizon", "n_splits", "step_size"])
+def test_split__parameter_below_1__is_an_error(parameter):
+    with pytest.raises(ValueError, match=f"at least 1.*{parameter}=0"):
+        next(TemporalSplit(**{"horizon": 6, parameter: 0}).split(wave()))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_grid_search__frame_of_any_form__chooses_and_forecasts(form):
+    df = FORMS[form]
+    folds = TemporalSplit(horizon=6, n_splits=2)
+    search = GridSearchCV(small(max_steps=5), {"n_layers": [1, 2]}, cv=folds, error_score="raise").fit(df)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert search.predict(df).shape[0] == 6 * (1 if form == "Series" else 3)
+
+
+def test_cross_val_score__fold__is_the_score_of_a_forecast_that_saw_only_its_past():
+    folds = TemporalSplit(horizon=6, n_splits=1)
+    (score,) = cross_val_score(small(), wave(), cv=folds)
+    assert score == small().fit(wave()[:-6]).score(wave())
+
+
+def test_cross_val_score__time_series_split_of_scikit_learn__works_on_wide_frames():
+    scores = cross_val_score(
+        small(max_steps=5), pd.DataFrame({"x": wave(), "z": wave()}), cv=TimeSeriesSplit(2, test_size=18)
+    )
+    assert np.isfinite(scores).all()
