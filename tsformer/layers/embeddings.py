@@ -39,6 +39,53 @@ class PatchEmbedding(nn.Module):
         return self.linear(patches.flatten(2)), _observed_spans(observed.any(dim=-1), self.patch_length)
 
 
+class ChannelEmbedding(nn.Module):
+    """One token for each channel: a linear map of its course, as means over equal segments and of what is missing."""
+
+    def __init__(self, d_model: int, n_segments: int) -> None:
+        super().__init__()
+        self.n_segments = n_segments
+        self.linear = nn.Linear(2 * n_segments, d_model)
+
+    def forward(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
+        """Return tokens (B, C, D) and which of the channels have an observed value (B, C)."""
+        means, seen = segment_means(x, observed, self.n_segments)
+        values = torch.cat([means, seen.to(x.dtype)], dim=1).transpose(1, 2)  # (B, C, 2 S)
+        return self.linear(values), observed.any(dim=1)
+
+
+def segment_means(x: Tensor, observed: Tensor, n_segments: int) -> tuple[Tensor, Tensor]:
+    """Means of the observed values over equal segments of each series, from its start to its last observed time point.
+
+    Segments share the time point that their border cuts, so that a series of fewer points than segments has them all.
+
+    Parameters
+    ----------
+    x : Tensor of shape (B, T, C)
+    observed : bool Tensor of shape (B, T, C)
+    n_segments : int
+
+    Returns
+    -------
+    means : Tensor of shape (B, n_segments, C)
+        0 where nothing is observed in a segment.
+    seen : bool Tensor of shape (B, n_segments, C)
+        Where something is.
+    """
+    n_timepoints, n_channels = x.shape[1:]
+    length = (observed.any(dim=-1) * torch.arange(1, n_timepoints + 1, device=x.device)).amax(dim=1, keepdim=True)
+    borders = torch.arange(n_segments + 1, device=x.device) * length  # (B, S + 1), in n_segments-ths of a time point
+    start, stop = borders[:, :-1] // n_segments, (borders[:, 1:] + n_segments - 1) // n_segments
+
+    def total(values: Tensor) -> Tensor:
+        before = F.pad(values.cumsum(dim=1), (0, 0, 1, 0))  # (B, T + 1, C): the sum of all before each time point
+        at_start, at_stop = (before.gather(1, at.unsqueeze(-1).expand(-1, -1, n_channels)) for at in (start, stop))
+        return at_stop - at_start
+
+    count = total(observed.long())
+    return total(torch.where(observed, x, 0.0)) / count.clamp(min=1), count > 0
+
+
 class ConvolutionalEmbedding(nn.Module):
     """Convolutions of several widths side by side, then one with a stride that makes the tokens.
 
@@ -88,6 +135,24 @@ class ConvolutionalEmbedding(nn.Module):
         seen = _observed_spans(seen, self.stride)
         x = F.gelu(self.tokens_norm(self.tokens(x), seen))
         return x.transpose(1, 2), seen
+
+
+def bounded_embedding(
+    n_channels: int,
+    n_timepoints: int,
+    d_model: int,
+    *,
+    kernel_sizes: tuple[int, ...],
+    max_tokens: int,
+    fine_timepoints: int,
+) -> ConvolutionalEmbedding:
+    """Build a convolutional embedding that makes at most `max_tokens` tokens of a series of n_timepoints.
+
+    Beyond `fine_timepoints` the parallel convolutions are strided too, so that memory stays bounded as well.
+    """
+    coarse_stride = math.ceil(n_timepoints / fine_timepoints)
+    stride = math.ceil(n_timepoints / (coarse_stride * max_tokens))
+    return ConvolutionalEmbedding(n_channels, d_model, kernel_sizes, stride, coarse_stride)
 
 
 def _covering_width(stride: int) -> int:

@@ -1,12 +1,10 @@
 """The default encoder: a convolutional stem turns a series into at most 64 tokens, which then attend to each other."""
 
-import math
-
 from torch import Tensor, nn
 
 from tsformer.layers.attention import padding_mask
 from tsformer.layers.blocks import pre_norm_stack
-from tsformer.layers.embeddings import ConvolutionalEmbedding
+from tsformer.layers.embeddings import bounded_embedding
 
 
 class ConvStemEncoder(nn.Module):
@@ -49,9 +47,14 @@ class ConvStemEncoder(nn.Module):
         stochastic_depth: float = 0.1,
     ) -> None:
         super().__init__()
-        coarse_stride = math.ceil(n_timepoints / fine_timepoints)
-        stride = math.ceil(n_timepoints / (coarse_stride * max_tokens))
-        self.embedding = ConvolutionalEmbedding(n_channels, d_model, kernel_sizes, stride, coarse_stride)
+        self.embedding = bounded_embedding(
+            n_channels,
+            n_timepoints,
+            d_model,
+            kernel_sizes=kernel_sizes,
+            max_tokens=max_tokens,
+            fine_timepoints=fine_timepoints,
+        )
         self.stack = pre_norm_stack(
             d_model, n_heads, n_layers, d_ff, dropout=dropout, stochastic_depth=stochastic_depth
         )
