@@ -81,6 +81,24 @@ def window_mask(n_tokens: int, width: int, device: torch.device | None = None) -
     return (positions[:, None] - positions[None, :]).abs() <= width
 
 
+def to_windows(x: Tensor, width: int, shift: int = 0) -> Tensor:
+    """Cut x (B, N, ...) into windows (B W, width, ...), with zeros before the first `shift` and after the last token.
+
+    The borders lie `shift` tokens earlier than without a shift. They count from the first token, so that padding
+    after a series moves none.
+    """
+    n_tokens = x.shape[1]
+    padded = x.new_zeros(x.shape[0], n_tokens + shift + -(n_tokens + shift) % width, *x.shape[2:])
+    padded[:, shift : shift + n_tokens] = x
+    return padded.unflatten(1, (-1, width)).flatten(0, 1)
+
+
+def from_windows(windows: Tensor, n_tokens: int, shift: int = 0) -> Tensor:
+    """Undo `to_windows`: windows (B W, width, ...) to (B, N, ...)."""
+    n_windows = -(-(n_tokens + shift) // windows.shape[1])
+    return windows.unflatten(0, (-1, n_windows)).flatten(1, 2)[:, shift : shift + n_tokens]
+
+
 class KeyValueCache:
     """Keys and values (B, H, N, Dk) of one attention layer, kept between steps of generation.
 
@@ -199,6 +217,60 @@ class MultiHeadAttention(nn.Module):
         """Split (B, N, n_parts D) into n_parts of (B, H, N, Dk)."""
         parts = projected.unflatten(-1, (n_parts, self.n_heads, -1))
         return [part.transpose(1, 2) for part in parts.unbind(dim=2)]
+
+
+class WindowedAttention(nn.Module):
+    """Self-attention of each token to those of its window alone: cost grows linearly with the number of tokens.
+
+    Parameters
+    ----------
+    attention : MultiHeadAttention
+        Attends within a window.
+    width : int
+        Tokens in a window.
+    shift : int, default=0
+        Tokens by which the borders of the windows lie earlier.
+
+    References
+    ----------
+    Liu et al. (2021), "Swin Transformer: hierarchical vision Transformer using shifted windows".
+    """
+
+    def __init__(self, attention: MultiHeadAttention, width: int, shift: int = 0) -> None:
+        super().__init__()
+        self.attention = attention
+        self.width = width
+        self.shift = shift
+
+    def forward(
+        self,
+        x: Tensor,
+        *,
+        mask: Tensor | None = None,
+        query_rotation: Rotation | None = None,
+        key_rotation: Rotation | None = None,
+    ) -> Tensor:
+        """Map tokens (B, N, D) to (B, N, D); mask is a `padding_mask`, the rotations are those of one window."""
+        n_tokens = x.shape[1]
+        observed = x.new_ones(x.shape[:2], dtype=torch.bool) if mask is None else mask[:, 0, 0]
+        windows = self.attention(
+            to_windows(x, self.width, self.shift),
+            mask=padding_mask(to_windows(observed, self.width, self.shift)),
+            query_rotation=query_rotation,
+            key_rotation=key_rotation,
+        )
+        records = self.attention._records
+        if records is not None:
+            records[-1] = self._between_all(records[-1], n_tokens)
+        return from_windows(windows, n_tokens, self.shift)
+
+    def _between_all(self, weights: Tensor, n_tokens: int) -> Tensor:
+        """Weights within windows, (B W, H, width, width), as weights between all tokens, (B, H, N, N)."""
+        n_windows = -(-(n_tokens + self.shift) // self.width)
+        blocks = weights.unflatten(0, (-1, n_windows)).permute(0, 2, 3, 4, 1)  # (B, H, width, width, W)
+        whole = blocks.diag_embed().permute(0, 1, 4, 2, 5, 3).flatten(4).flatten(2, 3)
+        inside = slice(self.shift, self.shift + n_tokens)
+        return whole[:, :, inside, inside]
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tsformer.layers.attention import KeyValueCache, MultiHeadAttention
+from tsformer.layers.attention import KeyValueCache, MultiHeadAttention, WindowedAttention
 from tsformer.layers.positions import Rotation, rotation
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU}
@@ -64,7 +64,7 @@ class EncoderBlock(nn.Module):
 
     def __init__(
         self,
-        self_attention: MultiHeadAttention,
+        self_attention: MultiHeadAttention | WindowedAttention,
         feed_forward: nn.Module,
         d_model: int,
         *,
@@ -158,6 +158,8 @@ class EncoderStack(nn.Module):
         Rotary positions, counted in tokens.
     stochastic_depth : float, default=0.0
         Share of residual branches dropped for whole cases in training.
+    window : int, optional
+        Attend within windows of so many tokens, shifted by half a window in every second block.
     """
 
     def __init__(
@@ -173,37 +175,46 @@ class EncoderStack(nn.Module):
         final_norm: bool = False,
         rotary: bool = False,
         stochastic_depth: float = 0.0,
+        window: int | None = None,
     ) -> None:
         super().__init__()
         self.head_dim = d_model // n_heads
         self.rotary = rotary
+        self.window = window
+
+        def self_attention(layer: int) -> MultiHeadAttention | WindowedAttention:
+            attention = MultiHeadAttention(d_model, n_heads)
+            if window is None:
+                return attention
+            return WindowedAttention(attention, window, shift=window // 2 if layer % 2 else 0)
+
         self.blocks = nn.ModuleList(
             EncoderBlock(
-                MultiHeadAttention(d_model, n_heads),
+                self_attention(layer),
                 FeedForward(d_model, d_ff, activation=activation, dropout=dropout),
                 d_model,
                 norm_first=norm_first,
                 dropout=dropout,
                 stochastic_depth=stochastic_depth,
             )
-            for _ in range(n_layers)
+            for layer in range(n_layers)
         )
         self.norm = nn.LayerNorm(d_model) if final_norm else nn.Identity()
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Map tokens (B, N, D) to tokens (B, N, D); `mask` is as in `attention`."""
+        """Map tokens (B, N, D) to tokens (B, N, D); `mask` is as in `attention`, with windows a `padding_mask`."""
         turn = None
         if self.rotary:
-            turn = rotation(torch.arange(x.shape[1], device=x.device), self.head_dim)
+            turn = rotation(torch.arange(self.window or x.shape[1], device=x.device), self.head_dim)
         for block in self.blocks:
             x = block(x, mask=mask, turn=turn)
         return self.norm(x)
 
 
 def pre_norm_stack(
-    d_model: int, n_heads: int, n_layers: int, d_ff: int, *, dropout: float, stochastic_depth: float
+    d_model: int, n_heads: int, n_layers: int, d_ff: int, *, dropout: float, stochastic_depth: float, **changes: Any
 ) -> EncoderStack:
-    """Build an encoder stack with the settings of PRE_NORM."""
+    """Build an encoder stack with the settings of PRE_NORM and `changes` to them."""
     return EncoderStack(
         d_model,
         n_heads,
@@ -211,7 +222,7 @@ def pre_norm_stack(
         d_ff,
         dropout=dropout,
         stochastic_depth=stochastic_depth,
-        **PRE_NORM,
+        **(PRE_NORM | changes),
     )
 
 
