@@ -41,7 +41,8 @@ def test_predict_proba__on_gpu__equals_cpu(encoder, pooling):
     clf.set_params(device="cuda")
 
     assert_allclose(clf.predict_proba(cut(X)), on_cpu, rtol=0, atol=1e-4)
-    assert_allclose(clf.attention_maps(cut(X)), maps_on_cpu, rtol=0, atol=1e-4)
+    for layer, layer_on_cpu in zip(clf.attention_maps(cut(X)), maps_on_cpu, strict=True):
+        assert_allclose(layer, layer_on_cpu, rtol=0, atol=1e-4)
     assert next(clf.model_.parameters()).is_cuda
     assert_array_equal(clf.set_params(device="cpu").predict_proba(cut(X)), on_cpu)
 

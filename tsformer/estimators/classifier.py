@@ -248,7 +248,9 @@ class TransformerClassifier(
         -------
         list of ndarray of shape (n_cases, n_heads, n_tokens, n_tokens)
             One array for each layer. Row i holds the weights by which token i takes in the others; they sum to 1.
-            A token stands for a stretch of time points, in order; tokens that are padding have weight 0.
+            A token stands for a stretch of time points, in order; tokens that are padding have weight 0. Where
+            attention is confined to windows, a token of padding whose window holds nothing else has a row of zeros.
+            The second half of the layers of `encoder="gated_two_tower"` are those over channels.
         """
         data = self._read(X)
         device = resolve_device(self.device)

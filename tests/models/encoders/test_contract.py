@@ -151,14 +151,26 @@ def test_encoder__dropout__acts_in_training_only():
 def test_record_attention__any_encoder__gives_weights_of_each_layer_that_sum_to_one(encoder):
     x, observed = random_series()
     with record_attention(encoder) as layers:
-        tokens, seen = encoder(x, observed)
-    n_tokens = tokens.shape[1]
-    assert [weights.shape for weights in layers] == [(5, N_HEADS, n_tokens, n_tokens)] * N_LAYERS
+        encoder(x, observed)
+    n_recorded = len(layers)
+    assert n_recorded in (N_LAYERS, 2 * N_LAYERS)  # of two towers or stages, each has as many
     for weights in layers:
-        close(weights.sum(dim=-1), torch.ones(5, N_HEADS, n_tokens, dtype=torch.float64))
-        assert (weights.transpose(1, 3)[~seen] == 0.0).all()
+        n_tokens = weights.shape[-1]
+        assert weights.shape == (5, N_HEADS, n_tokens, n_tokens)
+        seen = weights.any(dim=-2)  # (B, H, N): what any token looks at is no padding, and looks at something
+        close(weights.sum(dim=-1)[seen], torch.ones(int(seen.sum()), dtype=torch.float64))
+        assert (weights.sum(dim=-1) <= 1.0 + 1e-9).all()
     encoder(x, observed)
-    assert len(layers) == N_LAYERS
+    assert len(layers) == n_recorded
+
+
+def test_record_attention__last_layer_over_time__hides_what_the_mask_of_the_tokens_hides(encoder):
+    x, observed = random_series()
+    with record_attention(encoder) as layers:
+        tokens, seen = encoder(x, observed)
+    over_time = [weights for weights in layers if weights.shape[-1] == tokens.shape[1]]
+    assert over_time != []
+    assert torch.equal(over_time[-1].any(dim=-2), seen[:, None].expand(-1, N_HEADS, -1))
 
 
 @pytest.mark.parametrize("name", BUILDERS)

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from torch import nn
 
 from tsformer.models.encoders.conv_stem import ConvStemEncoder
+from tsformer.models.encoders.gated_two_tower import GatedTwoTowerEncoder
 from tsformer.models.encoders.patch import PatchEncoder
 from tsformer.models.encoders.transformer import TransformerEncoder
 
@@ -24,4 +25,5 @@ ENCODERS: dict[str, Callable[..., nn.Module]] = {
     "transformer": TransformerEncoder,
     "conv_stem": ConvStemEncoder,
     "patch": PatchEncoder,
+    "gated_two_tower": GatedTwoTowerEncoder,
 }
