@@ -19,6 +19,7 @@ from torch import nn
 from tsformer.models.encoders.conv_stem import ConvStemEncoder
 from tsformer.models.encoders.gated_two_tower import GatedTwoTowerEncoder
 from tsformer.models.encoders.patch import PatchEncoder
+from tsformer.models.encoders.shifted_window import ShiftedWindowEncoder
 from tsformer.models.encoders.transformer import TransformerEncoder
 
 ENCODERS: dict[str, Callable[..., nn.Module]] = {
@@ -26,4 +27,5 @@ ENCODERS: dict[str, Callable[..., nn.Module]] = {
     "conv_stem": ConvStemEncoder,
     "patch": PatchEncoder,
     "gated_two_tower": GatedTwoTowerEncoder,
+    "shifted_window": ShiftedWindowEncoder,
 }
