@@ -5,15 +5,19 @@ import math
 import pytest
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from tsformer.layers.attention import (
     KeyValueCache,
     MultiHeadAttention,
+    WindowedAttention,
     attention,
     attention_weights,
     causal_mask,
+    from_windows,
     padding_mask,
     record_attention,
+    to_windows,
     window_mask,
 )
 from tsformer.layers.positions import rotation
@@ -210,6 +214,50 @@ def test_multi_head_attention__cross_attention_with_a_cache__reads_the_memory_of
     for given in (memory, torch.zeros_like(memory)):
         torch.testing.assert_close(layer(x, given, **turns, cache=cache), expected)
         assert cache.length == 4
+
+
+def test_to_windows__shifted__has_zeros_at_both_ends():
+    x = torch.arange(1, 8).expand(2, 7)
+    assert to_windows(x, 3).tolist() == [[1, 2, 3], [4, 5, 6], [7, 0, 0]] * 2
+    assert to_windows(x, 3, shift=1).tolist() == [[0, 1, 2], [3, 4, 5], [6, 7, 0]] * 2
+
+
+@pytest.mark.parametrize("shift", [0, 1, 2])
+@pytest.mark.parametrize("n_tokens", [1, 2, 3, 4, 11, 12])
+def test_from_windows__any_windows__gives_the_tokens_back(n_tokens, shift):
+    x = torch.randn(2, n_tokens, 5)
+    assert torch.equal(from_windows(to_windows(x, 3, shift), n_tokens, shift), x)
+
+
+@pytest.mark.parametrize("shift", [0, 1, 2])
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize("n_tokens", [1, 4, 6, 13])
+def test_windowed_attention__any_windows__is_attention_masked_across_their_borders(n_tokens, padded, shift):
+    layer = MultiHeadAttention(8, 2).double()
+    x = torch.randn(2, n_tokens, 8, dtype=torch.float64)
+    window = (torch.arange(n_tokens) + shift) // 4
+    observed = torch.rand(2, n_tokens) < 0.6 if padded else torch.ones(2, n_tokens, dtype=torch.bool)
+    observed[0, 1:2] = False
+    turns = {"query_rotation": rotation(torch.arange(n_tokens), 4), "key_rotation": rotation(torch.arange(n_tokens), 4)}
+    turn = rotation(torch.arange(4), 4)
+    with record_attention(layer) as weights:
+        expected = layer(x, mask=(window[:, None] == window) & observed[:, None, None], **turns)
+        output = WindowedAttention(layer, 4, shift)(
+            x, mask=padding_mask(observed), query_rotation=turn, key_rotation=turn
+        )
+    torch.testing.assert_close(output, expected, rtol=0, atol=1e-6)
+    torch.testing.assert_close(weights[1], weights[0], rtol=0, atol=1e-6)
+
+
+def test_windowed_attention__longer_series__costs_linearly_more():
+    layer = WindowedAttention(MultiHeadAttention(8, 2), 16, shift=8)
+
+    def operations(n_tokens: int) -> int:
+        with FlopCounterMode(display=False) as counter:
+            layer(torch.randn(1, n_tokens, 8))
+        return counter.get_total_flops()
+
+    assert operations(4096) <= 4.1 * operations(1024)
 
 
 def test_key_value_cache__selected_cases__go_on_as_if_they_had_been_alone():

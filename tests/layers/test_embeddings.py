@@ -7,11 +7,14 @@ import torch
 from torch import nn
 
 from tsformer.layers.embeddings import (
+    ChannelEmbedding,
     ConvolutionalEmbedding,
     LinearEmbedding,
     ObservedBatchNorm,
     PatchEmbedding,
     TokenEmbedding,
+    bounded_embedding,
+    segment_means,
 )
 
 
@@ -48,6 +51,45 @@ def test_patch_embedding__any_length__has_a_token_for_each_patch_of_its_values_a
     values, known = (nn.functional.pad(part, (0, 0, 0, 4 - part.shape[1])) for part in parts[-1])
     patch = torch.cat([values * known, known], dim=-1).flatten(1)
     torch.testing.assert_close(tokens[:, -1], embedding.linear(patch))
+
+
+@pytest.mark.parametrize("n_timepoints", [1, 2, 5, 9, 10, 40])
+def test_segment_means__all_observed__are_torchs_adaptive_pooling(n_timepoints):
+    x = torch.randn(3, n_timepoints, 2, dtype=torch.float64)
+    means, seen = segment_means(x, torch.ones_like(x, dtype=torch.bool), 5)
+    expected = nn.functional.adaptive_avg_pool1d(x.transpose(1, 2), 5).transpose(1, 2)
+    torch.testing.assert_close(means, expected)
+    assert seen.all()
+
+
+def test_segment_means__missing_values_and_padding__count_the_observed_of_the_series_own_length():
+    x = torch.tensor([1.0, 99.0, 5.0, 7.0, 99.0, 99.0, 2.0, 4.0, 99.0, 99.0])[None, :, None]
+    means, seen = segment_means(x, x != 99.0, 4)  # segments of two of the eight time points
+    assert means.flatten().tolist() == [1.0, 6.0, 0.0, 3.0]
+    assert seen.flatten().tolist() == [True, True, False, True]
+    nothing, seen = segment_means(x, torch.zeros_like(x, dtype=torch.bool), 4)
+    assert not nothing.any()
+    assert not seen.any()
+
+
+def test_channel_embedding__channels__are_one_linear_map_of_their_course_and_what_is_missing():
+    x, observed = random_series(10, n_channels=3)
+    observed[1, :, 2] = False
+    embedding = ChannelEmbedding(8, n_segments=4)
+    tokens, present = embedding(x, observed)
+    means, seen = segment_means(x, observed, 4)
+    torch.testing.assert_close(tokens[:, 1], embedding.linear(torch.cat([means[..., 1], seen[..., 1]], dim=1)))
+    assert torch.equal(present, observed.any(dim=1))
+    assert not present[1, 2]
+
+
+@pytest.mark.parametrize("n_timepoints", [1, 64, 65, 1024, 1025, 5000])
+def test_bounded_embedding__any_length__bounds_the_tokens_and_the_fine_length(n_timepoints):
+    embedding = bounded_embedding(1, n_timepoints, 8, kernel_sizes=(3,), max_tokens=64, fine_timepoints=1024)
+    x = torch.randn(1, n_timepoints, 1)
+    tokens, _ = embedding(x, torch.ones_like(x, dtype=torch.bool))
+    assert min(n_timepoints, 32) <= tokens.shape[1] <= 64
+    assert math.ceil(n_timepoints / embedding.coarse_stride) <= 1024
 
 
 @pytest.mark.parametrize("n_timepoints", [1, 2, 11, 12, 13, 40])

@@ -82,6 +82,14 @@ def test_token_merging__pairs__are_one_linear_map_of_both_in_which_hidden_ones_a
     assert torch.equal(seen, torch.stack([pair.any(dim=1) for pair in pairs], dim=1))
 
 
+@pytest.mark.parametrize("n_timepoints", [100, 4096, 4097, 18_000])
+def test_shifted_window_encoder__long_training_series__bound_the_tokens_of_a_series(n_timepoints):
+    encoder = ShiftedWindowEncoder(1, n_timepoints, d_model=8, n_heads=2, n_layers=1, d_ff=8, dropout=0.0)
+    x = torch.randn(1, n_timepoints, 1)
+    n_tokens = encoder(x, torch.ones_like(x, dtype=torch.bool))[0].shape[1]
+    assert min(n_timepoints, 2048) / 4 <= n_tokens <= 1024
+
+
 @pytest.mark.parametrize(("n_timepoints", "n_tokens"), [(1, 1), (4, 1), (5, 2), (100, 25), (1001, 251)])
 def test_shifted_window_encoder__defaults__have_a_token_for_four_time_points(n_timepoints, n_tokens):
     x = torch.randn(2, n_timepoints, 1, dtype=torch.float64)

@@ -1,5 +1,7 @@
 """The Swin Transformer in one dimension: attention within shifted windows, over tokens that are merged in pairs."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -10,7 +12,7 @@ from tsformer.layers.embeddings import ConvolutionalEmbedding
 
 
 class ShiftedWindowEncoder(nn.Module):
-    """Stages of windowed attention, each over half as many tokens as the one before; cost is linear in length.
+    """Stages of windowed attention, each over half as many tokens as the one before; cost is linear in their number.
 
     Parameters
     ----------
@@ -20,6 +22,8 @@ class ShiftedWindowEncoder(nn.Module):
         Widths of the parallel convolutions, in time points.
     stride : int, default=2
         Time points a token of the first stage spans.
+    fine_timepoints : int, default=4096
+        Beyond this length of n_timepoints the parallel convolutions are strided too, and tokens span more.
     window : int, default=16
         Tokens that attend to each other.
     n_stages : int, default=2
@@ -51,12 +55,14 @@ class ShiftedWindowEncoder(nn.Module):
         dropout: float,
         kernel_sizes: tuple[int, ...] = (3, 9, 19, 39),
         stride: int = 2,
+        fine_timepoints: int = 4096,
         window: int = 16,
         n_stages: int = 2,
         stochastic_depth: float = 0.1,
     ) -> None:
         super().__init__()
-        self.embedding = ConvolutionalEmbedding(n_channels, d_model, kernel_sizes, stride)
+        coarse_stride = math.ceil(n_timepoints / fine_timepoints)
+        self.embedding = ConvolutionalEmbedding(n_channels, d_model, kernel_sizes, stride, coarse_stride)
         self.stages = nn.ModuleList(
             pre_norm_stack(
                 d_model, n_heads, n_layers, d_ff, dropout=dropout, stochastic_depth=stochastic_depth, window=window
@@ -66,7 +72,7 @@ class ShiftedWindowEncoder(nn.Module):
         self.merges = nn.ModuleList(TokenMerging(d_model) for _ in range(n_stages - 1))
 
     def forward(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
-        """Return tokens (B, N, D) and which of them are observed (B, N); N = ceil(T / (stride * 2^(n_stages - 1)))."""
+        """Return tokens (B, N, D) and which of them are observed (B, N)."""
         tokens, seen = self.embedding(x, observed)
         first, *later = self.stages
         tokens = first(tokens, padding_mask(seen))
