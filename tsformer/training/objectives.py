@@ -75,12 +75,13 @@ def forecasting(own_share: float) -> Objective:
         memory, scale, last = model.encode(batch.x, batch.observed)
         target = model.patches(scale.apply(batch.y).clamp(-LIMIT, LIMIT).to(last.dtype))
         observed, future = model.patches(batch.y_observed), model.patches(batch.future.to(last.dtype))
-        given, flags = target, observed.to(last.dtype)
-        if torch.rand(()) < own_share:
+        # What the decoder reads is the patch before each: all but the last one.
+        given, flags = target[:, :-1], observed[:, :-1].to(last.dtype)
+        if torch.rand(()) < own_share and given.shape[1]:
             with torch.no_grad():
-                given = model.roll_out(memory, scale, last, future)[1]
+                given = model.roll_out(memory, scale, last, future[:, :-1])[1]
             flags = torch.ones_like(flags)
-        before = torch.stack([torch.where(flags > 0, given, 0.0), flags], dim=-1)[:, :-1]
+        before = torch.stack([torch.where(flags > 0, given, 0.0), flags], dim=-1)
         inputs = torch.cat([torch.cat([last.unsqueeze(1), before], dim=1), future], dim=-1)
         outputs = model(memory, inputs).float()
         return model.network.head.loss(outputs, target.float(), observed, scale.spread.unsqueeze(-1).float())
