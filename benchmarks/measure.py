@@ -15,28 +15,25 @@
 import ast
 import contextlib
 import ctypes
-import datetime
 import hashlib
 import importlib.metadata
 import importlib.util
 import inspect
 import json
-import os
 import platform
 import re
 import resource
 import signal
-import subprocess
 import sys
 import time
-import traceback
 from argparse import ArgumentTypeError
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rows import OURS, Row, RowFile, run_script, told
 
-OURS = "tsformer"
 ESTIMATORS = {
     "TransformerClassifier": "tsformer:TransformerClassifier",
     "MiniRocket": "aeon.classification.convolution_based:MiniRocketClassifier",
@@ -54,41 +51,29 @@ COLUMNS = (
     *("n_train", "n_test", "n_channels", "n_timepoints", "n_classes", "adapted"),
     *("version", "code", "commit", "device", "threads", "versions", "started", "error"),
 )
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+ROWS = RowFile(COLUMNS, ("dataset", "archive", "estimator", "seed"))
 
-Row = dict[str, Any]
 Series = np.ndarray | list[np.ndarray]  # (n_cases, n_channels, n_timepoints), or n_cases of (n_channels, length)
 
 
 def run_fresh(task: Row) -> Row:
     """Measure a task in a process of its own; the death of that process is a row too."""
-    row = blank_row(task)
-    threads = {name: str(task["threads"]) for name in THREAD_VARIABLES}  # torch follows OMP_NUM_THREADS
-    command = [sys.executable, __file__, json.dumps(task)]
-    process = subprocess.run(command, env=os.environ | threads, capture_output=True, text=True)
-    try:
-        row = json.loads(process.stdout.splitlines()[-1])
-    except (IndexError, json.JSONDecodeError):
-        row["error"] = f"The process ended with status {process.returncode}."
+    blank = ROWS.blank(task)
+    row, error = run_script(__file__, task)
+    if row is None:
+        return blank | {"error": error}
     if row["error"]:
-        print(process.stderr, file=sys.stderr)
+        print(error, file=sys.stderr)
     return row
 
 
 def measure(task: Row) -> Row:
     """Measure a task in this process; a failure fills `error`."""
-    row = blank_row(task) | {"code": code_hash(), "versions": versions()}
+    row = ROWS.blank(task) | {"code": code_hash(), "versions": versions()}
     try:
         return row | fit_and_score(task)
     except Exception as error:
-        traceback.print_exc()
-        return row | {"error": " ".join(f"{type(error).__name__}: {error}".split())}
-
-
-def blank_row(task: Row) -> Row:
-    """Start a row with what the task knows."""
-    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    return {column: task.get(column, "") for column in COLUMNS} | {"started": now}
+        return row | {"error": told(error)}
 
 
 def fit_and_score(task: Row) -> Row:
@@ -128,7 +113,7 @@ def fit_and_score(task: Row) -> Row:
 # Estimators by name
 
 
-def parse_name(name: str) -> tuple[str, dict[str, Any]]:
+def parse_name(name: str, known: Mapping[str, str] = ESTIMATORS) -> tuple[str, dict[str, Any]]:
     """Split "NAME(key=value, ...)" into "module:Class" and its parameters, which are Python literals."""
     match = re.fullmatch(r"([^()]+)(\(.*\))?", name.strip())
     try:
@@ -140,15 +125,15 @@ def parse_name(name: str) -> tuple[str, dict[str, Any]]:
     except (AttributeError, SyntaxError, ValueError):
         message = f"{name!r} is not NAME or NAME(key=value, ...) with literals, as in 'MiniRocket(n_kernels=84)'."
         raise ArgumentTypeError(message) from None
-    target = ESTIMATORS.get(bare, bare)
+    target = known.get(bare, bare)
     if ":" not in target:
-        raise ArgumentTypeError(f"{bare!r} is none of {', '.join(ESTIMATORS)}, nor module:Class.")
+        raise ArgumentTypeError(f"{bare!r} is none of {', '.join(known)}, nor module:Class.")
     return target, parameters
 
 
-def canonical(name: str) -> str:
+def canonical(name: str, known: Mapping[str, str] = ESTIMATORS) -> str:
     """Spell an estimator's name in one way only, since it tells rows apart."""
-    _, parameters = parse_name(name)
+    _, parameters = parse_name(name, known)
     bare = name.strip().partition("(")[0]
     return f"{bare}({', '.join(f'{key}={value!r}' for key, value in parameters.items())})" if parameters else bare
 
@@ -168,18 +153,13 @@ def is_ours(estimator: Any) -> bool:
     return type(estimator).__module__.partition(".")[0] == OURS
 
 
-def version(name: str) -> str:
+def version(name: str, known: Mapping[str, str] = ESTIMATORS) -> str:
     """Name the library that an estimator comes from, with its version where it is an installed one."""
-    module = parse_name(name)[0].partition(":")[0].partition(".")[0]
+    module = parse_name(name, known)[0].partition(":")[0].partition(".")[0]
     distributions = importlib.metadata.packages_distributions().get(module, [module])
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         return f"{module} {importlib.metadata.version(distributions[0])}"
     return module
-
-
-def library(version: str) -> str:
-    """Take the library out of a version."""
-    return version.partition(" ")[0]
 
 
 def versions() -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 import torch
 from measure import code_hash, versions
-from uea import commit
+from rows import commit
 
 Row = dict[str, Any]
 Run = Callable[[], object]

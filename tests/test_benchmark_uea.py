@@ -252,7 +252,7 @@ def age(column, value, estimator):
     for row in rows:
         if row["estimator"] == estimator:
             row[column] = value
-    uea.write_rows(Path("r.csv"), rows)
+    measure.ROWS.write(Path("r.csv"), rows)
 
 
 def test_uea__rows_of_other_code__are_refused_or_redone(archive, in_process):
@@ -326,7 +326,7 @@ def results(tmp_path):
                     row |= {"adapted": "padded" if estimator == "Rival" and dataset == "C" else ""}
                 rows.append(row)
     path = tmp_path / "results.csv"
-    uea.write_rows(path, rows)
+    measure.ROWS.write(path, rows)
     return path
 
 
