@@ -42,9 +42,17 @@ def summarise(results: Path, references: Iterable[Path]) -> str:
 
 
 def read_results(path: Path) -> pd.DataFrame:
-    """Read the rows of a run, which may still be going on: a last line not yet whole is left out."""
+    """Read the rows of a run of uea.py."""
+    return read_rows(path, [*DATASET, "estimator", "adapted"])
+
+
+def read_rows(path: Path, texts: Iterable[str]) -> pd.DataFrame:
+    """Read the rows of a run, which may still be going on: a last line not yet whole is left out.
+
+    `texts` are the columns of text beside those that all benchmarks have.
+    """
     text = path.read_text(encoding="utf-8")
-    as_text = dict.fromkeys([*DATASET, "estimator", "adapted", "version", "code", "commit", "error"], str)
+    as_text = dict.fromkeys([*texts, "version", "code", "commit", "error"], str)
     # Empty is the only missing value: an estimator's label or an error may read "None" or "nan".
     rows = pd.read_csv(io.StringIO(text[: text.rfind("\n") + 1]), dtype=as_text, keep_default_na=False, na_values=[""])
     rows["seconds"] = rows["fit_seconds"] + rows["predict_seconds"]
