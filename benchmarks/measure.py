@@ -28,6 +28,7 @@ import sys
 import time
 from argparse import ArgumentTypeError
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -153,15 +154,21 @@ def is_ours(estimator: Any) -> bool:
     return type(estimator).__module__.partition(".")[0] == OURS
 
 
+@cache
+def distributions() -> Mapping[str, list[str]]:
+    """Name the installed distributions of each importable name; looking takes most of a second."""
+    return importlib.metadata.packages_distributions()
+
+
 def version(name: str, known: Mapping[str, str] = ESTIMATORS) -> str:
     """Name the library that an estimator comes from, with its version where it is an installed one."""
     module = parse_name(name, known)[0].partition(":")[0].partition(".")[0]
-    distributions = importlib.metadata.packages_distributions().get(module, [module])
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-        return f"{module} {importlib.metadata.version(distributions[0])}"
+        return f"{module} {importlib.metadata.version(distributions().get(module, [module])[0])}"
     return module
 
 
+@cache
 def versions() -> str:
     """Name the versions of what all estimators stand on."""
     names = ("numpy", "scipy", "scikit-learn", "torch", "numba")
