@@ -104,13 +104,14 @@ def all_tasks(options: argparse.Namespace) -> list[Row]:
     names = options.datasets or present
     if not present or not set(names) <= set(present):
         sys.exit(f"{options.data} has no files for: {', '.join(set(names) - set(present)) or 'any dataset'}.")
-    return [
+    tasks = [
         task
         for name in dict.fromkeys(names)
         for model in dict.fromkeys(options.models)
         if suits(model, DATASETS[name])
         for task in tasks_of(name, model, options)
     ]
+    return tasks or sys.exit(f"None of {', '.join(options.models)} runs on {', '.join(names)}.")
 
 
 def tasks_of(name: str, model: str, options: argparse.Namespace) -> list[Row]:

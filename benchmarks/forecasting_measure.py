@@ -79,6 +79,7 @@ N_PATHS = 100
 QUANTILES = (0.025, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.975)
 DECILES = [quantile for quantile in QUANTILES if 0.1 <= quantile <= 0.9]
 LEVELS = {20: (0.4, 0.6), 40: (0.3, 0.7), 60: (0.2, 0.8), 80: (0.1, 0.9), 95: (0.025, 0.975)}
+BOUNDS = {"q0.1": "model-lo-80", "q0.9": "model-hi-80", "q0.025": "model-lo-95", "q0.975": "model-hi-95"}
 
 
 @dataclass(frozen=True)
@@ -104,10 +105,14 @@ class Competition:
     rivals = COMPETITION_RIVALS
 
 
-DAYS = (12 * 30, 4 * 30, 4 * 30)
+def months_of_ett(steps_per_day: int) -> tuple[int, int, int]:
+    """Count the time points of 12, 4 and 4 months of 30 days."""
+    return 360 * steps_per_day, 120 * steps_per_day, 120 * steps_per_day
+
+
 DATASETS: dict[str, LongHorizon | Competition] = {
-    "ETTh1": LongHorizon("ETTh1.csv.gz", 24, (DAYS[0] * 24, DAYS[1] * 24, DAYS[2] * 24)),
-    "ETTm1": LongHorizon("ETTm1.csv.gz", 96, (DAYS[0] * 96, DAYS[1] * 96, DAYS[2] * 96)),
+    "ETTh1": LongHorizon("ETTh1.csv.gz", 24, months_of_ett(24)),
+    "ETTm1": LongHorizon("ETTm1.csv.gz", 96, months_of_ett(96)),
     "exchange_rate": LongHorizon("exchange_rate.csv.gz", 1, (0.7, 0.1, 0.2), has_dates=False),
     "m3-yearly": Competition("m3.csv.gz", "YS", 1, (6,)),
     "m3-quarterly": Competition("m3.csv.gz", "QS", 4, (8,)),
@@ -238,6 +243,8 @@ def score_windows(
     n_windows, squared, absolute = (dict.fromkeys(horizons, 0.0) for _ in range(3))
     for origins, steps in slices:
         errors = forecast(origins, steps) - values[origins[:, None] + np.arange(steps)]
+        if not np.isfinite(errors).all():
+            raise ValueError(f"Forecasts or values are not finite in a window of {steps} steps from {origins[0]} on.")
         for horizon in horizons:
             if horizon <= steps:
                 n_windows[horizon] += len(origins)
@@ -332,16 +339,13 @@ def score_competition(forecast: pd.DataFrame, truth: pd.DataFrame, history: pd.D
     if scored.isna().any(axis=None) or len(scored) != len(truth):
         raise ValueError(f"Of {len(truth)} values {int(scored.isna().any(axis=1).sum())} have no whole forecast.")
     points = ["point", "naive"]
-    errors = smape(scored, points)[points].mean(), mase(scored, points, season, history)[points].mean()
-    bounds = {
-        f"q{LEVELS[level][i]}": f"model-{side}-{level}" for level in (80, 95) for i, side in enumerate(("lo", "hi"))
-    }
-    bands = scored.rename(columns=bounds)
+    percent, scaled = smape(scored, points)[points].mean(), mase(scored, points, season, history)[points].mean()
     losses = [quantile_loss(scored, {"loss": f"q{q}"}, q)["loss"].mean() for q in DECILES]
+    bands = scored.rename(columns=BOUNDS)
     return {
-        "smape": 200 * errors[0]["point"],
-        "mase": errors[1]["point"],
-        "owa": np.mean([error["point"] / error["naive"] for error in errors]),
+        "smape": 200 * percent["point"],
+        "mase": scaled["point"],
+        "owa": (percent["point"] / percent["naive"] + scaled["point"] / scaled["naive"]) / 2,
         # All series have as many values, so that the mean of their means is that of all.
         "crps": 2 * np.mean(losses) / truth["y"].abs().mean(),
         "coverage_80": coverage(bands, ["model"], 80)["model"].mean(),

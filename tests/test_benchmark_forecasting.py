@@ -355,6 +355,19 @@ def test_forecasting__validation_and_test_rows__may_share_a_file(workplace):
     assert [row["split"] for row in rows_of()] == ["test", "test", "validation", "validation"]
 
 
+def test_forecasting__model_of_another_protocol__is_refused_where_it_alone_is_asked_for(workplace):
+    with pytest.raises(SystemExit, match="None of AutoETS runs on tiny"):
+        run("--datasets", "tiny", "--models", "AutoETS")
+
+
+def test_long_horizon__forecasts_without_end__are_a_failure():
+    def forecast(origins, steps):
+        return np.full((len(origins), steps, 2), np.inf)
+
+    with pytest.raises(ValueError, match="not finite in a window of 5 steps from 80 on"):
+        measure.score_windows(wide().to_numpy(), measure.slices_of(80, 100, (2, 5), 1), (2, 5), forecast)
+
+
 def test_dlinear__rows__come_from_one_task_for_each_horizon_and_seed(workplace):
     options = forecasting.parse(["--data", ".", "--out", "r.csv", "--datasets", "tiny", "--models", "DLinear"])
     tasks = forecasting.all_tasks(options)
