@@ -213,10 +213,9 @@ class MultiHeadAttention(nn.Module):
     def _project(self, x: Tensor, rows: slice) -> Tensor:
         return F.linear(x, self.projection.weight[rows], self.projection.bias[rows])
 
-    def _heads(self, projected: Tensor, n_parts: int) -> list[Tensor]:
+    def _heads(self, projected: Tensor, n_parts: int) -> tuple[Tensor, ...]:
         """Split (B, N, n_parts D) into n_parts of (B, H, N, Dk)."""
-        parts = projected.unflatten(-1, (n_parts, self.n_heads, -1))
-        return [part.transpose(1, 2) for part in parts.unbind(dim=2)]
+        return projected.unflatten(-1, (n_parts, self.n_heads, -1)).permute(2, 0, 3, 1, 4).unbind()
 
 
 class WindowedAttention(nn.Module):

@@ -54,9 +54,10 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor, branch: Callable[[Tensor], Tensor]) -> Tensor:
         """Return x + branch(x), (B, N, D), normalised in the order chosen."""
-        if self.norm_first:
-            return x + self.drop(branch(self.norm(x)))
-        return self.norm(x + self.drop(branch(x)))
+        change = branch(self.norm(x) if self.norm_first else x)
+        if self.training:  # modules that do nothing took 7 % of a cached step
+            change = self.drop(change)
+        return x + change if self.norm_first else self.norm(x + change)
 
 
 class EncoderBlock(nn.Module):

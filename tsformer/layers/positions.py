@@ -41,7 +41,8 @@ def rotation(positions: Tensor, head_dim: int) -> Rotation:
 
     Returns
     -------
-    (cos, sin), each of shape (N, head_dim / 2) or (B, 1, N, head_dim / 2)
+    (cos, sin), each of shape (N, head_dim) or (B, 1, N, head_dim)
+        As `rotate` takes them: the halves of cos are equal, those of sin differ in sign.
 
     References
     ----------
@@ -55,7 +56,8 @@ def rotation(positions: Tensor, head_dim: int) -> Rotation:
     angles = _angles(positions, head_dim)
     if positions.dim() == 2:
         angles = angles.unsqueeze(1)  # one rotation for all heads
-    return angles.cos().to(torch.get_default_dtype()), angles.sin().to(torch.get_default_dtype())
+    cos, sin = angles.cos().to(torch.get_default_dtype()), angles.sin().to(torch.get_default_dtype())
+    return torch.cat([cos, cos], dim=-1), torch.cat([-sin, sin], dim=-1)
 
 
 def rotate(x: Tensor, turn: Rotation | None) -> Tensor:
@@ -63,8 +65,8 @@ def rotate(x: Tensor, turn: Rotation | None) -> Tensor:
     if turn is None:
         return x
     cos, sin = turn
-    first, second = x.chunk(2, dim=-1)
-    return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1).to(x.dtype)
+    # Whole widths, not halves: a cached step is made of small operations, and their number is what it costs.
+    return (x * cos + x.roll(x.shape[-1] // 2, dims=-1) * sin).to(x.dtype)
 
 
 def _angles(positions: Tensor, width: int) -> Tensor:

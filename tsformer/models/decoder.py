@@ -107,9 +107,10 @@ class TransformerDecoder(nn.Module):
         turn = memory_turn = None
         if self.rotary:
             turn = rotation(torch.arange(start, start + n_new, device=x.device), self.head_dim)
-            if memory_positions is None:
-                memory_positions = torch.arange(-n_memory, 0, device=x.device)
-            memory_turn = rotation(memory_positions, self.head_dim)
+            if start == 0:  # later the cache holds the keys of the memory as they were turned
+                if memory_positions is None:
+                    memory_positions = torch.arange(-n_memory, 0, device=x.device)
+                memory_turn = rotation(memory_positions, self.head_dim)
         mask = causal_mask(n_new, start + n_new, device=x.device) if n_new > 1 else None
         for i, block in enumerate(self.blocks):
             caches = cache.layers[i] if cache is not None else (None, None)
