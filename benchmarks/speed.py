@@ -18,19 +18,16 @@ import math
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from sklearn.base import clone
 from sktime.classification.deep_learning import MVTSTransformerClassifier
 from sktime.classification.deep_learning.convtran import ConvTranClassifierTorch
-from summary import markdown
-from timing import Row, Run, collect, default_out, interleaved, provenance, ratio
+from timing import Contest, Run, cpu, default_out, provenance, report
 from torch import Tensor, nn
 
 from tsformer import TransformerClassifier
@@ -51,25 +48,6 @@ EPOCHS = 2  # of a fit
 MVTS, CONVTRAN = "MVTSTransformer", "ConvTran"
 
 
-@dataclass
-class Contest:
-    """Ways to do the same thing: each of ours is compared with each rival; `target` is the ratio we promise."""
-
-    question: str
-    setting: str
-    ours: dict[str, Run]
-    rivals: dict[str, Run]
-    targets: dict[str, float] = field(default_factory=dict)
-
-    def rows(self, seconds: float) -> Iterator[Row]:
-        """Time all and compare."""
-        times = interleaved(self.ours | self.rivals, seconds)
-        for ours in self.ours:
-            for rival in self.rivals:
-                names = {"question": self.question, "setting": self.setting, "ours": ours, "rival": rival}
-                yield names | ratio(times, ours, rival) | {"target": self.targets.get(rival, np.nan)}
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Hold all contests."""
     options = parse(arguments)
@@ -77,11 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     warnings.filterwarnings("ignore", message=".*nested.tensor|Using padding='same'")  # torch on rivals' networks
     X, y = natops(options.data)
     contests = chain(training_steps(), predictions(), single_cases(X, y), fits(X, y))
+    origin = provenance(cpu()) | {"seed": SEED, "natops": "noise" if options.data is None else "real"}
     rows = (row for contest in contests for row in contest.rows(options.seconds))
-    device = f"cpu ({torch.backends.cpu.get_cpu_capability()})"
-    origin = provenance(device) | {"seed": SEED, "natops": "noise" if options.data is None else "real"}
-    table = pd.DataFrame([readable(row) for row in collect(rows, origin, options.out)])
-    print(markdown(table.set_index("question")))
+    print(report(rows, origin, options.out))
     return 0
 
 
@@ -94,26 +70,6 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--threads", type=int, default=1)
     add("--seconds", type=float, default=10.0, help="time for each contest; five rounds at least (default: 10)")
     return parser.parse_args(arguments)
-
-
-def readable(row: Row) -> Row:
-    """Write a row for people."""
-    return {
-        "question": row["question"],
-        "setting": row["setting"],
-        "ours": row["ours"],
-        "rival": row["rival"],
-        "ms": f"{1000 * row['seconds']:.4g}",
-        "rival ms": f"{1000 * row['rival_seconds']:.4g}",
-        "ratio": f"{row['ratio']:.3f}",
-        "quartiles": f"{row['ratio_low']:.3f} to {row['ratio_high']:.3f}",
-        "target": "" if np.isnan(row["target"]) else f"{row['target']} {verdict(row)}",
-    }
-
-
-def verdict(row: Row) -> str:
-    """Say whether a target was reached."""
-    return "met" if row["ratio"] <= row["target"] else "missed"
 
 
 # The core beside torch's

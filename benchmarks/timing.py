@@ -1,5 +1,7 @@
 """Times several ways of doing a thing side by side, and writes rows of results that say where they come from.
 
+A `Contest` is a question with its ways; `report` writes the rows of all contests to a CSV and returns a table.
+
 The ways take turns, so that whatever else a machine does disturbs all of them alike. Quote the ratios: they carry over
 to other machines better than seconds do.
 """
@@ -8,18 +10,70 @@ import datetime
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from measure import code_hash, versions
 from rows import commit
+from summary import markdown
 
 Row = dict[str, Any]
 Run = Callable[[], object]
 
 RESULTS = Path(__file__).resolve().parent / "results"
+
+
+@dataclass
+class Contest:
+    """Ways to do the same thing: each of ours is compared with each rival; `target` is the ratio we promise."""
+
+    question: str
+    setting: str
+    ours: dict[str, Run]
+    rivals: dict[str, Run]
+    targets: dict[str, float] = field(default_factory=dict)
+    rounds: int = 5  # at least
+
+    def rows(self, seconds: float) -> Iterator[Row]:
+        """Time all and compare."""
+        times = interleaved(self.ours | self.rivals, seconds, self.rounds)
+        for ours in self.ours:
+            for rival in self.rivals:
+                names = {"question": self.question, "setting": self.setting, "ours": ours, "rival": rival}
+                yield names | ratio(times, ours, rival) | {"target": self.targets.get(rival, np.nan)}
+
+
+def report(rows: Iterable[Row], origin: Row, out: Path) -> str:
+    """Write all there is to know to `out` as it comes, and return a table for people."""
+    table = pd.DataFrame([readable(row) for row in collect(rows, origin, out)])
+    return markdown(table.set_index("question"))
+
+
+def readable(row: Row) -> Row:
+    """Write a row for people."""
+    cells = {
+        "question": row["question"],
+        "setting": row["setting"],
+        "ours": row["ours"],
+        "rival": row["rival"],
+        "ms": f"{1000 * row['seconds']:.4g}",
+        "rival ms": f"{1000 * row['rival_seconds']:.4g}",
+        "ratio": f"{row['ratio']:.3f}",
+        "quartiles": f"{row['ratio_low']:.3f} to {row['ratio_high']:.3f}",
+        "target": "" if np.isnan(row["target"]) else f"{row['target']} {verdict(row)}",
+    }
+    if "memory_mb" in row:
+        cells |= {"MB": f"{row['memory_mb']:.0f}", "rival MB": f"{row['rival_memory_mb']:.0f}"}
+    return cells
+
+
+def verdict(row: Row) -> str:
+    """Say whether a target was reached."""
+    return "met" if row["ratio"] <= row["target"] else "missed"
 
 
 def interleaved(runs: Mapping[str, Run], seconds: float, at_least: int = 5) -> pd.DataFrame:
@@ -77,6 +131,11 @@ def provenance(device: str) -> Row:
         "versions": versions(),
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
+
+
+def cpu() -> str:
+    """Name the device that provenance calls a CPU, with its vector instructions."""
+    return f"cpu ({torch.backends.cpu.get_cpu_capability()})"
 
 
 def collect(rows: Iterable[Row], origin: Row, out: Path) -> Iterator[Row]:
