@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tsformer.data.batch import Batch
-from tsformer.data.windows import Histories, RandomWindows
+from tsformer.data.windows import Histories, RandomWindows, WindowsAt
 from tsformer.estimators._fitting import ready_to_predict
 from tsformer.layers.blocks import initialise_weights
 from tsformer.models.encoders import ENCODERS
@@ -20,6 +20,7 @@ from tsformer.models.forecaster import SeriesForecaster, build_forecaster
 from tsformer.models.heads import HEADS
 
 BATCHES_PER_EPOCH = 50
+UNITS_PER_BATCH = 512  # bounds memory where nothing is learnt
 
 Floats = NDArray[np.float64]
 
@@ -95,26 +96,46 @@ def build_network(
     return model
 
 
+def hold_back(histories: Histories, fraction: float, lengths: Lengths) -> Tensor:
+    """Return how many time points at the end of each series (n_series,) training must not see: a horizon or more."""
+    withheld = (fraction * histories.lengths).long().clamp(min=lengths.training_horizon)
+    shortest = int((histories.lengths - withheld).argmin())
+    if histories.lengths[shortest] < withheld[shortest] + 2:
+        raise ValueError(
+            f"early_stopping holds back the last {int(withheld[shortest])} time points of each series and needs two "
+            f"more. Got a series of {int(histories.lengths[shortest])}; lower horizon or set early_stopping=False."
+        )
+    return withheld
+
+
 def training_windows(
     histories: Histories,
-    n_withheld: int,
+    withheld: Tensor,
     lengths: Lengths,
     batch_size: int | str,
     generator: torch.Generator,
 ) -> RandomWindows:
     """Take all windows with a season of history and a whole training horizon; of shorter series, the least short."""
-    known = histories.lengths - n_withheld
-    if int(known.min()) < 2:
-        raise ValueError(
-            f"early_stopping holds back the last {n_withheld} time points of each series and needs two more. Got a "
-            f"series of {int(histories.lengths.min())}; lower horizon or set early_stopping=False."
-        )
+    known = histories.lengths - withheld
     horizon = lengths.training_horizon
     last = (known - horizon).clamp(min=1)
     first = torch.minimum(last, torch.tensor(max(lengths.season, 2)))
     n_windows = int((last - first + 1).sum()) * histories.values.shape[1]
     size = min(128, max(16, n_windows // 4)) if isinstance(batch_size, str) else batch_size
     return RandomWindows(histories, known, first, last, lengths.context, horizon, size, BATCHES_PER_EPOCH, generator)
+
+
+def validation_windows(histories: Histories, withheld: Tensor, lengths: Lengths) -> WindowsAt:
+    """Take windows spread over the time points that training does not see, some 512 in all but one a unit at least."""
+    horizon = lengths.training_horizon
+    n_each = max(1, min(int(withheld.max()) - horizon + 1, UNITS_PER_BATCH // histories.n_units))
+    into = torch.linspace(0.0, 1.0, n_each, dtype=torch.float64) * (withheld - horizon).unsqueeze(1)  # (n_series, n)
+    time = (histories.lengths - withheld).unsqueeze(1) + into.long()
+    unit = torch.arange(histories.n_units)
+    series = unit // histories.values.shape[1]
+    return WindowsAt(
+        histories, unit.repeat_interleave(n_each), time[series].flatten(), lengths.context, horizon, UNITS_PER_BATCH
+    )
 
 
 def forecast_windows(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
-from torch import nn
+from torch import Tensor, nn
 
 from tsformer.data.covariates import seasonal_period
 from tsformer.data.forecasts import future_times, quantiles_of, write_forecast
@@ -22,11 +22,14 @@ from tsformer.data.windows import Histories, join, last_windows
 from tsformer.estimators._covariates import Covariates, Frame, Given, Matrices, replace_rows
 from tsformer.estimators._fitting import draw_seed, portable, ready_to_train, resolve_device, seeded
 from tsformer.estimators._forecasting import (
+    UNITS_PER_BATCH,
     Forecast,
     build_network,
     choose_lengths,
     forecast_windows,
+    hold_back,
     training_windows,
+    validation_windows,
 )
 from tsformer.models.encoders import ENCODERS
 from tsformer.models.forecaster import SeriesForecaster
@@ -35,8 +38,6 @@ from tsformer.params import TrainingParams, TransformerParams, constraints_of, d
 from tsformer.training import objectives
 from tsformer.training.loop import EarlyStopping, History, train
 from tsformer.training.optim import SCHEDULES, adamw
-
-UNITS_PER_PREDICTION = 512  # bounds memory in prediction
 
 
 @documents_parameters_of(TransformerParams, TrainingParams)
@@ -434,26 +435,28 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
         start = None if anew else self.model_
         n_steps = 1000 if self.max_steps == "auto" else self.max_steps
         seed = draw_seed(self.random_state)
-        held_out = self.horizon if self.early_stopping else 0
-        history = self._fit_network(histories, held_out, seed, device, start, n_steps)
-        if self.refit and held_out and not history.interrupted:
-            self._fit_network(histories, 0, seed, device, start, history.best_step)
+        withheld = hold_back(histories, self.validation_fraction, self.lengths_) if self.early_stopping else None
+        history = self._fit_network(histories, withheld, seed, device, start, n_steps)
+        if self.refit and withheld is not None and not history.interrupted:
+            self._fit_network(histories, None, seed, device, start, history.best_step)
         return self
 
     def _fit_network(
         self,
         histories: Histories,
-        held_out: int,
+        withheld: Tensor | None,
         seed: int,
         device: torch.device,
         start: SeriesForecaster | None,
         n_steps: int,
     ) -> History:
-        """Train a new `model_`, or a copy of `start`; early stopping watches the last `held_out` times of a series."""
+        """Train a new `model_`, or a copy of `start`; early stopping watches the last `withheld` times of a series."""
         warmup_steps = round(self.warmup * n_steps)
         early_stopping = None
-        if held_out:
-            unseen = last_windows(histories, [held_out], self.lengths_.context, held_out, UNITS_PER_PREDICTION)
+        if withheld is None:
+            withheld = torch.zeros_like(histories.lengths)
+        else:
+            unseen = validation_windows(histories, withheld, self.lengths_)
             rolled_out = objectives.forecasting(own_share=1.0)
             early_stopping = EarlyStopping(unseen, rolled_out, self.n_iter_no_change, self.tol, warmup_steps)
         with seeded(seed, device) as generator:
@@ -461,7 +464,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
             history = train(
                 model,
                 objectives.forecasting(self.own_share),
-                training_windows(histories, held_out, self.lengths_, self.batch_size, generator),
+                training_windows(histories, withheld, self.lengths_, self.batch_size, generator),
                 adamw(model, self.learning_rate, self.weight_decay),
                 SCHEDULES[self.schedule](n_steps, warmup_steps),
                 n_steps=n_steps,
@@ -496,7 +499,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
     ) -> Forecast:
         """Forecast what follows each series."""
         histories = join(series.values, *self._covariates.read(series, given, horizon), horizon)
-        windows = last_windows(histories, [0], self.lengths_.context, horizon, UNITS_PER_PREDICTION)
+        windows = last_windows(histories, [0], self.lengths_.context, horizon, UNITS_PER_BATCH)
         return forecast_windows(self.model_, windows, horizon, quantiles, resolve_device(self.device), sample=sample)
 
     def _forecast_past(
@@ -504,7 +507,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
     ) -> list[Forecast]:
         """Forecast a horizon of each series from all but its last n time points, for each n of `withheld`."""
         histories = join(series.values, *self._covariates.read(series, given, 0), 0)
-        windows = last_windows(histories, withheld, self.lengths_.context, self.horizon, UNITS_PER_PREDICTION)
+        windows = last_windows(histories, withheld, self.lengths_.context, self.horizon, UNITS_PER_BATCH)
         forecast = forecast_windows(self.model_, windows, self.horizon, quantiles, resolve_device(self.device))
         n = histories.n_units
         return [forecast.windows(slice(i * n, (i + 1) * n)) for i in range(len(withheld))]
