@@ -1,6 +1,7 @@
 """The parameters that estimators share: each declared, documented and constrained once, here."""
 
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -142,19 +143,24 @@ def constraints_of(*mixins: type, **own: list[Any]) -> dict[str, list[Any]]:
 def documents_parameters_of(*mixins: type) -> Callable[[type[T]], type[T]]:
     """Class decorator that puts the mixins' parameters into the estimator's docstring, after its own.
 
-    help() and scikit-learn's HTML view read the Parameters section of the estimator itself only.
+    help() and scikit-learn's HTML view read the Parameters section of the estimator itself only. A parameter that the
+    estimator documents itself, because its default is another, is left out.
     """
 
     def decorate(estimator: type[T]) -> type[T]:
         sections = inspect.cleandoc(estimator.__doc__ or "").split("\n\n")
         own = next(i for i, section in enumerate(sections) if section.startswith("Parameters\n"))
-        sections[own] = "\n".join([sections[own], *map(_parameters, mixins)])
+        known = set(re.findall(r"^(\w+) : ", sections[own], flags=re.MULTILINE))
+        entries = [entry for mixin in mixins for name, entry in _parameters(mixin) if name not in known]
+        sections[own] = "\n".join([sections[own], *entries])
         estimator.__doc__ = "\n\n".join(sections)
         return estimator
 
     return decorate
 
 
-def _parameters(mixin: type) -> str:
-    """The entries of a docstring's Parameters section, which ends the docstring."""
-    return inspect.cleandoc(mixin.__doc__ or "").split("----------\n", 1)[1]
+def _parameters(mixin: type) -> list[tuple[str, str]]:
+    """Name and text of each entry of a docstring's Parameters section, which ends the docstring."""
+    section = inspect.cleandoc(mixin.__doc__ or "").split("----------\n", 1)[1]
+    entries = re.split(r"^(?=\w+ : )", section, flags=re.MULTILINE)[1:]
+    return [(entry.partition(" : ")[0], entry.rstrip("\n")) for entry in entries]

@@ -268,7 +268,7 @@ def test_fit__seasonal_series_with_trend__beats_seasonal_naive():
 
 
 def test_early_stopping__last_horizon_held_back__is_not_trained_on():
-    options = {"early_stopping": True, "max_steps": 60, "average_decay": None}
+    options = {"early_stopping": True, "refit": False, "max_steps": 60, "average_decay": None}
     changed = wave()
     changed.iloc[-6:] += 1000.0
     histories = [small(**options).fit(df).history_ for df in (wave(), changed)]
@@ -278,11 +278,24 @@ def test_early_stopping__last_horizon_held_back__is_not_trained_on():
 
 def test_early_stopping__no_gain__stops_after_patience_and_refit_uses_the_steps():
     options = {"early_stopping": True, "n_iter_no_change": 1, "tol": 100.0, "max_steps": 400, "warmup": 0.0}
-    stopped = small(**options).fit(wave())
+    stopped = small(**options, refit=False).fit(wave())
     assert len(stopped.history_["step"]) == 2
-    refitted = small(**options, refit=True).fit(wave())
+    refitted = small(**options).fit(wave())
     assert refitted.n_iter_ == stopped.n_iter_
     assert not refitted.predict().equals(stopped.predict())
+
+
+@pytest.mark.parametrize(("n", "stops"), [(119, False), (120, True)])
+def test_early_stopping__auto__stops_early_on_series_of_20_horizons(n, stops):
+    forecaster = small(refit=False).fit(wave(n))
+    assert ("validation_loss" in forecaster.history_) == stops
+
+
+def test_early_stopping__part_held_back__is_the_validation_fraction_of_each_series():
+    options = {"early_stopping": True, "refit": False, "average_decay": None, "validation_fraction": 0.5}
+    changed = wave()
+    changed.iloc[36:] += 1000.0
+    assert small(**options).fit(wave()).history_["loss"] == small(**options).fit(changed).history_["loss"]
 
 
 def test_early_stopping__series_too_short__says_so():

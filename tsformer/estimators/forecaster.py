@@ -4,7 +4,7 @@ import copy
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -39,6 +39,8 @@ from tsformer.training import objectives
 from tsformer.training.loop import EarlyStopping, History, train
 from tsformer.training.optim import SCHEDULES, adamw
 
+LONG = 20  # training horizons in a series from which early_stopping="auto" stops early
+
 
 @documents_parameters_of(TransformerParams, TrainingParams)
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -59,8 +61,14 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
     head : {"quantile", "point", "student_t", "negative_binomial", "tokens"}, default="quantile"
         What is learnt of the next values: quantiles, one value, a Student t or (for counts) negative binomial
         distribution, or a softmax over bins of values.
-    own_share : float in [0, 1], default=0.5
+    own_share : float in [0, 1], default=1.0
         Share of training batches in which the decoder reads its own forecasts instead of the true values.
+    early_stopping : bool or "auto", default="auto"
+        Hold back the last `validation_fraction` of each series, a training horizon at least, stop when its loss no
+        longer falls, and keep the best weights. "auto" does so where half of the series or more are at least 20
+        training horizons long: from those a network can learn too much.
+    refit : bool, default=True
+        After early stopping, train again on all time points, with a schedule of as many steps as it chose.
     calendar : bool, default=False
         Give the network the season, weekday and hour of each time point.
     id_col : hashable, default="unique_id"
@@ -90,8 +98,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
     Notes
     -----
     `max_steps="auto"` stands for 1,000 steps, `batch_size="auto"` for a quarter of the windows, at least 16 and at most
-    128; an epoch is 50 batches. Early stopping holds back the last `horizon` time points of each series;
-    `validation_fraction` is not used.
+    128; an epoch is 50 batches.
 
     References
     ----------
@@ -111,7 +118,9 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
     context_length: int | str = "auto"
     encoder: str | Callable[..., nn.Module] = "patch"
     head: str = "quantile"
-    own_share: float = 0.5
+    own_share: float = 1.0
+    early_stopping: bool | Literal["auto"] = "auto"  # type: ignore[assignment]
+    refit: bool = True
     calendar: bool = False
     id_col: Hashable = "unique_id"
     time_col: Hashable = "ds"
@@ -127,6 +136,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
         encoder=[StrOptions(set(ENCODERS)), callable],
         head=[StrOptions(set(HEADS))],
         own_share=[Interval(Real, 0, 1, closed="both")],
+        early_stopping=["boolean", StrOptions({"auto"})],
         calendar=["boolean"],
         id_col=[Hashable],
         time_col=[Hashable],
@@ -435,7 +445,10 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
         start = None if anew else self.model_
         n_steps = 1000 if self.max_steps == "auto" else self.max_steps
         seed = draw_seed(self.random_state)
-        withheld = hold_back(histories, self.validation_fraction, self.lengths_) if self.early_stopping else None
+        stops_early = self.early_stopping
+        if stops_early == "auto":
+            stops_early = bool(histories.lengths.median() >= LONG * self.lengths_.training_horizon)
+        withheld = hold_back(histories, self.validation_fraction, self.lengths_) if stops_early else None
         history = self._fit_network(histories, withheld, seed, device, start, n_steps)
         if self.refit and withheld is not None and not history.interrupted:
             self._fit_network(histories, None, seed, device, start, history.best_step)
