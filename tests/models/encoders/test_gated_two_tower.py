@@ -59,9 +59,13 @@ def test_gate__pushed_to_one_tower__silences_the_other(encoder, tower, other):
 
 
 def test_tokens__each_of_time__are_the_papers_gated_concatenation_brought_to_d_model(encoder):
-    found = parts(encoder, *random_series())
+    x, observed = random_series()
+    observed[1, :, 2] = False
+    found = parts(encoder, x, observed)
     steps = found["gate"][:, :1, None] * found["step_tower"]
-    channels = found["gate"][:, 1:] * found["channel_tower"].mean(dim=1)
+    summary = found["channel_tower"].mean(dim=1)
+    summary[1] = found["channel_tower"][1, :2].mean(dim=0)  # a channel without values does not count
+    channels = found["gate"][:, 1:] * summary
     expected = encoder.join(torch.cat([steps, channels[:, None].repeat(1, steps.shape[1], 1)], dim=-1))
     torch.testing.assert_close(found["tokens"], expected)
 

@@ -39,6 +39,12 @@ def test_stage__windows__are_no_ring():
     assert 0 not in reach(2, 15)
 
 
+def test_stage__tokens_in_another_order_within_a_window__do_not_just_come_out_in_that_order():
+    stage = build(n_layers=1, window=4).stages[0]
+    tokens, order = torch.randn(1, 4, 16, dtype=torch.float64), torch.tensor([2, 0, 3, 1])
+    assert not torch.allclose(stage(tokens[:, order]), stage(tokens)[:, order], atol=1e-3)
+
+
 def test_stages__merged_tokens__see_twice_as_far():
     def seen_by(n_stages: int) -> int:
         encoder = build(window=4, n_stages=n_stages, n_layers=1)

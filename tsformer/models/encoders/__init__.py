@@ -6,6 +6,7 @@ observed (B, T, C), True = a real value, to tokens (B, N, d_model) and the mask 
 
 - T may differ from n_timepoints, unless the encoder raises a ValueError that names both lengths.
 - What is not observed must not matter: neither its value nor how much padding follows a series.
+- n_layers counts the blocks of each part, where there are several: a tower, a stage.
 - Attention goes through `layers.attention.MultiHeadAttention`, which `record_attention` reads.
 
 There is nothing to inherit. A new encoder is one file here and one line in ENCODERS. Private settings are its own
