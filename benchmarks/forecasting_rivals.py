@@ -99,17 +99,20 @@ class Decomposition(nn.Module):
     """The network of DLinear: (..., lookback) to (..., horizon)."""
 
     WIDTH = 25  # of the moving average
+    average: Tensor
 
     def __init__(self, lookback: int, horizon: int) -> None:
         super().__init__()
         self.trend, self.remainder = nn.Linear(lookback, horizon), nn.Linear(lookback, horizon)
+        # Row i averages over the neighbours of i; beyond its ends the series goes on with its first and last value.
+        neighbours = torch.arange(lookback)[:, None] + torch.arange(self.WIDTH) - self.WIDTH // 2
+        shares = torch.full_like(neighbours, 1 / self.WIDTH, dtype=torch.float32)
+        average = torch.zeros(lookback, lookback).scatter_add(1, neighbours.clamp(0, lookback - 1), shares)
+        self.register_buffer("average", average.T.contiguous(), persistent=False)
 
     def forward(self, past: Tensor) -> Tensor:
         """Forecast each channel."""
-        reach = self.WIDTH // 2
-        first, last = past[..., :1].expand(*past.shape[:-1], reach), past[..., -1:].expand(*past.shape[:-1], reach)
-        sums = nn.functional.pad(torch.cat([first, past, last], dim=-1).double().cumsum(-1), (1, 0))
-        trend = ((sums[..., self.WIDTH :] - sums[..., : -self.WIDTH]) / self.WIDTH).to(past.dtype)
+        trend = past @ self.average
         return self.trend(trend) + self.remainder(past - trend)
 
 
