@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tsformer.layers.scaling import CLIP, ChannelScaler, FirstDifferences, masked_mean_std
+from tsformer.layers.scaling import CLIP, SCALERS, ChannelScaler, FirstDifferences, RobustScaler, masked_mean_std
 
 
 def all_observed(x: torch.Tensor) -> torch.Tensor:
@@ -36,10 +36,11 @@ def test_masked_mean_std__channel_never_observed__has_mean_0_and_deviation_1():
     assert (mean[1].item(), std[1].item()) == (0.0, 1.0)
 
 
-def test_channel_scaler__training_series__come_out_with_mean_0_and_deviation_1():
+@pytest.mark.parametrize("scaler", SCALERS.values())
+def test_scaler__training_series__come_out_with_mean_0_and_deviation_1(scaler):
     x = torch.randn(20, 9, 3) * torch.tensor([1e-3, 1.0, 1e3]) + torch.tensor([5.0, -7.0, 0.0])
     observed = torch.rand(20, 9, 3) < 0.8
-    mean, std = masked_mean_std(ChannelScaler(3).fit(x, observed)(x, observed), observed)
+    mean, std = masked_mean_std(scaler(3).fit(x, observed)(x, observed), observed)
     torch.testing.assert_close(mean.float(), torch.zeros(3), rtol=0, atol=1e-3)
     torch.testing.assert_close(std.float(), torch.ones(3), rtol=0, atol=1e-3)
 
@@ -55,17 +56,18 @@ def test_channel_scaler__small_signal_on_a_large_level_in_float64__survives_cast
         torch.testing.assert_close(network(x, observed).double(), signal, rtol=0, atol=1e-3)
 
 
-def test_channel_scaler__constant_channel_in_float32__becomes_zero_not_rounding_noise():
+@pytest.mark.parametrize("scaler", SCALERS.values())
+def test_scaler__constant_channel_in_float32__becomes_zero_not_rounding_noise(scaler):
     x = torch.full((7, 13, 1), 0.1)
-    scaler = ChannelScaler(1).fit(x, all_observed(x))
-    assert scaler.std.item() == 1.0
+    scaler = scaler(1).fit(x, all_observed(x))
     assert scaler(x, all_observed(x)).abs().max() < 1e-6
 
 
-def test_channel_scaler__not_observed__is_zero():
+@pytest.mark.parametrize("scaler", SCALERS.values())
+def test_scaler__not_observed__is_zero(scaler):
     x = torch.randn(4, 9, 2) + 10.0
     observed = torch.rand(4, 9, 2) < 0.5
-    scaled = ChannelScaler(2).fit(x, observed)(x, observed)
+    scaled = scaler(2).fit(x, observed)(x, observed)
     assert (scaled[~observed] == 0.0).all()
     assert (scaled[observed] != 0.0).all()
 
@@ -113,3 +115,48 @@ def test_first_differences__straight_line__does_not_become_rounding_noise():
     differences = FirstDifferences(1).fit(x, all_observed(x))
     for network_input in (x, x.float()):
         assert differences(network_input, all_observed(x))[0][..., 1].abs().max() < 0.1
+
+
+def test_robust_scaler__values__are_compressed_beyond_the_quartiles():
+    x = torch.arange(-50.0, 51.0, dtype=torch.float64).reshape(1, -1, 1)
+    scaler = RobustScaler(1).fit(x, all_observed(x))
+    assert scaler.median.item() == 0.0
+    torch.testing.assert_close(scaler.spread.item(), 50.0 / 1.349)
+    expected = torch.asinh(x / scaler.spread)
+    torch.testing.assert_close(scaler(x, all_observed(x)), expected / expected.std(correction=0))
+
+
+def test_robust_scaler__one_wild_value__hardly_moves_the_others():
+    x = torch.randn(10, 50, 1, dtype=torch.float64)
+    wild = x.clone()
+    wild[0, 0] = 1e9
+    observed = all_observed(x)
+    expected, scaled = (RobustScaler(1).fit(series, observed)(x, observed) for series in (x, wild))
+    moved = (scaled - scaled.mean()) / scaled.std() - (expected - expected.mean()) / expected.std()
+    assert moved.abs().max() < 0.05
+
+
+def test_robust_scaler__channel_that_hardly_ever_moves__is_scaled_by_its_deviation():
+    x = torch.zeros(4, 25, 1)
+    x[0, 3] = 7.0
+    scaler = RobustScaler(1).fit(x, all_observed(x))
+    assert scaler.spread.item() == pytest.approx(x.std(correction=0).item())
+
+
+def test_robust_scaler__hidden_values_and_a_channel_never_observed__do_not_count():
+    x = torch.randn(6, 9, 2)
+    observed = torch.rand(6, 9, 2) < 0.7
+    observed[..., 1] = False
+    with_values, without = (RobustScaler(2).fit(x.masked_fill(~observed, value), observed) for value in (0.0, 99.0))
+    assert torch.equal(with_values(x, observed), without(x, observed))
+    assert (with_values(x, observed)[..., 1] == 0.0).all()
+
+
+@pytest.mark.parametrize("level", [1e6, -1e12 / 3])
+def test_robust_scaler__small_signal_on_a_large_level__survives_casts_of_the_network(level):
+    signal = torch.randn(10, 20, 1, dtype=torch.float64)
+    observed = all_observed(signal)
+    expected = RobustScaler(1).fit(signal, observed)(signal, observed)
+    scaler = RobustScaler(1).fit(level + signal, observed)
+    for network in (scaler, scaler.double(), scaler.float()):
+        torch.testing.assert_close(network(level + signal, observed).double(), expected, rtol=0, atol=1e-3)

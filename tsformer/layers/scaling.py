@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 CLIP = 20.0  # in standard deviations: one broken sensor value must not drown a batch
+NORMAL_QUARTILES = 1.349  # distance between the quartiles of N(0, 1)
 
 
 def masked_mean_std(x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
@@ -43,11 +44,19 @@ def masked_location_spread(x: Tensor, observed: Tensor, season: int, *, shifted:
     return location, torch.maximum(spread, smallest)
 
 
-class ChannelScaler(nn.Module):
-    """Brings each channel to mean 0 and deviation 1 by statistics of the training series.
+class Float64Statistics(nn.Module):
+    """A module whose buffers stay float64 when the network is cast: a small signal on a large level survives."""
 
-    The statistics stay float64 when the network is cast, so that a small signal on a large level survives.
-    """
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Float64Statistics":
+        exact = dict(self._buffers)
+        super()._apply(fn, recurse)
+        for name, cast in self._buffers.items():
+            self._buffers[name] = exact[name].to(cast.device)  # type: ignore[union-attr]
+        return self
+
+
+class ChannelScaler(Float64Statistics):
+    """Brings each channel to mean 0 and deviation 1 by statistics of the training series."""
 
     def __init__(self, n_channels: int) -> None:
         super().__init__()
@@ -68,11 +77,54 @@ class ChannelScaler(nn.Module):
         scaled = ((x - self.mean) / self.std).clamp(-CLIP, CLIP)
         return torch.where(observed, scaled, 0.0)
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "ChannelScaler":
-        mean, std = self.mean, self.std
-        super()._apply(fn, recurse)
-        self.mean, self.std = mean.to(self.mean.device), std.to(self.std.device)
+
+class RobustScaler(Float64Statistics):
+    """Locates each channel by its median, measures it by its quartiles, and compresses what lies far out.
+
+    asinh is linear near 0 and grows as a logarithm: of a channel with heavy tails neither the bulk nor the extremes
+    are lost. The result is brought to mean 0 and deviation 1.
+    """
+
+    def __init__(self, n_channels: int) -> None:
+        super().__init__()
+        self.register_buffer("median", torch.zeros(n_channels, dtype=torch.float64))
+        self.register_buffer("spread", torch.ones(n_channels, dtype=torch.float64))
+        self.median: Tensor
+        self.spread: Tensor
+        self.scaler = ChannelScaler(n_channels)
+
+    def fit(self, x: Tensor, observed: Tensor) -> "RobustScaler":
+        """Take the statistics of x (B, T, C) where observed."""
+        _, std = masked_mean_std(x.double(), observed)
+        for channel in range(x.shape[2]):
+            values = x[..., channel][observed[..., channel]].double()
+            if not len(values):
+                continue
+            low, median, high = (_quantile(values, share) for share in (0.25, 0.5, 0.75))
+            spread = (high - low) / NORMAL_QUARTILES
+            self.median[channel] = median
+            # A channel that hardly ever moves has equal quartiles.
+            self.spread[channel] = spread if spread > 1e-12 * median.abs() else std[channel]
+        self.scaler.fit(self._compress(x), observed)
         return self
+
+    def forward(self, x: Tensor, observed: Tensor) -> Tensor:
+        """Return scaled x (B, T, C), 0 where not observed."""
+        return self.scaler(self._compress(x), observed)
+
+    def _compress(self, x: Tensor) -> Tensor:
+        return torch.asinh((x - self.median) / self.spread)
+
+
+def _quantile(values: Tensor, share: float) -> Tensor:
+    """The value (N,) of which `share` are smaller; torch.quantile takes no more than 16 million."""
+    return values.kthvalue(1 + round(share * (len(values) - 1))).values
+
+
+SCALERS: dict[str, Callable[[int], ChannelScaler | RobustScaler]] = {
+    "standard": ChannelScaler,
+    "robust": RobustScaler,
+}
 
 
 class FirstDifferences(nn.Module):
