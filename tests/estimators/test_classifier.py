@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.special import expit, softmax
+from scipy.special import expit, log_softmax, softmax
 from sklearn.metrics import log_loss
 from torch import nn
 
@@ -421,7 +421,7 @@ def test_early_stopping__no_gain_reaches_tol__stops_after_patience():
 
 def test_early_stopping__x_val_given__trains_on_all_of_x():
     stopped = small(early_stopping=True, max_steps=9, **STEADY).fit(X, y, X_val=X_val, y_val=y_val)
-    plain = small(max_steps=stopped.n_iter_, **STEADY).fit(X, y)
+    plain = small(max_steps=int(stopped.n_iter_[0]), **STEADY).fit(X, y)
 
     assert_array_equal(stopped.predict_proba(X), plain.predict_proba(X))
 
@@ -461,7 +461,7 @@ def test_refit__after_early_stopping__trains_on_all_cases_for_the_steps_chosen()
     stopped = small(**params).fit(X, y)
 
     refitted = small(refit=True, **params).fit(X, y)
-    by_hand = small(max_steps=stopped.n_iter_, learning_rate=1e-2, **STEADY).fit(X, y)
+    by_hand = small(max_steps=int(stopped.n_iter_[0]), learning_rate=1e-2, **STEADY).fit(X, y)
 
     assert refitted.n_iter_ == stopped.n_iter_
     assert_array_equal(refitted.predict_proba(X), by_hand.predict_proba(X))
@@ -476,7 +476,7 @@ def test_history__fit__is_a_table_for_pandas():
     table = pd.DataFrame(clf.history_)
 
     assert table["step"].tolist() == [2, 4, 6, 7]
-    assert set(table) == {"step", "loss", "learning_rate", "seconds"}
+    assert set(table) == {"network", "step", "loss", "learning_rate", "seconds"}
     assert np.isfinite(table).all(axis=None)
     assert clf.n_iter_ == 7
 
@@ -492,7 +492,7 @@ def test_max_steps__auto__is_sixty_epochs_within_its_bounds():
     n_steps = {}
     for n_cases, batch_size in [(24, 16), (44, 4), (24, 1)]:
         clf = small(max_steps="auto", batch_size=batch_size, encoder="transformer", n_layers=0, augment=None)
-        n_steps[n_cases, batch_size] = clf.fit(*waves(n_cases, n_timepoints=2)).n_iter_
+        n_steps[n_cases, batch_size] = clf.fit(*waves(n_cases, n_timepoints=2)).n_iter_[0]
 
     assert n_steps == {(24, 16): 400, (44, 4): 11 * 60, (24, 1): 1200}
 
@@ -662,11 +662,11 @@ def test_partial_fit__all_cases_as_one_batch_in_each_call__equals_fit_of_as_many
 
 def test_partial_fit__learning_rate_lowered__is_heeded():
     clf = passes(small(learning_rate=1e-2), 2)
-    expected = clf.model_.head.weight.detach().clone()
+    expected = clf.models_[0].head.weight.detach().clone()
 
     clf.set_params(learning_rate=1e-12).partial_fit(X, y)
 
-    assert_allclose(clf.model_.head.weight.detach(), expected, atol=1e-6)
+    assert_allclose(clf.models_[0].head.weight.detach(), expected, atol=1e-6)
 
 
 def test_partial_fit__after_fit__goes_on_from_it():
@@ -722,9 +722,9 @@ def test_transform__any_series__returns_what_the_linear_head_reads():
     embedding = clf.transform(X3)
 
     assert embedding.shape == (len(X3), clf.d_model)
-    head = clf.model_.head
+    head = clf.models_[0].head
     logits = embedding @ head.weight.detach().double().numpy().T + head.bias.detach().double().numpy()
-    assert_allclose(logits, clf.decision_function(X3), atol=1e-6)
+    assert_allclose(log_softmax(logits, axis=1), clf.decision_function(X3), atol=1e-6)
 
 
 def test_transform__output_pandas__has_named_columns_and_the_index_of_x():
@@ -747,7 +747,7 @@ def test_fit_transform__series_and_labels__equals_fit_and_transform():
 def test_attention_maps__unequal_lengths__hide_padding_and_do_not_depend_on_company(encoder):
     clf = small(encoder=encoder, n_layers=2).fit(cut(X), y)
 
-    maps = clf.attention_maps(cut(X))
+    [maps] = clf.attention_maps(cut(X))
 
     assert len(maps) == (4 if encoder in {"gated_two_tower", "shifted_window"} else 2)
     for layer in maps:
@@ -757,7 +757,7 @@ def test_attention_maps__unequal_lengths__hide_padding_and_do_not_depend_on_comp
         assert_allclose(layer.sum(axis=-1)[seen], 1.0, atol=1e-6)
         assert layer.min() >= 0.0
     for case, series in enumerate(cut(X)[:6]):
-        for layer, layer_alone in zip(maps, clf.attention_maps([series]), strict=True):
+        for layer, layer_alone in zip(maps, clf.attention_maps([series])[0], strict=True):
             n_tokens = layer_alone.shape[-1]
             assert not layer[case, :, :, n_tokens:].any()
             assert_allclose(layer[case, :, :n_tokens, :n_tokens], layer_alone[0], rtol=0, atol=1e-6)
@@ -767,7 +767,7 @@ def test_attention_maps__unequal_lengths__hide_padding_and_do_not_depend_on_comp
 def test_attention_maps__long_series__have_the_tokens_of_the_encoder(encoder, n_tokens):
     X_long, y_long = waves(4, n_timepoints=300)
 
-    maps = small(encoder=encoder, max_steps=1).fit(X_long, y_long).attention_maps(X_long)
+    [maps] = small(encoder=encoder, max_steps=1).fit(X_long, y_long).attention_maps(X_long)
 
     assert [layer.shape for layer in maps] == [(4, 2, n_tokens, n_tokens)]
 
@@ -868,15 +868,15 @@ def test_encoder__own_class__is_trained():
     clf = small(encoder=LastValueEncoder, augment=None, **LEARNS).fit(X_last, y)
 
     assert clf.score(X_last, y) == 1.0
-    assert isinstance(clf.model_.encoder, LastValueEncoder)
-    assert clf.attention_maps(X_last) == []
+    assert isinstance(clf.models_[0].encoder, LastValueEncoder)
+    assert clf.attention_maps(X_last) == [[]]
 
 
 def test_encoder__partial__passes_its_settings():
     clf = small(encoder=functools.partial(ConvStemEncoder, kernel_sizes=(5,), max_tokens=8), **LEARNS).fit(X, y)
 
     assert clf.score(X, y) >= 0.9
-    assert clf.attention_maps(X)[0].shape[-1] == 8
+    assert clf.attention_maps(X)[0][0].shape[-1] == 8
 
 
 def test_augment__own_function__sees_scaled_training_cases_only():

@@ -41,9 +41,10 @@ def test_predict_proba__on_gpu__equals_cpu(encoder, pooling):
     clf.set_params(device="cuda")
 
     assert_allclose(clf.predict_proba(cut(X)), on_cpu, rtol=0, atol=1e-4)
-    for layer, layer_on_cpu in zip(clf.attention_maps(cut(X)), maps_on_cpu, strict=True):
-        assert_allclose(layer, layer_on_cpu, rtol=0, atol=1e-4)
-    assert next(clf.model_.parameters()).is_cuda
+    for network, network_on_cpu in zip(clf.attention_maps(cut(X)), maps_on_cpu, strict=True):
+        for layer, layer_on_cpu in zip(network, network_on_cpu, strict=True):
+            assert_allclose(layer, layer_on_cpu, rtol=0, atol=1e-4)
+    assert next(clf.models_[0].parameters()).is_cuda
     assert_array_equal(clf.set_params(device="cpu").predict_proba(cut(X)), on_cpu)
 
 
@@ -71,7 +72,7 @@ def test_fit__bfloat16_on_gpu__scores_as_float32_on_real_series():
 def test_device__auto__takes_the_gpu():
     clf = small(device="auto").fit(X, y)
 
-    assert next(clf.model_.parameters()).is_cuda
+    assert next(clf.models_[0].parameters()).is_cuda
 
 
 @needs_cuda
@@ -110,7 +111,7 @@ pickle.dump(clf.partial_fit(X, y), open(f"{folder}/cpu.pickle", "wb"))
     assert_allclose(np.load(tmp_path / "probability.npy"), on_gpu, rtol=0, atol=1e-4)
     back = pickle.loads((tmp_path / "cpu.pickle").read_bytes())
     assert_allclose(back.predict_proba(X), clf.partial_fit(X, y).predict_proba(X), rtol=0, atol=1e-2)
-    assert next(back.model_.parameters()).is_cuda
+    assert next(back.models_[0].parameters()).is_cuda
 
 
 # With or without a CUDA device
@@ -122,10 +123,10 @@ def test_pickle__after_predictions_in_float64__holds_float32_weights_on_the_cpu(
 
     loaded = pickle.loads(pickle.dumps(clf))
 
-    weights = [*loaded.model_.parameters(), *_tensors_in(loaded._optimizer_state)]
+    weights = [*loaded.models_[0].parameters(), *_tensors_in(loaded._moments)]
     assert len(weights) > 20
     assert {weight.dtype for weight in weights} == {torch.float32}
-    assert {tensor.device.type for tensor in [*weights, *loaded.model_.buffers()]} == {"cpu"}
+    assert {tensor.device.type for tensor in [*weights, *loaded.models_[0].buffers()]} == {"cpu"}
 
 
 def _tensors_in(tree):

@@ -47,7 +47,7 @@ def halve(X):
 
 @pytest.mark.slow
 @parametrize_with_checks(
-    [TransformerClassifier(max_steps=100)], expected_failed_checks=lambda estimator: EXPECTED_FAILURES
+    [TransformerClassifier(max_steps=60, n_estimators=2)], expected_failed_checks=lambda estimator: EXPECTED_FAILURES
 )
 def test_classifier__check_of_scikit_learn__passes(estimator, check):
     check(estimator)
@@ -149,7 +149,7 @@ def test_clone__fitted_classifier__is_unfitted_and_fits_to_the_same_result():
 
     copied = clone(clf)
 
-    assert not hasattr(copied, "model_")
+    assert not hasattr(copied, "models_")
     assert copied.get_params() == clf.get_params()
     assert_array_equal(copied.fit(X, y).predict_proba(X), clf.predict_proba(X))
 

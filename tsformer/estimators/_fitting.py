@@ -63,6 +63,11 @@ def resolve_device(device: str) -> torch.device:
     return resolved
 
 
+def draw_seeds(seed: int, n: int) -> list[int]:
+    """Return n seeds, `seed` the first; the further ones of two neighbouring seeds have nothing in common."""
+    return [seed, *map(int, np.random.default_rng(seed).integers(2**31, size=n - 1))]
+
+
 def ready_to_predict(model: Network, device: torch.device) -> Network:
     """Put the model on the device in eval mode, in float64 on the CPU.
 
@@ -86,10 +91,14 @@ def predict_in_batches(model: nn.Module, method: Callable[..., Tensor], data: Ba
 
 
 def portable(state: dict[str, Any]) -> dict[str, Any]:
-    """Put the network in an estimator's state on the CPU: fitted on a GPU, it must load where there is none."""
-    if "model_" not in state:
-        return state
-    return state | {"model_": copy.deepcopy(state["model_"]).to("cpu", torch.float32)}
+    """Put the networks in an estimator's state on the CPU: fitted on a GPU, it must load where there is none."""
+
+    def moved(value: Any) -> Any:
+        if isinstance(value, list):
+            return [moved(item) for item in value]
+        return copy.deepcopy(value).to("cpu", torch.float32) if isinstance(value, nn.Module) else value
+
+    return {name: moved(value) if name.endswith("_") else value for name, value in state.items()}
 
 
 def to_cpu(tree: Any) -> Any:

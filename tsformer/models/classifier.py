@@ -4,7 +4,10 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from tsformer.layers.scaling import ChannelScaler, FirstDifferences
+from tsformer.layers.blocks import initialise_weights
+from tsformer.layers.pooling import POOLINGS
+from tsformer.layers.scaling import SCALERS, ChannelScaler, FirstDifferences, RobustScaler
+from tsformer.models.encoders import ENCODERS
 
 Augmentation = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
@@ -14,7 +17,7 @@ class SeriesClassifier(nn.Module):
 
     Parameters
     ----------
-    scaler : ChannelScaler
+    scaler : ChannelScaler or RobustScaler
         Fitted to the training series.
     augment : callable or None
         Maps (x, observed) to an altered (x, observed); in training only, as dropout.
@@ -30,7 +33,7 @@ class SeriesClassifier(nn.Module):
 
     def __init__(
         self,
-        scaler: ChannelScaler,
+        scaler: ChannelScaler | RobustScaler,
         augment: Augmentation | None,
         differences: FirstDifferences | None,
         encoder: nn.Module,
@@ -58,3 +61,37 @@ class SeriesClassifier(nn.Module):
             x, observed = self.differences(x, observed)
         tokens, observed_tokens = self.encoder(x, observed)
         return self.pooling(tokens, observed_tokens)
+
+
+def build_classifier(
+    x: Tensor,
+    observed: Tensor,
+    n_classes: int,
+    *,
+    scaling: str,
+    augment: Augmentation | None,
+    differences: bool,
+    encoder: str | Callable[..., nn.Module],
+    pooling: str,
+    d_model: int,
+    **shape: float,
+) -> SeriesClassifier:
+    """Make a network whose scaling is fitted to training series x (B, T, C), its weights drawn anew.
+
+    `scaling` is a name in SCALERS, `encoder` a name in ENCODERS or a callable, `pooling` a name in POOLINGS; d_model
+    and `shape` go to the encoder.
+    """
+    _, n_timepoints, n_channels = x.shape
+    scaler = SCALERS[scaling](n_channels).fit(x, observed)
+    appended = FirstDifferences(n_channels).fit(scaler(x, observed), observed) if differences else None
+    build = ENCODERS[encoder] if isinstance(encoder, str) else encoder
+    model = SeriesClassifier(
+        scaler,
+        augment,
+        appended,
+        build(n_channels * (2 if differences else 1), n_timepoints, d_model=d_model, **shape),
+        POOLINGS[pooling](d_model),
+        nn.Linear(d_model, n_classes),
+    )
+    initialise_weights(model)
+    return model

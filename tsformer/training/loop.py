@@ -63,6 +63,14 @@ class History:
         return {name: values for name, values in vars(self).items() if isinstance(values, list) and values}
 
 
+def joined(histories: list[History]) -> dict[str, list[Any]]:
+    """Put the tables of several networks one below the other; `network` is the place of each in the list."""
+    tables = [history.as_dict() for history in histories]
+    network = [i for i, table in enumerate(tables) for _ in table.get("step", [])]
+    columns = dict.fromkeys(name for table in tables for name in table)
+    return {"network": network} | {name: [value for table in tables for value in table[name]] for name in columns}
+
+
 @dataclass
 class EarlyStopping:
     """Measures cases held back after each epoch, remembers the best weights, and says when to stop.

@@ -1,0 +1,98 @@
+"""Cases as users give them to a classifier, checked against what it was fitted to, and turned into a labelled Batch."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d, compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import validate_data
+
+from tsformer.data.arrays import Panel, check_n_channels, check_series, n_channels, to_batch
+from tsformer.data.batch import Batch
+from tsformer.estimators._fitting import check_case_weights, check_not_negative
+
+
+def check_panel(estimator: Any, X: Any, name: str, *, reset: bool) -> Panel:
+    """Check series; note in the estimator (reset) or compare their channels and, of 2-D input, their time points.
+
+    As scikit-learn's `validate_data` does, of which this is the counterpart for series.
+    """
+    if isinstance(X, pd.DataFrame) and (reset or estimator._fitted_flat):
+        validate_data(estimator, X, reset=reset, skip_check_array=True)  # column names come before values
+    panel = check_series(X, name)
+    flat = not isinstance(panel, list) and panel.ndim == 2
+    if reset:
+        estimator._fitted_flat = flat
+    if not isinstance(X, pd.DataFrame) and (reset or (flat and estimator._fitted_flat)):
+        validate_data(estimator, panel, reset=reset, skip_check_array=True)
+    if reset:
+        estimator.n_channels_ = n_channels(panel)
+    check_n_channels(panel, estimator.n_channels_, name, type(estimator).__name__)
+    return panel
+
+
+def check_labels(estimator: BaseEstimator, y: Any, panel: Panel) -> NDArray[Any]:
+    """Check that y holds a class for each series."""
+    if y is None:
+        name = type(estimator).__name__
+        raise ValueError(f"This {name} estimator requires y to be passed, but the target y is None.")
+    y = column_or_1d(y, warn=True)
+    assert_all_finite(y, input_name="y")
+    check_classification_targets(y)
+    check_consistent_length(panel, y)
+    return y
+
+
+def check_classes(labels: ArrayLike) -> NDArray[Any]:
+    """Return the different labels, sorted, of which there must be two."""
+    classes = np.unique(np.asarray(labels))
+    if len(classes) < 2:
+        raise ValueError(
+            "The number of classes has to be greater than one; got 1 class. Give cases of at least two classes."
+        )
+    return classes
+
+
+def weigh(sample_weight: ArrayLike | None, class_weight: Any, y: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the weight of each case times that of its class."""
+    weight = check_case_weights(sample_weight, y, "sample_weight")
+    used = weight > 0
+    weight[used] *= check_not_negative(compute_sample_weight(class_weight, y[used]), "class_weight")
+    return weight
+
+
+def label(panel: Panel, y: NDArray[Any], weight: NDArray[np.float64], classes: NDArray[Any], name: str) -> Batch:
+    """Join series, class numbers and weights; cases of weight 0 are left out. `name` is that of y in messages."""
+    unknown = np.setdiff1d(y, classes)
+    if len(unknown):
+        raise ValueError(f"{name} must contain only the classes {classes}. Got {unknown} too.")
+    used = weight > 0
+    weight = weight * (used.sum() / weight.sum())
+    numbers = torch.from_numpy(np.searchsorted(classes, y))
+    data = replace(to_batch(panel), y=numbers, weight=torch.from_numpy(weight).float())
+    return data if used.all() else data.select(torch.from_numpy(np.flatnonzero(used)))
+
+
+def check_held_out(
+    estimator: Any, X: Any, y: Any, sample_weight: ArrayLike | None, classes: NDArray[Any]
+) -> Batch | None:
+    """Check the validation cases given to fit."""
+    if X is None and y is None and sample_weight is None:
+        return None
+    for name, value in {"X_val": X, "y_val": y}.items():
+        if value is None:
+            raise ValueError(f"X_val and y_val must be given together. {name} was not provided.")
+    if not estimator.early_stopping:
+        raise ValueError(
+            "X_val and y_val are passed to fit while at the same time early_stopping is False. Set "
+            "early_stopping=True to use them."
+        )
+    panel = check_panel(estimator, X, "X_val", reset=False)
+    y = column_or_1d(y, warn=True)
+    check_consistent_length(panel, y)
+    return label(panel, y, check_case_weights(sample_weight, y, "sample_weight_val"), classes, "y_val")

@@ -1,0 +1,111 @@
+"""The training of one network of a classifier: where it begins and its cases enter, a Run leaves."""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+
+from tsformer.data.batch import Batch, Minibatches
+from tsformer.estimators._fitting import ready_to_train, seeded
+from tsformer.models.classifier import SeriesClassifier
+from tsformer.params import TrainingParams
+from tsformer.training.loop import EarlyStopping, History, train
+from tsformer.training.objectives import Objective
+from tsformer.training.optim import SCHEDULES, Schedule, adamw, constant
+
+Start = Callable[[Batch], SeriesClassifier]  # from the training cases to the network that training begins with
+
+
+class Run(NamedTuple):
+    """A trained network and how it came about."""
+
+    model: SeriesClassifier
+    history: History
+    optimizer: torch.optim.Optimizer
+
+
+def batch_size(params: TrainingParams, n_cases: int) -> int:
+    """The `batch_size` parameter, or what "auto" stands for."""
+    if params.batch_size == "auto":
+        return 16 if n_cases < 1000 else 64
+    return params.batch_size
+
+
+def budget(params: TrainingParams, n_cases: int) -> int:
+    """The `max_steps` parameter, or what "auto" stands for."""
+    if params.max_steps == "auto":
+        steps_per_epoch = math.ceil(n_cases / batch_size(params, n_cases))
+        return min(max(60 * steps_per_epoch, 400), 1200)
+    return params.max_steps
+
+
+def run_schedule(
+    start: Start,
+    data: Batch,
+    held_out: Batch | None,
+    objective: Objective,
+    params: TrainingParams,
+    *,
+    n_steps: int,
+    seed: int,
+    device: torch.device,
+) -> Run:
+    """Train for n_steps by the schedule of `params`, or until early stopping on the cases held out."""
+    warmup_steps = round(params.warmup * n_steps)
+    early_stopping = None
+    if held_out is not None:
+        batches = Minibatches(held_out, batch_size(params, len(data)))
+        early_stopping = EarlyStopping(batches, objective, params.n_iter_no_change, params.tol, warmup_steps)
+    schedule = SCHEDULES[params.schedule](n_steps, warmup_steps)
+    how = {"average_decay": params.average_decay, "early_stopping": early_stopping}
+    return _run(start, data, objective, params, schedule, n_steps, seed, device, None, **how)
+
+
+def run_once(
+    start: Start,
+    data: Batch,
+    objective: Objective,
+    params: TrainingParams,
+    *,
+    seed: int,
+    device: torch.device,
+    moments: dict[str, Any] | None,
+) -> Run:
+    """Train for one pass at a constant learning rate; `moments` is the state of the optimiser after the last pass."""
+    n_steps = len(Minibatches(data, batch_size(params, len(data))))
+    return _run(start, data, objective, params, constant(n_steps, 0), n_steps, seed, device, moments)
+
+
+def _run(
+    start: Start,
+    data: Batch,
+    objective: Objective,
+    params: TrainingParams,
+    schedule: Schedule,
+    n_steps: int,
+    seed: int,
+    device: torch.device,
+    moments: dict[str, Any] | None,
+    **how: Any,
+) -> Run:
+    with seeded(seed, device) as generator:
+        model = ready_to_train(start(data), device)
+        optimizer = adamw(model, params.learning_rate, params.weight_decay)
+        if moments is not None:
+            # Adam's moments only: the learning rate may have been set anew.
+            optimizer.load_state_dict(optimizer.state_dict() | {"state": moments})
+        history = train(
+            model,
+            objective,
+            Minibatches(data, batch_size(params, len(data)), generator),
+            optimizer,
+            schedule,
+            n_steps=n_steps,
+            device=device,
+            max_grad_norm=params.max_grad_norm,
+            precision=getattr(torch, params.precision),
+            progress=bool(params.verbose),
+            **how,
+        )
+    return Run(model, history, optimizer)
