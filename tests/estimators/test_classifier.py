@@ -826,6 +826,7 @@ def test_fit__bfloat16__gives_nearly_but_not_quite_the_result_of_float32(encoder
         "pooling": "max",
         "differences": False,
         "augment": None,
+        "augment_until": 0.2,
         "label_smoothing": 0.0,
         "class_weight": {0: 1.0, 1: 3.0},
         "max_steps": 6,
@@ -886,7 +887,9 @@ def test_augment__own_function__sees_scaled_training_cases_only():
         seen.append((x, observed))
         return x, observed
 
-    clf = small(augment=remember, batch_size=8, max_steps=3).fit([1000 * series + 70 for series in cut(X)], y)
+    clf = small(augment=remember, augment_until=1.0, batch_size=8, max_steps=3).fit(
+        [1000 * series + 70 for series in cut(X)], y
+    )
     clf.predict(X)
 
     assert len(seen) == 3
@@ -898,6 +901,34 @@ def test_augment__own_function__sees_scaled_training_cases_only():
 
 
 def test_augment__function_that_hides_the_classes__keeps_from_learning():
-    clf = small(augment=lambda x, observed: (torch.zeros_like(x), observed), **LEARNS).fit(X, y)
+    clf = small(augment=lambda x, observed: (torch.zeros_like(x), observed), augment_until=1.0, **LEARNS).fit(X, y)
 
     assert clf.history_["loss"][-1] > 0.6
+
+
+@pytest.mark.parametrize(("share", "n_calls"), [(0.0, 0), (0.5, 5), (1.0, 10)])
+def test_augment_until__share_of_the_steps__leaves_the_last_series_as_they_are(share, n_calls):
+    calls = []
+
+    def count(x, observed):
+        calls.append(x)
+        return x, observed
+
+    clf = small(augment=count, augment_until=share, max_steps=10).fit(X, y)
+
+    assert len(calls) == n_calls
+    assert clf.models_[0].augment is count
+
+
+def test_augment_until__training_goes_on__alters_again():
+    calls = []
+
+    def count(x, observed):
+        calls.append(x)
+        return x, observed
+
+    clf = small(augment=count, augment_until=0.5, max_steps=10, warm_start=True).fit(X, y)
+    clf.fit(X, y)
+    clf.partial_fit(X, y)
+
+    assert len(calls) == 5 + 5 + 2

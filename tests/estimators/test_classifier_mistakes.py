@@ -268,6 +268,7 @@ WRONG_PARAMETERS = {
     "pooling": ("sum", r"a str among {"),
     "differences": (2, r"an instance of 'bool'"),
     "augment": ("strong", r"a str among {'standard'}, a callable or None"),
+    "augment_until": (-0.1, r"a float in the range [0.0, 1.0]"),
     "label_smoothing": (1.0, r"a float in the range [0.0, 1.0)"),
     "class_weight": ("equal", r"an instance of 'dict', a str among {'balanced'} or None"),
 }

@@ -243,7 +243,7 @@ def test_partial_fit__three_networks__trains_each():
 
 def test_further_training__second_network_fails__leaves_all_as_they_were():
     augment = from_call(3 * 5 + 5 + 2, lambda x, observed: (x * float("nan"), observed))
-    clf = three(warm_start=True, batch_size=24, augment=augment).fit(X, y)
+    clf = three(warm_start=True, batch_size=24, augment=augment, augment_until=1.0).fit(X, y)
     expected = clf.predict_proba(X)
 
     with pytest.raises(ValueError, match="training loss became nan"):
@@ -269,7 +269,7 @@ def test_fit__interrupted__keeps_the_finished_networks_or_the_first_unfinished(c
 
 
 def test_warm_start__interrupted_in_the_second_network__keeps_three():
-    clf = three(warm_start=True, batch_size=24, augment=from_call(3 * 5 + 5 + 3, press_ctrl_c)).fit(X, y)
+    clf = three(warm_start=True, batch_size=24, augment=from_call(3 * 5 + 5 + 3, press_ctrl_c), **STEADY).fit(X, y)
     before = [alone(clf, network).predict_proba(X) for network in range(3)]
 
     with pytest.warns(UserWarning, match="interrupted"):

@@ -5,10 +5,11 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from tsformer.data.batch import Batch, Minibatches
 from tsformer.estimators._fitting import ready_to_train, seeded
-from tsformer.models.classifier import SeriesClassifier
+from tsformer.models.classifier import Augmentation, SeriesClassifier
 from tsformer.params import TrainingParams
 from tsformer.training.loop import EarlyStopping, History, train
 from tsformer.training.objectives import Objective
@@ -23,6 +24,19 @@ class Run(NamedTuple):
     model: SeriesClassifier
     history: History
     optimizer: torch.optim.Optimizer
+
+
+class FirstCalls:
+    """An augmentation for the first `n_calls` batches; those that come after them are left as they are."""
+
+    def __init__(self, augment: Augmentation, n_calls: int) -> None:
+        self.augment = augment
+        self.n_calls = n_calls
+
+    def __call__(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
+        """Return altered x (B, T, C) and mask, or the two as they came."""
+        self.n_calls -= 1
+        return self.augment(x, observed) if self.n_calls >= 0 else (x, observed)
 
 
 def batch_size(params: TrainingParams, n_cases: int) -> int:
@@ -47,19 +61,23 @@ def run_schedule(
     objective: Objective,
     params: TrainingParams,
     *,
+    augment_until: float,
     n_steps: int,
     seed: int,
     device: torch.device,
 ) -> Run:
-    """Train for n_steps by the schedule of `params`, or until early stopping on the cases held out."""
+    """Train for n_steps by the schedule of `params`, or until early stopping on the cases held out.
+
+    After the share `augment_until` of the steps the network sees the cases as they are.
+    """
     warmup_steps = round(params.warmup * n_steps)
     early_stopping = None
     if held_out is not None:
         batches = Minibatches(held_out, batch_size(params, len(data)))
         early_stopping = EarlyStopping(batches, objective, params.n_iter_no_change, params.tol, warmup_steps)
     schedule = SCHEDULES[params.schedule](n_steps, warmup_steps)
-    how = {"average_decay": params.average_decay, "early_stopping": early_stopping}
-    return _run(start, data, objective, params, schedule, n_steps, seed, device, None, **how)
+    how: dict[str, Any] = {"average_decay": params.average_decay, "early_stopping": early_stopping}
+    return _run(start, data, objective, params, schedule, n_steps, round(augment_until * n_steps), seed, device, **how)
 
 
 def run_once(
@@ -74,7 +92,7 @@ def run_once(
 ) -> Run:
     """Train for one pass at a constant learning rate; `moments` is the state of the optimiser after the last pass."""
     n_steps = len(Minibatches(data, batch_size(params, len(data))))
-    return _run(start, data, objective, params, constant(n_steps, 0), n_steps, seed, device, moments)
+    return _run(start, data, objective, params, constant(n_steps, 0), n_steps, n_steps, seed, device, moments=moments)
 
 
 def _run(
@@ -84,9 +102,11 @@ def _run(
     params: TrainingParams,
     schedule: Schedule,
     n_steps: int,
+    n_augmented: int,
     seed: int,
     device: torch.device,
-    moments: dict[str, Any] | None,
+    *,
+    moments: dict[str, Any] | None = None,
     **how: Any,
 ) -> Run:
     with seeded(seed, device) as generator:
@@ -95,6 +115,8 @@ def _run(
         if moments is not None:
             # Adam's moments only: the learning rate may have been set anew.
             optimizer.load_state_dict(optimizer.state_dict() | {"state": moments})
+        augment = model.augment
+        model.augment = augment and FirstCalls(augment, n_augmented)
         history = train(
             model,
             objective,
@@ -108,4 +130,5 @@ def _run(
             progress=bool(params.verbose),
             **how,
         )
+        model.augment = augment
     return Run(model, history, optimizer)

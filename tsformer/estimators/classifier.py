@@ -76,6 +76,8 @@ class TransformerClassifier(
     augment : "standard", callable or None, default="standard"
         Alters the scaled series (B, T, C) and their mask in training: warps time, varies gains, adds noise, blanks
         windows. A callable takes (x, observed) and returns the two.
+    augment_until : float in [0, 1], default=0.7
+        Share of the steps in which series are altered; in the last ones the networks see them as they are.
     label_smoothing : float, default=0.1
         Share of each training label spread evenly over all classes.
     class_weight : dict, "balanced" or None, default=None
@@ -124,6 +126,7 @@ class TransformerClassifier(
     pooling: str = "mean"
     differences: bool = True
     augment: Literal["standard"] | Augmentation | None = "standard"
+    augment_until: float = 0.7
     label_smoothing: float = 0.1
     class_weight: dict[Any, float] | str | None = None
 
@@ -136,6 +139,7 @@ class TransformerClassifier(
         pooling=[StrOptions(set(POOLINGS))],
         differences=["boolean"],
         augment=[StrOptions({"standard"}), callable, None],
+        augment_until=[Interval(Real, 0, 1, closed="both")],
         label_smoothing=[Interval(Real, 0, 1, closed="left")],
         class_weight=[dict, StrOptions({"balanced"}), None],
     )
@@ -186,7 +190,13 @@ class TransformerClassifier(
         runs: list[Run] = []
         for start, member_seed in self._starts(fitted, seed):
             train = functools.partial(
-                run_schedule, start, objective=self._objective(), params=self, seed=member_seed, device=device
+                run_schedule,
+                start,
+                objective=self._objective(),
+                params=self,
+                augment_until=self.augment_until,
+                seed=member_seed,
+                device=device,
             )
             run = train(training, held_out, n_steps=budget(self, len(training)))
             if self.refit and training is not data and not run.history.interrupted:
