@@ -1,7 +1,8 @@
-"""The training of one network of a classifier: where it begins and its cases enter, a Run leaves."""
+"""The training of a classifier's networks: where each begins and its cases enter, a Run for each leaves."""
 
+import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from tsformer.data.batch import Batch, Minibatches
 from tsformer.estimators._fitting import ready_to_train, seeded
+from tsformer.layers.scaling import SCALERS
 from tsformer.models.classifier import Augmentation, SeriesClassifier
 from tsformer.params import TrainingParams
 from tsformer.training.loop import EarlyStopping, History, train
@@ -39,6 +41,22 @@ class FirstCalls:
         return self.augment(x, observed) if self.n_calls >= 0 else (x, observed)
 
 
+def check_scaling(scaling: str | Sequence[str]) -> list[str]:
+    """Return the names of scalers that the `scaling` parameter holds."""
+    names = [scaling] if isinstance(scaling, str) else list(scaling)
+    if not names or not set(names) <= set(SCALERS):
+        raise ValueError(
+            f"The 'scaling' parameter of TransformerClassifier must be one of {sorted(SCALERS)} or a sequence of them. "
+            f"Got {scaling!r} instead."
+        )
+    return names
+
+
+def go_on_from(model: SeriesClassifier, data: Batch) -> SeriesClassifier:
+    """Begin where a fitted network stands, whatever the cases."""
+    return copy.deepcopy(model)
+
+
 def batch_size(params: TrainingParams, n_cases: int) -> int:
     """The `batch_size` parameter, or what "auto" stands for."""
     if params.batch_size == "auto":
@@ -50,8 +68,36 @@ def budget(params: TrainingParams, n_cases: int) -> int:
     """The `max_steps` parameter, or what "auto" stands for."""
     if params.max_steps == "auto":
         steps_per_epoch = math.ceil(n_cases / batch_size(params, n_cases))
-        return min(max(60 * steps_per_epoch, 400), 1200)
+        return min(max(120 * steps_per_epoch, 400), 2400)
     return params.max_steps
+
+
+def run_in_turn(
+    starts: Iterable[tuple[Start, int]],
+    data: Batch,
+    held_out: Batch | None,
+    whole: Batch | None,
+    objective: Objective,
+    params: TrainingParams,
+    *,
+    augment_until: float,
+    device: torch.device,
+) -> list[Run]:
+    """Train networks one after the other, until Ctrl-C; each begins at a start, with its seed.
+
+    Given `whole`, a network that early stopping has measured on the cases held out is trained again, on all of them,
+    for as many steps as were best.
+    """
+    runs = []
+    for start, seed in starts:
+        how: dict[str, Any] = {"augment_until": augment_until, "seed": seed, "device": device}
+        run = run_schedule(start, data, held_out, objective, params, n_steps=budget(params, len(data)), **how)
+        if whole is not None and not run.history.interrupted:
+            run = run_schedule(start, whole, None, objective, params, n_steps=run.history.best_step, **how)
+        runs.append(run)
+        if run.history.interrupted:
+            break
+    return runs
 
 
 def run_schedule(

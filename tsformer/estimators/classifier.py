@@ -1,6 +1,5 @@
 """TransformerClassifier: a scikit-learn classifier of multivariate time series."""
 
-import copy
 import functools
 import itertools
 import math
@@ -32,7 +31,7 @@ from tsformer.estimators._fitting import (
     resolve_device,
     to_cpu,
 )
-from tsformer.estimators._networks import Run, Start, budget, run_once, run_schedule
+from tsformer.estimators._networks import Run, Start, check_scaling, go_on_from, run_in_turn, run_once
 from tsformer.layers.attention import record_attention
 from tsformer.layers.pooling import POOLINGS
 from tsformer.layers.scaling import SCALERS
@@ -61,7 +60,7 @@ class TransformerClassifier(
 
     Parameters
     ----------
-    n_estimators : int, default=3
+    n_estimators : int, default=4
         Networks that are trained, each from its own random weights. 1 is a single network.
     scaling : {"standard", "robust"} or sequence of these, default=("standard", "robust")
         How a network's series are scaled: "standard" to mean 0 and deviation 1, "robust" by median and quartiles, with
@@ -103,8 +102,8 @@ class TransformerClassifier(
 
     Notes
     -----
-    `max_steps="auto"` stands for 60 epochs, but at least 400 and at most 1,200 steps; `batch_size="auto"` for 16, and
-    64 from 1,000 cases.
+    `max_steps="auto"` stands for 120 epochs, but at least 400 and at most 2,400 steps a network; `batch_size="auto"`
+    for 16, and 64 from 1,000 cases. After Ctrl-C the finished networks predict, or the first as far as it came.
 
     References
     ----------
@@ -120,7 +119,7 @@ class TransformerClassifier(
     (2, 4)
     """
 
-    n_estimators: int = 3
+    n_estimators: int = 4
     scaling: str | Sequence[str] = ("standard", "robust")
     encoder: str | Callable[..., nn.Module] = "conv_stem"
     pooling: str = "mean"
@@ -187,23 +186,16 @@ class TransformerClassifier(
         if self.early_stopping and held_out is None:
             training, held_out = hold_out(data, self.validation_fraction, seed)
 
-        runs: list[Run] = []
-        for start, member_seed in self._starts(fitted, seed):
-            train = functools.partial(
-                run_schedule,
-                start,
-                objective=self._objective(),
-                params=self,
-                augment_until=self.augment_until,
-                seed=member_seed,
-                device=device,
-            )
-            run = train(training, held_out, n_steps=budget(self, len(training)))
-            if self.refit and training is not data and not run.history.interrupted:
-                run = train(data, None, n_steps=run.history.best_step)
-            runs.append(run)
-            if run.history.interrupted:
-                break
+        runs = run_in_turn(
+            self._starts(fitted, seed),
+            training,
+            held_out,
+            data if self.refit and training is not data else None,
+            self._objective(),
+            self,
+            augment_until=self.augment_until,
+            device=device,
+        )
         self._keep([run for run in runs if not run.history.interrupted] or runs, fitted)
         return self
 
@@ -333,21 +325,13 @@ class TransformerClassifier(
 
     def _starts(self, fitted: list[SeriesClassifier] | None, seed: int) -> Iterator[tuple[Start, int]]:
         """How each network begins, from the training cases, and its seed: new, or as a copy of a fitted one."""
+        starts: list[Start]
         if fitted is None:
-            scalings = itertools.islice(itertools.cycle(self._scalings()), self.n_estimators)
-            starts: list[Start] = [functools.partial(self._build, scaling) for scaling in scalings]
+            scalings = itertools.islice(itertools.cycle(check_scaling(self.scaling)), self.n_estimators)
+            starts = [functools.partial(self._build, scaling) for scaling in scalings]
         else:
-            starts = [functools.partial(_copy, model) for model in fitted]
+            starts = [functools.partial(go_on_from, model) for model in fitted]
         return zip(starts, draw_seeds(seed, len(starts)), strict=True)
-
-    def _scalings(self) -> list[str]:
-        names = [self.scaling] if isinstance(self.scaling, str) else list(self.scaling)
-        if not names or not set(names) <= set(SCALERS):
-            raise ValueError(
-                f"The 'scaling' parameter of {type(self).__name__} must be one of {sorted(SCALERS)} or a sequence of "
-                f"them. Got {self.scaling!r} instead."
-            )
-        return names
 
     def _build(self, scaling: str, data: Batch) -> SeriesClassifier:
         return build_classifier(
@@ -392,8 +376,3 @@ class TransformerClassifier(
         tags.input_tags.three_d_array = True
         tags.input_tags.allow_nan = True
         return tags
-
-
-def _copy(model: SeriesClassifier, data: Batch) -> SeriesClassifier:
-    """Begin where a fitted network stands, whatever the cases."""
-    return copy.deepcopy(model)
