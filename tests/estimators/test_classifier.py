@@ -15,6 +15,7 @@ from torch import nn
 
 from tsformer import TransformerClassifier
 from tsformer.datasets import load_classification
+from tsformer.estimators._networks import budget
 from tsformer.layers.pooling import POOLINGS
 from tsformer.models.encoders import ENCODERS
 from tsformer.models.encoders.conv_stem import ConvStemEncoder
@@ -487,14 +488,20 @@ def test_history__early_stopping__has_a_validation_loss_for_each_epoch():
     assert table["validation_loss"].notna().all()
 
 
-@pytest.mark.slow
-def test_max_steps__auto__is_120_epochs_within_its_bounds():
-    n_steps = {}
-    for n_cases, batch_size in [(24, 16), (44, 4), (24, 1)]:
-        clf = small(max_steps="auto", batch_size=batch_size, encoder="transformer", n_layers=0, augment=None)
-        n_steps[n_cases, batch_size] = clf.fit(*waves(n_cases, n_timepoints=2)).n_iter_[0]
+@pytest.mark.parametrize(
+    ("n_cases", "batch_size", "n_timepoints", "n_steps"),
+    [(24, 16, 2, 400), (80, "auto", 2, 5 * 120), (24, 1, 2, 2400), (24, 1, 2048, 1200), (24, 1, 18000, 400)],
+)
+def test_max_steps__auto__is_120_epochs_within_its_bounds(n_cases, batch_size, n_timepoints, n_steps):
+    params = small(max_steps="auto", batch_size=batch_size)
 
-    assert n_steps == {(24, 16): 400, (44, 4): 11 * 120, (24, 1): 2400}
+    assert budget(params, n_cases, n_timepoints) == n_steps
+
+
+def test_max_steps__auto__is_what_fit_takes():
+    clf = small(max_steps="auto", encoder="transformer", n_layers=0, augment=None).fit(*waves(n_timepoints=2))
+
+    assert clf.n_iter_.tolist() == [400]
 
 
 @pytest.mark.parametrize(("verbose", "shown"), [(True, "5/5"), (False, "")])

@@ -64,11 +64,12 @@ def batch_size(params: TrainingParams, n_cases: int) -> int:
     return params.batch_size
 
 
-def budget(params: TrainingParams, n_cases: int) -> int:
+def budget(params: TrainingParams, n_cases: int, n_timepoints: int) -> int:
     """The `max_steps` parameter, or what "auto" stands for."""
     if params.max_steps == "auto":
-        steps_per_epoch = math.ceil(n_cases / batch_size(params, n_cases))
-        return min(max(120 * steps_per_epoch, 400), 2400)
+        in_epochs = 120 * math.ceil(n_cases / batch_size(params, n_cases))
+        most = 2400 * 1024 // max(1024, n_timepoints)  # a step on a long series takes long
+        return max(400, min(in_epochs, most))
     return params.max_steps
 
 
@@ -88,10 +89,11 @@ def run_in_turn(
     Given `whole`, a network that early stopping has measured on the cases held out is trained again, on all of them,
     for as many steps as were best.
     """
+    n_steps = budget(params, len(data), data.x.shape[1])
     runs = []
     for start, seed in starts:
         how: dict[str, Any] = {"augment_until": augment_until, "seed": seed, "device": device}
-        run = run_schedule(start, data, held_out, objective, params, n_steps=budget(params, len(data)), **how)
+        run = run_schedule(start, data, held_out, objective, params, n_steps=n_steps, **how)
         if whole is not None and not run.history.interrupted:
             run = run_schedule(start, whole, None, objective, params, n_steps=run.history.best_step, **how)
         runs.append(run)

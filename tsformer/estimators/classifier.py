@@ -102,8 +102,9 @@ class TransformerClassifier(
 
     Notes
     -----
-    `max_steps="auto"` stands for 120 epochs, but at least 400 and at most 2,400 steps a network; `batch_size="auto"`
-    for 16, and 64 from 1,000 cases. After Ctrl-C the finished networks predict, or the first as far as it came.
+    `max_steps="auto"` stands for 120 epochs, but at least 400 and at most 2,400 steps a network, of series beyond 1,024
+    time points fewer in proportion; `batch_size="auto"` for 16, and 64 from 1,000 cases. After Ctrl-C the finished
+    networks predict, or the first as far as it came.
 
     References
     ----------
