@@ -490,9 +490,9 @@ def test_history__early_stopping__has_a_validation_loss_for_each_epoch():
 
 @pytest.mark.parametrize(
     ("n_cases", "batch_size", "n_timepoints", "n_steps"),
-    [(24, 16, 2, 400), (80, "auto", 2, 5 * 120), (24, 1, 2, 2400), (24, 1, 2048, 1200), (24, 1, 18000, 400)],
+    [(24, 16, 2, 400), (160, "auto", 2, 10 * 60), (24, 1, 2, 1200), (24, 1, 2048, 600), (24, 1, 18000, 400)],
 )
-def test_max_steps__auto__is_120_epochs_within_its_bounds(n_cases, batch_size, n_timepoints, n_steps):
+def test_max_steps__auto__is_60_epochs_within_its_bounds(n_cases, batch_size, n_timepoints, n_steps):
     params = small(max_steps="auto", batch_size=batch_size)
 
     assert budget(params, n_cases, n_timepoints) == n_steps

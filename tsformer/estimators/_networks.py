@@ -67,8 +67,8 @@ def batch_size(params: TrainingParams, n_cases: int) -> int:
 def budget(params: TrainingParams, n_cases: int, n_timepoints: int) -> int:
     """The `max_steps` parameter, or what "auto" stands for."""
     if params.max_steps == "auto":
-        in_epochs = 120 * math.ceil(n_cases / batch_size(params, n_cases))
-        most = 2400 * 1024 // max(1024, n_timepoints)  # a step on a long series takes long
+        in_epochs = 60 * math.ceil(n_cases / batch_size(params, n_cases))
+        most = 1200 * 1024 // max(1024, n_timepoints)  # a step on a long series takes long
         return max(400, min(in_epochs, most))
     return params.max_steps
 

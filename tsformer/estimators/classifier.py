@@ -60,7 +60,7 @@ class TransformerClassifier(
 
     Parameters
     ----------
-    n_estimators : int, default=4
+    n_estimators : int, default=1
         Networks that are trained, each from its own random weights. 1 is a single network.
     scaling : {"standard", "robust"} or sequence of these, default=("standard", "robust")
         How a network's series are scaled: "standard" to mean 0 and deviation 1, "robust" by median and quartiles, with
@@ -75,7 +75,7 @@ class TransformerClassifier(
     augment : "standard", callable or None, default="standard"
         Alters the scaled series (B, T, C) and their mask in training: warps time, varies gains, adds noise, blanks
         windows. A callable takes (x, observed) and returns the two.
-    augment_until : float in [0, 1], default=0.7
+    augment_until : float in [0, 1], default=1.0
         Share of the steps in which series are altered; in the last ones the networks see them as they are.
     label_smoothing : float, default=0.1
         Share of each training label spread evenly over all classes.
@@ -102,7 +102,7 @@ class TransformerClassifier(
 
     Notes
     -----
-    `max_steps="auto"` stands for 120 epochs, but at least 400 and at most 2,400 steps a network, of series beyond 1,024
+    `max_steps="auto"` stands for 60 epochs, but at least 400 and at most 1,200 steps a network, of series beyond 1,024
     time points fewer in proportion; `batch_size="auto"` for 16, and 64 from 1,000 cases. After Ctrl-C the finished
     networks predict, or the first as far as it came.
 
@@ -120,13 +120,13 @@ class TransformerClassifier(
     (2, 4)
     """
 
-    n_estimators: int = 4
+    n_estimators: int = 1
     scaling: str | Sequence[str] = ("standard", "robust")
     encoder: str | Callable[..., nn.Module] = "conv_stem"
     pooling: str = "mean"
     differences: bool = True
     augment: Literal["standard"] | Augmentation | None = "standard"
-    augment_until: float = 0.7
+    augment_until: float = 1.0
     label_smoothing: float = 0.1
     class_weight: dict[Any, float] | str | None = None
 
