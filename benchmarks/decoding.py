@@ -18,6 +18,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
+from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
     torch.set_num_threads(options.threads)
     rows = (row for contest in contests() for row in with_memory(contest, options.seconds))
-    print(report(rows, provenance(cpu()) | {"seed": SEED}, options.out))
+    origin = provenance(cpu()) | {"transformers": version("transformers"), "seed": SEED}
+    print(report(rows, origin, options.out))
     return 0
 
 

@@ -2,12 +2,13 @@
 
     python benchmarks/gpu.py --out benchmarks/results/DATE-gpu.csv
 
-The promises, which TransformerClassifier must keep with every encoder:
+The promises, which TransformerClassifier must keep with every encoder and TransformerForecaster with every head:
 
 - "agreement": the same model gives the same probabilities on both sides, to 1e-4, with TF32 off. torch leaves TF32 on
-  in convolutions; what that costs is a row without a promise.
+  in convolutions; what that costs is a row without a promise. Forecasts agree to 1e-4 deviations of their series.
 - "pickle": a model fitted on one side predicts the same when loaded on the other, the CPU in a process without a GPU.
-- "bfloat16": training in mixed precision costs at most one point of accuracy, the mean over seeds, with the defaults.
+- "bfloat16": training in mixed precision costs at most one point of accuracy, the mean over seeds, with the defaults;
+  the forecaster's error, on seasonal series with noise that are drawn here, grows by 5 % at most.
 
 "fit" and "predict" are ratios of times, GPU by CPU, with the same parameters; the CPU predicts in float64. The status
 is 1 where a promise is broken and 2 without a CUDA device. Accuracies are those of TEST files: log each run in LOG.md.
@@ -36,15 +37,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # GPU machines oft
 from summary import markdown
 from timing import Row, collect, default_out, interleaved, provenance, ratio
 
-from tsformer import TransformerClassifier
+from tsformer import TransformerClassifier, TransformerForecaster
 from tsformer.datasets import load_classification
 from tsformer.models.encoders import ENCODERS
+from tsformer.models.heads import HEADS
 
 DATASETS = ("BasicMotions", "JapaneseVowels")  # bundled; the second has series of unequal length
 SEEDS = (0, 1, 2)
 LARGEST_DIFFERENCE = 1e-4
 LARGEST_LOSS_OF_ACCURACY = 0.01
+LARGEST_GROWTH_OF_ERROR = 0.05
 SIZES = ((64, 6, 100, 64), (64, 24, 400, 128), (32, 12, 1000, 256))  # cases of a batch, channels, time points, d_model
+FORECASTER_SIZES = ((64, 400, 24, 64), (256, 2000, 168, 256))  # series, time points, horizon, d_model
 STEPS = 5  # of a timed fit
 SECONDS = 5.0  # for timing one size, or what three rounds take
 
@@ -72,10 +76,12 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def check_all(gpu: str, out: Path) -> pd.DataFrame:
     """Write all rows to a file and return what people read of them."""
-    rows = chain(agreements(gpu), pickles(gpu), bfloat16(gpu), times(gpu))
+    classifier = chain(agreements(gpu), pickles(gpu), bfloat16(gpu), times(gpu))
+    forecaster = chain(forecasts_agree(gpu), forecaster_pickles(gpu), forecaster_bfloat16(gpu), forecaster_times(gpu))
+    rows = chain(classifier, forecaster)
     device = f"{gpu} ({torch.cuda.get_device_name()})" if torch.cuda.is_available() else gpu
     table = pd.DataFrame(collect(rows, provenance(device), out))
-    return table[["question", "encoder", "data", "reference", "measured", "value", "bound", "kept"]].map(readable)
+    return table[["question", "model", "data", "reference", "measured", "value", "bound", "kept"]].map(readable)
 
 
 def readable(cell: Any) -> str:
@@ -87,7 +93,7 @@ def readable(cell: Any) -> str:
 
 def result(
     question: str,
-    encoder: str,
+    model: str,
     data: str,
     value: float,
     *,
@@ -97,11 +103,11 @@ def result(
 ) -> Row:
     """Make a row; one with a bound is a promise, kept where the value is not above it."""
     kept = "" if np.isnan(bound) else "yes" if value <= bound else "no"
-    names = {"question": question, "encoder": encoder, "data": data}
+    names = {"question": question, "model": model, "data": data}
     return names | {"reference": reference, "measured": measured, "value": value, "bound": bound, "kept": kept}
 
 
-# Promises
+# The classifier
 
 
 def agreements(gpu: str) -> Iterator[Row]:
@@ -125,7 +131,7 @@ def pickles(gpu: str) -> Iterator[Row]:
         for encoder in ENCODERS:
             X, classifier = fitted(encoder, dataset, gpu)
             pickled = pickle.dumps(classifier.set_params(device="auto"))
-            probabilities = elsewhere.submit(predict_without_gpu, pickled, X).result()
+            probabilities = elsewhere.submit(call_without_gpu, pickled, "predict_proba", X).result()
             difference = largest_difference(probabilities, classifier.set_params(device=gpu).predict_proba(X))
             yield result("pickle, GPU to CPU", encoder, dataset, difference, bound=LARGEST_DIFFERENCE)
 
@@ -158,6 +164,131 @@ def accuracy(dataset: str, **parameters: Any) -> float:
     return classifier.score(*load_classification(dataset, "test"))
 
 
+def times(gpu: str) -> Iterator[Row]:
+    """Time fits of a few steps, and predictions, on both sides."""
+    for size in SIZES:
+        n_cases, n_channels, n_timepoints, d_model = size
+        X = np.random.default_rng(0).standard_normal(size[:3])
+        y = np.arange(n_cases) % 2
+        data = f"{n_cases} x {n_channels} x {n_timepoints}, width {d_model}"
+        for encoder in ENCODERS:
+            on_cpu = TransformerClassifier(
+                encoder=encoder,
+                d_model=d_model,
+                d_ff=2 * d_model,
+                max_steps=STEPS,
+                batch_size=n_cases,
+                random_state=0,
+                device="cpu",
+            )
+            on_gpu = clone(on_cpu).set_params(device=gpu)
+            mixed = clone(on_gpu).set_params(precision="bfloat16")
+            classifiers = {"CPU": on_cpu, "GPU": on_gpu, "GPU, bfloat16": mixed}
+            fits = {name: partial(classifier.fit, X, y) for name, classifier in classifiers.items()}
+            seconds = interleaved(fits, SECONDS, at_least=3)
+            yield time_result(f"fit, {STEPS} steps", encoder, data, seconds, "GPU")
+            yield time_result(f"fit, {STEPS} steps, bfloat16", encoder, data, seconds, "GPU, bfloat16")
+            predictions = {"CPU": partial(on_cpu.predict_proba, X), "GPU": partial(on_gpu.predict_proba, X)}
+            yield time_result("predict", encoder, data, interleaved(predictions, SECONDS, at_least=3), "GPU")
+
+
+# The forecaster
+
+
+def forecasts_agree(gpu: str) -> Iterator[Row]:
+    """Compare the forecasts of a model on both sides."""
+    series = seasonal_series()
+    for head in HEADS:
+        forecaster = fitted_forecaster(head, series, "cpu")
+        expected = forecaster.predict()
+        with tf32_off():
+            forecasts = forecaster.set_params(device=gpu).predict()
+        difference = largest_difference(in_deviations(forecasts, series), in_deviations(expected, series))
+        yield result("agreement", f"forecaster, {head}", "drawn", difference, bound=LARGEST_DIFFERENCE)
+
+
+def forecaster_pickles(gpu: str) -> Iterator[Row]:
+    """Carry forecasters over to the other side."""
+    series = seasonal_series()
+    with tf32_off(), process_without_gpu() as elsewhere:
+        for head in HEADS:
+            forecaster = fitted_forecaster(head, series, gpu)
+            pickled = pickle.dumps(forecaster.set_params(device="auto"))
+            arrived = elsewhere.submit(call_without_gpu, pickled, "predict").result()
+            there = forecaster.set_params(device=gpu).predict()
+            difference = largest_difference(in_deviations(arrived, series), in_deviations(there, series))
+            yield result("pickle, GPU to CPU", f"forecaster, {head}", "drawn", difference, bound=LARGEST_DIFFERENCE)
+
+            forecaster = fitted_forecaster(head, series, "cpu")
+            arrived = pickle.loads(pickle.dumps(forecaster)).set_params(device=gpu).predict()
+            difference = largest_difference(in_deviations(arrived, series), in_deviations(forecaster.predict(), series))
+            yield result("pickle, CPU to GPU", f"forecaster, {head}", "drawn", difference, bound=LARGEST_DIFFERENCE)
+
+
+def forecaster_bfloat16(gpu: str) -> Iterator[Row]:
+    """Compare errors on the last horizon after training in float32 and in mixed precision."""
+    exact, mixed = (
+        float(np.mean([error(precision=precision, random_state=seed, device=gpu) for seed in SEEDS]))
+        for precision in ("float32", "bfloat16")
+    )
+    both = {"reference": exact, "measured": mixed}
+    yield result("bfloat16", "forecaster", "drawn", mixed / exact - 1.0, bound=LARGEST_GROWTH_OF_ERROR, **both)
+
+
+def forecaster_times(gpu: str) -> Iterator[Row]:
+    """Time fits of a few steps, and forecasts of all series, on both sides."""
+    for n_series, n_timepoints, horizon, d_model in FORECASTER_SIZES:
+        series = seasonal_series(n_series, n_timepoints)
+        data = f"{n_series} x {n_timepoints}, horizon {horizon}, width {d_model}"
+        on_cpu = TransformerForecaster(
+            horizon=horizon, d_model=d_model, d_ff=2 * d_model, max_steps=STEPS, random_state=0, device="cpu"
+        )
+        on_gpu = clone(on_cpu).set_params(device=gpu)
+        mixed = clone(on_gpu).set_params(precision="bfloat16")
+        forecasters = {"CPU": on_cpu, "GPU": on_gpu, "GPU, bfloat16": mixed}
+        fits = {name: partial(forecaster.fit, series) for name, forecaster in forecasters.items()}
+        seconds = interleaved(fits, SECONDS, at_least=3)
+        yield time_result(f"fit, {STEPS} steps", "forecaster", data, seconds, "GPU")
+        yield time_result(f"fit, {STEPS} steps, bfloat16", "forecaster", data, seconds, "GPU, bfloat16")
+        predictions = {"CPU": on_cpu.predict, "GPU": on_gpu.predict}
+        yield time_result("predict", "forecaster", data, interleaved(predictions, SECONDS, at_least=3), "GPU")
+
+
+def seasonal_series(n_series: int = 8, n_timepoints: int = 400) -> pd.DataFrame:
+    """Draw hourly counts of different size with a daily season and noise, a column a series."""
+    rng = np.random.default_rng(0)
+    hours = np.arange(n_timepoints)[:, None]
+    season = 1.0 + np.sin(2 * np.pi * (hours / 24 + rng.random(n_series))) / 2
+    counts = rng.poisson(season * np.geomspace(10, 1000, n_series))
+    return pd.DataFrame(counts.astype(float), index=pd.date_range("2026-01-01", periods=n_timepoints, freq="h"))
+
+
+def fitted_forecaster(head: str, series: pd.DataFrame, device: str) -> TransformerForecaster:
+    """Fit a forecaster, briefly."""
+    return TransformerForecaster(head=head, max_steps=60, random_state=0, device=device).fit(series)
+
+
+def error(**parameters: Any) -> float:
+    """Train on all but the last horizon and return the MASE there."""
+    series, forecaster = seasonal_series(), TransformerForecaster(**parameters)
+    return -forecaster.fit(series[: -forecaster.horizon]).score(series)
+
+
+def in_deviations(forecasts: Any, series: pd.DataFrame) -> np.ndarray:
+    """Return forecasts in standard deviations of their series."""
+    return forecasts.to_numpy() / series.std().to_numpy()
+
+
+# Both
+
+
+def time_result(question: str, model: str, data: str, seconds: pd.DataFrame, name: str) -> Row:
+    """Make a row of a ratio of times."""
+    compared = ratio(seconds, name, "CPU")
+    both = {"reference": compared["rival_seconds"], "measured": compared["seconds"]}
+    return result(question, model, data, compared["ratio"], **both)
+
+
 def largest_difference(one: np.ndarray, other: np.ndarray) -> float:
     """Return the largest absolute difference."""
     return float(np.abs(one - other).max())
@@ -187,49 +318,11 @@ def hide_cuda_devices() -> None:
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
-def predict_without_gpu(pickled: bytes, X: Any) -> np.ndarray:
-    """Load a classifier and predict, in that process."""
+def call_without_gpu(pickled: bytes, method: str, *arguments: Any) -> Any:
+    """Load an estimator and call a method of it, in that process."""
     if torch.cuda.is_available():
         raise RuntimeError("This process was to see no CUDA device.")
-    return pickle.loads(pickled).predict_proba(X)
-
-
-# Times
-
-
-def times(gpu: str) -> Iterator[Row]:
-    """Time fits of a few steps, and predictions, on both sides."""
-    for size in SIZES:
-        n_cases, n_channels, n_timepoints, d_model = size
-        X = np.random.default_rng(0).standard_normal(size[:3])
-        y = np.arange(n_cases) % 2
-        data = f"{n_cases} x {n_channels} x {n_timepoints}, width {d_model}"
-        for encoder in ENCODERS:
-            on_cpu = TransformerClassifier(
-                encoder=encoder,
-                d_model=d_model,
-                d_ff=2 * d_model,
-                max_steps=STEPS,
-                batch_size=n_cases,
-                random_state=0,
-                device="cpu",
-            )
-            on_gpu = clone(on_cpu).set_params(device=gpu)
-            mixed = clone(on_gpu).set_params(precision="bfloat16")
-            classifiers = {"CPU": on_cpu, "GPU": on_gpu, "GPU, bfloat16": mixed}
-            fits = {name: partial(classifier.fit, X, y) for name, classifier in classifiers.items()}
-            seconds = interleaved(fits, SECONDS, at_least=3)
-            yield time_result(f"fit, {STEPS} steps", encoder, data, seconds, "GPU")
-            yield time_result(f"fit, {STEPS} steps, bfloat16", encoder, data, seconds, "GPU, bfloat16")
-            predictions = {"CPU": partial(on_cpu.predict_proba, X), "GPU": partial(on_gpu.predict_proba, X)}
-            yield time_result("predict", encoder, data, interleaved(predictions, SECONDS, at_least=3), "GPU")
-
-
-def time_result(question: str, encoder: str, data: str, seconds: pd.DataFrame, name: str) -> Row:
-    """Make a row of a ratio of times."""
-    compared = ratio(seconds, name, "CPU")
-    both = {"reference": compared["rival_seconds"], "measured": compared["seconds"]}
-    return result(question, encoder, data, compared["ratio"], **both)
+    return getattr(pickle.loads(pickled), method)(*arguments)
 
 
 if __name__ == "__main__":

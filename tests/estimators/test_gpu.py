@@ -1,4 +1,4 @@
-"""TransformerClassifier on a GPU: as on the CPU, and back. Without a CUDA device only the last part runs."""
+"""Both estimators on a GPU: as on the CPU, and back. Without a CUDA device only the last part runs."""
 
 import os
 import pickle
@@ -7,18 +7,25 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
-from tsformer import TransformerClassifier
+from tsformer import TransformerClassifier, TransformerForecaster
 from tsformer.datasets import load_classification
 from tsformer.layers.pooling import POOLINGS
 from tsformer.models.encoders import ENCODERS
+from tsformer.models.heads import HEADS
 
 from .waves import LEARNS, cut, small, waves
 
 X, y = waves()
+SALES = pd.DataFrame(
+    1000.0 + 100.0 * waves(n_cases=4, n_channels=1, n_timepoints=60)[0][:, 0].T,
+    index=pd.date_range("2020-01-31", periods=60, freq="ME"),
+)
+UNIT = SALES.to_numpy().std()
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
@@ -114,7 +121,85 @@ pickle.dump(clf.partial_fit(X, y), open(f"{folder}/cpu.pickle", "wb"))
     assert next(back.models_[0].parameters()).is_cuda
 
 
+def small_forecaster(**params) -> TransformerForecaster:
+    """Make a forecaster that trains fast and repeatably."""
+    size = {"d_model": 16, "n_heads": 2, "n_layers": 1, "d_ff": 16, "horizon": 6}
+    return TransformerForecaster(**({"max_steps": 20, "random_state": 0, "device": "cpu"} | size | params))
+
+
+@needs_cuda
+@pytest.mark.usefixtures("no_tf32")
+@pytest.mark.parametrize("head", HEADS)
+def test_forecaster__on_gpu__forecasts_as_on_the_cpu_and_comes_back(head):
+    forecaster = small_forecaster(head=head).fit(SALES)
+    quantiles = None if head == "point" else [0.1, 0.9]
+    on_cpu = forecaster.predict(quantiles=quantiles)
+
+    on_gpu = forecaster.set_params(device="cuda").predict(quantiles=quantiles)
+
+    # A quantile of counts is a whole number: rounding may move it to the next.
+    step = 1.0 if head == "negative_binomial" else 0.0
+    assert_allclose(on_gpu, on_cpu, rtol=0, atol=1e-4 * UNIT + step)
+    assert next(forecaster.model_.parameters()).is_cuda
+    assert_array_equal(forecaster.set_params(device="cpu").predict(quantiles=quantiles), on_cpu)
+
+
+@needs_cuda
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_forecaster__fitted_on_gpu__follows_the_season(precision):
+    season = np.sin(2 * np.pi * np.arange(120) / 12)
+    df = pd.Series(season, index=pd.date_range("2015-01-31", periods=120, freq="ME"))
+    options = {"device": "cuda", "precision": precision, "max_steps": 200, "early_stopping": True, "refit": True}
+
+    forecast = small_forecaster(**options).fit(df[:-6]).predict()
+
+    assert np.abs(forecast - df[-6:]).mean() < 0.3
+
+
+@needs_cuda
+def test_forecaster__sample_on_gpu__repeats_and_leaves_its_random_state_alone():
+    before = torch.cuda.get_rng_state_all()
+    forecaster = small_forecaster(device="cuda", dropout=0.1).fit(SALES)
+
+    assert forecaster.sample(2).equals(forecaster.sample(2))
+
+    for state, state_before in zip(torch.cuda.get_rng_state_all(), before, strict=True):
+        assert torch.equal(state, state_before)
+
+
+@needs_cuda
+@pytest.mark.usefixtures("no_tf32")
+def test_forecaster__pickled_on_gpu__goes_on_where_there_is_none(tmp_path: Path):
+    forecaster = small_forecaster(device="auto").fit(SALES)
+    on_gpu = forecaster.predict()
+    (tmp_path / "gpu.pickle").write_bytes(pickle.dumps(forecaster))
+    elsewhere = """
+import pickle, sys
+import torch
+assert not torch.cuda.is_available()
+folder = sys.argv[1]
+forecaster = pickle.load(open(f"{folder}/gpu.pickle", "rb"))
+forecaster.predict().to_pickle(f"{folder}/forecast.pickle")
+"""
+
+    environment = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
+    subprocess.run([sys.executable, "-c", elsewhere, tmp_path], env=environment, check=True)
+
+    assert_allclose(pd.read_pickle(tmp_path / "forecast.pickle"), on_gpu, rtol=0, atol=1e-4 * UNIT)
+
+
 # With or without a CUDA device
+
+
+def test_forecaster__pickled_after_forecasts_in_float64__holds_float32_weights_on_the_cpu():
+    forecaster = small_forecaster(device="auto").fit(SALES)
+    expected = forecaster.predict()
+
+    loaded = pickle.loads(pickle.dumps(forecaster))
+
+    assert {weight.dtype for weight in loaded.model_.parameters()} == {torch.float32}
+    assert {tensor.device.type for tensor in [*loaded.model_.parameters(), *loaded.model_.buffers()]} == {"cpu"}
+    assert_array_equal(loaded.predict(), expected)
 
 
 def test_pickle__after_predictions_in_float64__holds_float32_weights_on_the_cpu():
