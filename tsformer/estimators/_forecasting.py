@@ -50,14 +50,14 @@ def choose_lengths(horizon: int, context_length: int | str, season: int, longest
     """Choose patches and context by horizon, season and the longest series.
 
     The decoder takes 2 to 8 steps of a season or more to the horizon, and 2 of them in training: longer horizons are
-    rolled out. The encoder reads twice what training decodes, but at least 5 seasons, as some 8 patches.
+    rolled out. The encoder reads twice what training decodes, but at least 6 seasons, as some 8 patches.
     """
     decoder_patch = math.ceil(max(horizon / 8, min(horizon / 2, max(season, 8))))
     if decoder_patch > season:
         decoder_patch = math.ceil(decoder_patch / season) * season
     training_horizon = min(horizon, 2 * decoder_patch)
     if isinstance(context_length, str):
-        context_length = min(max(2 * training_horizon, 5 * season, 8), longest)
+        context_length = min(max(2 * training_horizon, 6 * season, 8), longest)
     encoder_patch = _in_tune(math.ceil(context_length / 8), season)
     context = math.ceil(context_length / encoder_patch) * encoder_patch
     return Lengths(season, context, encoder_patch, decoder_patch, training_horizon)
@@ -108,15 +108,22 @@ def hold_back(histories: Histories, fraction: float, lengths: Lengths) -> Tensor
     return withheld
 
 
+def budget(max_steps: int | str, windows: RandomWindows) -> int:
+    """Return the `max_steps` parameter, or what "auto" stands for."""
+    if isinstance(max_steps, str):
+        return min(2000, max(1000, 3 * windows.n_windows // windows.batch_size))
+    return max_steps
+
+
 def training_windows(
     histories: Histories,
-    withheld: Tensor,
+    withheld: Tensor | None,
     lengths: Lengths,
     batch_size: int | str,
     generator: torch.Generator,
 ) -> RandomWindows:
     """Take all windows with a season of history and a whole training horizon; of shorter series, the least short."""
-    known = histories.lengths - withheld
+    known = histories.lengths if withheld is None else histories.lengths - withheld
     horizon = lengths.training_horizon
     last = (known - horizon).clamp(min=1)
     first = torch.minimum(last, torch.tensor(max(lengths.season, 2)))

@@ -18,12 +18,13 @@ from torch import Tensor, nn
 from tsformer.data.covariates import seasonal_period
 from tsformer.data.forecasts import future_times, quantiles_of, write_forecast
 from tsformer.data.frames import SeriesSet, append_rows, read_series
-from tsformer.data.windows import Histories, join, last_windows
+from tsformer.data.windows import Histories, WindowsAt, join, last_windows
 from tsformer.estimators._covariates import Covariates, Frame, Given, Matrices, replace_rows
 from tsformer.estimators._fitting import draw_seed, portable, ready_to_train, resolve_device, seeded
 from tsformer.estimators._forecasting import (
     UNITS_PER_BATCH,
     Forecast,
+    budget,
     build_network,
     choose_lengths,
     forecast_windows,
@@ -97,8 +98,8 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
 
     Notes
     -----
-    `max_steps="auto"` stands for 1,000 steps, `batch_size="auto"` for a quarter of the windows, at least 16 and at most
-    128; an epoch is 50 batches.
+    `max_steps="auto"` stands for three passes over all windows, at least 1,000 and at most 2,000 steps;
+    `batch_size="auto"` for a quarter of the windows, at least 16 and at most 128; an epoch is 50 batches.
 
     References
     ----------
@@ -443,13 +444,12 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
         histories = join(series.values, *self._covariates.read(series, given, 0), 0)
 
         start = None if anew else self.model_
-        n_steps = 1000 if self.max_steps == "auto" else self.max_steps
         seed = draw_seed(self.random_state)
         stops_early = self.early_stopping
         if stops_early == "auto":
             stops_early = bool(histories.lengths.median() >= LONG * self.lengths_.training_horizon)
         withheld = hold_back(histories, self.validation_fraction, self.lengths_) if stops_early else None
-        history = self._fit_network(histories, withheld, seed, device, start, n_steps)
+        history = self._fit_network(histories, withheld, seed, device, start, self.max_steps)
         if self.refit and withheld is not None and not history.interrupted:
             self._fit_network(histories, None, seed, device, start, history.best_step)
         return self
@@ -461,23 +461,19 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
         seed: int,
         device: torch.device,
         start: SeriesForecaster | None,
-        n_steps: int,
+        max_steps: int | str,
     ) -> History:
         """Train a new `model_`, or a copy of `start`; early stopping watches the last `withheld` times of a series."""
-        warmup_steps = round(self.warmup * n_steps)
-        early_stopping = None
-        if withheld is None:
-            withheld = torch.zeros_like(histories.lengths)
-        else:
-            unseen = validation_windows(histories, withheld, self.lengths_)
-            rolled_out = objectives.forecasting(own_share=1.0)
-            early_stopping = EarlyStopping(unseen, rolled_out, self.n_iter_no_change, self.tol, warmup_steps)
+        unseen = None if withheld is None else validation_windows(histories, withheld, self.lengths_)
         with seeded(seed, device) as generator:
             model = ready_to_train(self._build() if start is None else copy.deepcopy(start), device)
+            windows = training_windows(histories, withheld, self.lengths_, self.batch_size, generator)
+            n_steps = budget(max_steps, windows)
+            warmup_steps = round(self.warmup * n_steps)
             history = train(
                 model,
                 objectives.forecasting(self.own_share),
-                training_windows(histories, withheld, self.lengths_, self.batch_size, generator),
+                windows,
                 adamw(model, self.learning_rate, self.weight_decay),
                 SCHEDULES[self.schedule](n_steps, warmup_steps),
                 n_steps=n_steps,
@@ -485,13 +481,17 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
                 max_grad_norm=self.max_grad_norm,
                 average_decay=self.average_decay,
                 precision=getattr(torch, self.precision),
-                early_stopping=early_stopping,
+                early_stopping=None if unseen is None else self._early_stopping(unseen, warmup_steps),
                 progress=bool(self.verbose),
             )
         self.model_ = model
         self.history_ = history.as_dict()
         self.n_iter_ = history.best_step
         return history
+
+    def _early_stopping(self, unseen: WindowsAt, warmup_steps: int) -> EarlyStopping:
+        rolled_out = objectives.forecasting(own_share=1.0)
+        return EarlyStopping(unseen, rolled_out, self.n_iter_no_change, self.tol, warmup_steps)
 
     def _build(self) -> SeriesForecaster:
         return build_network(
