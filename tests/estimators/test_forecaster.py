@@ -337,10 +337,10 @@ def test_predict__horizon_no_positive_int__is_an_error(horizon, fitted):
 
 def test_predict__point_head__has_no_quantiles():
     forecaster = small(head="point").fit(wave())
-    with pytest.raises(ValueError, match=r"head='point' cannot draw samples\. Use head='quantile'"):
+    with pytest.raises(ValueError, match=r"head='point' has no quantiles, nor samples\. Use head='quantile'"):
         forecaster.sample(2)
     assert forecaster.predict().notna().all()
-    with pytest.raises(ValueError, match=r"head='point' has no quantiles\. Use head='quantile'"):
+    with pytest.raises(ValueError, match=r"head='point' has no quantiles, nor samples\. Use head='quantile'"):
         forecaster.predict(level=[80])
 
 

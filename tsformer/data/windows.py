@@ -139,11 +139,6 @@ class RandomWindows:
     n_batches: int
     generator: torch.Generator
 
-    @property
-    def n_windows(self) -> int:
-        """Number of different windows."""
-        return int((self.last - self.first + 1).sum()) * self.histories.values.shape[1]
-
     def __iter__(self) -> Iterator[Batch]:
         n_channels = self.histories.values.shape[1]
         n_windows = (self.last - self.first + 1) * n_channels

@@ -108,13 +108,6 @@ def hold_back(histories: Histories, fraction: float, lengths: Lengths) -> Tensor
     return withheld
 
 
-def budget(max_steps: int | str, windows: RandomWindows) -> int:
-    """Return the `max_steps` parameter, or what "auto" stands for."""
-    if isinstance(max_steps, str):
-        return min(2000, max(1000, 3 * windows.n_windows // windows.batch_size))
-    return max_steps
-
-
 def training_windows(
     histories: Histories,
     withheld: Tensor | None,

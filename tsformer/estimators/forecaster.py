@@ -1,6 +1,7 @@
 """TransformerForecaster: forecasts of one or many series, from pandas and back to pandas."""
 
 import copy
+import itertools
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
@@ -24,7 +25,6 @@ from tsformer.estimators._fitting import draw_seed, portable, ready_to_train, re
 from tsformer.estimators._forecasting import (
     UNITS_PER_BATCH,
     Forecast,
-    budget,
     build_network,
     choose_lengths,
     forecast_windows,
@@ -37,9 +37,11 @@ from tsformer.models.forecaster import SeriesForecaster
 from tsformer.models.heads import HEADS
 from tsformer.params import TrainingParams, TransformerParams, constraints_of, documents_parameters_of
 from tsformer.training import objectives
+from tsformer.training.correlation import learn_correlation
 from tsformer.training.loop import EarlyStopping, History, train
 from tsformer.training.optim import SCHEDULES, adamw
 
+BATCHES_OF_SCORES = 10  # of windows from which the correlation of a path's values is learnt
 LONG = 20  # training horizons in a series from which early_stopping="auto" stops early
 
 
@@ -98,8 +100,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
 
     Notes
     -----
-    `max_steps="auto"` stands for three passes over all windows, at least 1,000 and at most 2,000 steps;
-    `batch_size="auto"` for a quarter of the windows, at least 16 and at most 128; an epoch is 50 batches.
+    `max_steps="auto"` stands for 1,000 steps, `batch_size="auto"` for a quarter of the windows, at least 16 and at most 128; an epoch is 50 batches.
 
     References
     ----------
@@ -449,7 +450,8 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
         if stops_early == "auto":
             stops_early = bool(histories.lengths.median() >= LONG * self.lengths_.training_horizon)
         withheld = hold_back(histories, self.validation_fraction, self.lengths_) if stops_early else None
-        history = self._fit_network(histories, withheld, seed, device, start, self.max_steps)
+        n_steps = 1000 if self.max_steps == "auto" else self.max_steps
+        history = self._fit_network(histories, withheld, seed, device, start, n_steps)
         if self.refit and withheld is not None and not history.interrupted:
             self._fit_network(histories, None, seed, device, start, history.best_step)
         return self
@@ -461,14 +463,13 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
         seed: int,
         device: torch.device,
         start: SeriesForecaster | None,
-        max_steps: int | str,
+        n_steps: int,
     ) -> History:
         """Train a new `model_`, or a copy of `start`; early stopping watches the last `withheld` times of a series."""
         unseen = None if withheld is None else validation_windows(histories, withheld, self.lengths_)
         with seeded(seed, device) as generator:
             model = ready_to_train(self._build() if start is None else copy.deepcopy(start), device)
             windows = training_windows(histories, withheld, self.lengths_, self.batch_size, generator)
-            n_steps = budget(max_steps, windows)
             warmup_steps = round(self.warmup * n_steps)
             history = train(
                 model,
@@ -484,6 +485,9 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
                 early_stopping=None if unseen is None else self._early_stopping(unseen, warmup_steps),
                 progress=bool(self.verbose),
             )
+            if self.head != "point":
+                some = itertools.islice(windows, BATCHES_OF_SCORES)
+                learn_correlation(model, (batch.to(device) for batch in some))
         self.model_ = model
         self.history_ = history.as_dict()
         self.n_iter_ = history.best_step

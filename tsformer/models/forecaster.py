@@ -64,6 +64,9 @@ class SeriesForecaster(nn.Module):
         self.patch_length = patch_length
         self.season = season
         self.shifted = shifted
+        # Mixes independent normal numbers to the scores of a patch; `training.correlation` sets it.
+        self.register_buffer("mixing", torch.eye(patch_length))
+        self.mixing: Tensor
 
     def encode(self, x: Tensor, observed: Tensor) -> tuple[Memory, Scale, Tensor]:
         """Read a context x (B, T, C), whose first channel is the series.
@@ -126,11 +129,17 @@ class SeriesForecaster(nn.Module):
             inputs.append(torch.cat([patch, future[:, step].to(patch.dtype)], dim=-1))
             given = inputs[-1].unsqueeze(1) if cached else torch.stack(inputs, dim=1)
             output = self.network.decode(given, memory, cache)[:, -1:]
-            value = (head.sample(output, spread) if sample else head.point(output, spread)).clamp(-LIMIT, LIMIT)
+            value = (self._draw(output, spread) if sample else head.point(output, spread)).clamp(-LIMIT, LIMIT)
             outputs.append(output)
             values.append(value)
             patch = torch.stack([value[:, 0], torch.ones_like(value[:, 0])], dim=-1)
         return torch.cat(outputs, dim=1), torch.cat(values, dim=1)
+
+    def _draw(self, output: Tensor, spread: Tensor) -> Tensor:
+        """Draw the values (B, M, P) of patches, correlated within each."""
+        head: Any = self.network.head
+        scores = torch.randn(*output.shape[:3], dtype=self.mixing.dtype, device=output.device) @ self.mixing.T
+        return head.quantiles(output, torch.special.ndtr(scores).unsqueeze(-1), spread).squeeze(-1)
 
     def patches(self, horizon_values: Tensor) -> Tensor:
         """Cut (B, H) or (B, H, C) into patches (B, M, P) or (B, M, P, C), padded with zeros at the end."""

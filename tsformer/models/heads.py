@@ -6,8 +6,8 @@ which only counts care about. Targets and masks have shape (B, M, P).
 
 - `loss(outputs, target, observed, spread)`: a number, the mean over observed targets
 - `point(outputs, spread)`: (B, M, P)
-- `quantiles(outputs, levels, spread)`: (B, M, P, Q) for levels (Q,)
-- `sample(outputs, spread)`: (B, M, P), one draw by torch's random numbers
+- `quantiles(outputs, levels, spread)`: (B, M, P, Q) for levels (Q,), or (B, M, P, Q) where each value has its own;
+  at random levels they are draws
 """
 
 from collections.abc import Callable
@@ -43,11 +43,9 @@ class PointHead(nn.Linear):
 
     def quantiles(self, outputs: Tensor, levels: Tensor, spread: Tensor) -> Tensor:
         """Refuse: there are none."""
-        raise ValueError("A forecaster with head='point' has no quantiles. Use head='quantile', or another one.")
-
-    def sample(self, outputs: Tensor, spread: Tensor) -> Tensor:
-        """Refuse: there is nothing to draw from."""
-        raise ValueError("A forecaster with head='point' cannot draw samples. Use head='quantile', or another one.")
+        raise ValueError(
+            "A forecaster with head='point' has no quantiles, nor samples. Use head='quantile', or another one."
+        )
 
 
 class QuantileHead(nn.Module):
@@ -84,16 +82,8 @@ class QuantileHead(nn.Module):
         right = torch.searchsorted(known, wanted).clamp(1, len(known) - 1)
         share = ((wanted - known[right - 1]) / (known[right] - known[right - 1])).to(outputs.dtype)
         values = outputs.sort(dim=-1).values
-        return torch.lerp(values[..., right - 1], values[..., right], share)
-
-    def sample(self, outputs: Tensor, spread: Tensor) -> Tensor:
-        """Draw from the distribution that the quantiles describe."""
-        known = torch.special.ndtri(self.levels).to(outputs.dtype)
-        wanted = torch.randn_like(outputs[..., 0]).unsqueeze(-1)
-        right = torch.searchsorted(known, wanted).clamp(1, len(known) - 1)
-        share = (wanted - known[right - 1]) / (known[right] - known[right - 1])
-        values = outputs.sort(dim=-1).values
-        return torch.lerp(values.gather(-1, right - 1), values.gather(-1, right), share).squeeze(-1)
+        right = right.expand(*values.shape[:-1], -1)
+        return torch.lerp(values.gather(-1, right - 1), values.gather(-1, right), share)
 
 
 class StudentTHead(nn.Module):
@@ -122,12 +112,8 @@ class StudentTHead(nn.Module):
 
     def quantiles(self, outputs: Tensor, levels: Tensor, spread: Tensor) -> Tensor:
         """Return exact quantiles."""
-        location, scale, freedom = (part.unsqueeze(-1) for part in outputs.double().cpu().unbind(dim=-1))
+        location, scale, freedom = (part.unsqueeze(-1) for part in outputs.detach().double().cpu().unbind(dim=-1))
         return torch.from_numpy(stats.t.ppf(levels.cpu(), freedom, location, scale)).to(outputs)
-
-    def sample(self, outputs: Tensor, spread: Tensor) -> Tensor:
-        """Draw from the distribution."""
-        return self._distribution(outputs).sample()
 
 
 class NegativeBinomialHead(nn.Module):
@@ -170,16 +156,10 @@ class NegativeBinomialHead(nn.Module):
     def quantiles(self, outputs: Tensor, levels: Tensor, spread: Tensor) -> Tensor:
         """Return exact quantiles: whole counts, in units of the spread."""
         failures, probability = (
-            part.double().cpu().unsqueeze(-1) for part in self._failures_and_probability(outputs, spread)
+            part.detach().double().cpu().unsqueeze(-1) for part in self._failures_and_probability(outputs, spread)
         )
         counts = torch.from_numpy(stats.nbinom.ppf(levels.cpu(), failures, probability)).to(outputs)
         return counts / spread.unsqueeze(-1)
-
-    def sample(self, outputs: Tensor, spread: Tensor) -> Tensor:
-        """Draw counts, in units of the spread, by way of a gamma distribution of the Poisson rate."""
-        failures, probability = self._failures_and_probability(outputs, spread)
-        rate = torch._standard_gamma(failures) * (1.0 - probability) / probability
-        return torch.poisson(rate) / spread
 
 
 class TokenHead(nn.Module):
@@ -223,11 +203,6 @@ class TokenHead(nn.Module):
         inside = probability.gather(-1, token)
         share = ((wanted - cumulative.gather(-1, token) + inside) / inside.clamp(min=1e-12)).clamp(0.0, 1.0)
         return self.centers[token] + (share - 0.5) * self.width
-
-    def sample(self, outputs: Tensor, spread: Tensor) -> Tensor:
-        """Draw a bin, then a value in it."""
-        drawn = torch.multinomial(outputs.softmax(dim=-1).flatten(0, -2), 1).view(outputs.shape[:-1])
-        return self.centers[drawn] + (torch.rand_like(outputs[..., 0]) - 0.5) * self.width
 
 
 HEADS: dict[str, Callable[[int, int], nn.Module]] = {
