@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows = measured(history, truth, options.seeds)
     table = pd.DataFrame(list(collect(rows, provenance("cpu"), options.out)))
     means = table.groupby("model", sort=False)[["mase", "fit_seconds"]].agg(["mean", "min", "max"])
-    means.columns = [f"{name} {statistic}" for name, statistic in means.columns]
+    means.columns = means.columns.map(" ".join)
     print(markdown(means.map("{:.3f}".format)))
     return 0
 

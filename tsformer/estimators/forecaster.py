@@ -100,7 +100,8 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
 
     Notes
     -----
-    `max_steps="auto"` stands for 1,000 steps, `batch_size="auto"` for a quarter of the windows, at least 16 and at most 128; an epoch is 50 batches.
+    `max_steps="auto"` stands for 1,000 steps, `batch_size="auto"` for a quarter of the windows, at least 16 and at most
+    128; an epoch is 50 batches.
 
     References
     ----------
