@@ -142,6 +142,15 @@ def test_roll_out__what_was_not_observed__changes_nothing(cached):
     torch.testing.assert_close(roll_out(model, changed, observed, future, cached=cached), expected, **EXACT)
 
 
+@pytest.mark.parametrize("cached", [True, False])
+def test_roll_out__more_padding_before_a_history__changes_nothing(cached):
+    """Nobody looks at tokens of padding, and positions are counted from the present."""
+    model, (x, observed, future) = network(2), windows(3, 2, padded=True)
+    expected = roll_out(model, x, observed, future, cached=cached)
+    longer = [torch.nn.functional.pad(part, (0, 0, 8, 0)) for part in (x, observed)]
+    torch.testing.assert_close(roll_out(model, *longer, future, cached=cached), expected, **EXACT)
+
+
 def test_roll_out__more_steps__begin_with_the_fewer():
     """Covariates known ahead of a later step are not seen before it."""
     model, (x, observed, future) = network(2), windows(3, 2)
