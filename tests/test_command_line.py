@@ -49,9 +49,14 @@ def test_forecast__wide_file__continues_each_column_with_bands(tmp_path):
     [
         (lambda df: df, ["--time", "date"], "has no column ['date']. It has ['month', 'sales', 'price']"),
         (lambda df: df.drop(7), ["--time", "month"], "2018-08"),
+        (
+            lambda df: df.assign(month=df["month"].dt.strftime("%d.%m.%Y")),
+            ["--time", "month"],
+            "not of the format ISO8601, the first being '01.01.2018'. Name theirs with --date-format, such as %d.%m.%Y",
+        ),
         (lambda df: df.assign(sales="much"), ["--time", "month"], "numeric"),
     ],
-    ids=["no such column", "gap", "text"],
+    ids=["no such column", "gap", "days first", "text"],
 )
 def test_forecast__a_mistake__tells_it_in_one_line_and_returns_2(change, arguments, message, tmp_path, capsys):
     change(months()).to_csv(tmp_path / "data.csv", index=False)

@@ -29,6 +29,13 @@ def test_split__shuffled_long_frame__cuts_each_series_at_its_own_times():
                 assert np.array_equal(np.sort(cut[cut["unique_id"] == name]["ds"]), expected)
 
 
+def test_split__ids_and_times_under_other_names__asks_for_them():
+    df = long_frame().rename(columns={"unique_id": "shop", "ds": "date"})
+    with pytest.raises(ValueError, match=r"'shop'.* if it holds ids or times, name it in id_col= or time_col="):
+        next(TemporalSplit(horizon=6).split(df))
+    assert len(list(TemporalSplit(horizon=6, id_col="shop", time_col="date").split(df))) == 3
+
+
 def test_split__series_too_short__names_it():
     with pytest.raises(ValueError, match=r"need more than 48 time points of each series\. Series 'c' has 40"):
         next(TemporalSplit(horizon=6, n_splits=8).split(long_frame()))

@@ -63,6 +63,15 @@ def test_forecast_display__integers_or_periods_as_times__are_drawn_in_order(inde
     assert (np.diff([*history.get_xdata(orig=False), *forecast.get_xdata(orig=False)]) > 0).all()
 
 
+def test_forecast_display__point_head__has_no_bands():
+    display = ForecastDisplay.from_estimator(small(head="point").fit(wave()))
+    assert not display.axes_[0].collections
+
+
+def test_forecast_display__one_level_and_one_series__need_no_list(fitted):
+    assert len(ForecastDisplay.from_estimator(fitted, level=90, series="sales").axes_[0].collections) == 1
+
+
 def test_forecast_display__own_axes__are_used(fitted):
     _, ax = plt.subplots()
     assert ForecastDisplay.from_estimator(fitted, ax=ax).axes_ == [ax]

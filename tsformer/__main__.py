@@ -42,6 +42,9 @@ def _parser() -> argparse.ArgumentParser:
         "--id", metavar="COLUMN", help="column that tells series apart; without it, each other column"
     )
     forecast.add_argument("--target", default="y", metavar="COLUMN", help="with --id: column of values (default: y)")
+    forecast.add_argument(
+        "--date-format", default="ISO8601", help="of the times, such as %%d.%%m.%%Y (default: ISO 8601)"
+    )
     forecast.add_argument("--freq", help="frequency, where there are gaps, such as MS, D or h")
     forecast.add_argument("--level", type=float, nargs="+", default=[80, 95], help="bands in per cent (default: 80 95)")
     forecast.add_argument("--out", type=Path, required=True, help="CSV to write: forecasts and bands")
@@ -79,7 +82,7 @@ def _forecast(options: argparse.Namespace) -> None:
             f"{options.data} has no column {absent}. It has {list(df.columns)}; see --time, --id, --target."
         )
     if not pd.api.types.is_integer_dtype(df[options.time]):
-        df[options.time] = pd.to_datetime(df[options.time])
+        df[options.time] = _dates(df[options.time], options.date_format)
     df = df.set_index(options.time) if options.id is None else df[named]
     forecaster = TransformerForecaster(
         horizon=options.horizon,
@@ -103,6 +106,17 @@ def _forecast(options: argparse.Namespace) -> None:
         display = plotting.ForecastDisplay.from_estimator(forecaster, level=options.level, series=first)
         display.figure_.savefig(options.plot, dpi=150)
         print(f"Drew {len(first)} series in {options.plot}.")
+
+
+def _dates(texts: pd.Series, date_format: str) -> pd.Series:
+    """Read dates of one format: guessed ones are taken for others, days for months."""
+    try:
+        return pd.to_datetime(texts, format=date_format)
+    except ValueError as error:
+        raise ValueError(
+            f"Column {texts.name!r} has times that are not of the format {date_format}, the first being "
+            f"{texts.iloc[0]!r}. Name theirs with --date-format, such as %d.%m.%Y."
+        ) from error
 
 
 def _read(path: Path) -> Labelled:

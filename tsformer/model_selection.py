@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tsformer.data.frames import rows_of
+from tsformer.data.frames import numbers_of, rows_of
 from tsformer.data.wording import series_name
 
 
@@ -65,6 +65,7 @@ class TemporalSplit:
         if min(self.horizon, self.n_splits, step) < 1:
             raise ValueError(f"horizon, n_splits and step_size must be at least 1. Got {self}.")
         rows = rows_of(X, "X", self.id_col, self.time_col)
+        numbers_of(rows.data, "target")  # ids or times under other names would make one series of all
         ids = np.zeros(len(rows.times)) if rows.ids is None else rows.ids
         by_series = pd.Series(rows.times).groupby(ids, sort=False)
         length = by_series.transform("size").to_numpy()

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from tsformer.data.forecasts import future_times, quantiles_of
@@ -89,8 +90,8 @@ class ForecastDisplay:
         past: Frame | None = None,
         future: Frame | None = None,
         static: Frame | None = None,
-        level: Sequence[float] = (80, 95),
-        series: Sequence[Hashable] | None = None,
+        level: Sequence[float] | float | None = None,
+        series: Sequence[Hashable] | str | None = None,
         n_history: int | None = None,
         ax: Axes | None = None,
     ) -> ForecastDisplay:
@@ -102,9 +103,9 @@ class ForecastDisplay:
             Fitted.
         df, horizon, past, future, static
             As in its predict.
-        level : sequence of float in (0, 100), default=(80, 95)
-            Bands to draw, in per cent; () for none.
-        series : sequence, optional
+        level : float or sequence of float in [1, 100), optional
+            Bands to draw, in per cent; by default 80 and 95, and none with head="point". () is none.
+        series : str or sequence, optional
             Ids of a long frame or of a MultiIndex, or columns of a wide frame, to draw; needed beyond six.
         n_history : int, optional
             Time points of the history to draw; by default five horizons.
@@ -118,9 +119,12 @@ class ForecastDisplay:
         horizon = estimator._checked_horizon(horizon)
         n_history = 5 * horizon if n_history is None else n_history
         histories, given = estimator._histories(df, Given(past, future, static))
-        units = _selected(_names(histories), series)
-        forecast = estimator._forecast(histories, given, horizon, quantiles_of(level))
-        return cls([_panel(unit, histories, forecast, level, n_history) for unit in units]).plot(ax)
+        units = _selected(_names(histories), [series] if isinstance(series, str) else series)
+        if level is None:
+            level = () if estimator.head == "point" else (80, 95)
+        levels = np.atleast_1d(level).tolist()
+        forecast = estimator._forecast(histories, given, horizon, quantiles_of(levels))
+        return cls([_panel(unit, histories, forecast, levels, n_history) for unit in units]).plot(ax)
 
     def plot(self, ax: Axes | None = None) -> ForecastDisplay:
         """Draw the panels, on `ax` where there is one."""
@@ -129,7 +133,7 @@ class ForecastDisplay:
         axes = _new_axes(len(self.panels)) if ax is None else [ax]
         for panel, panel_ax in zip(self.panels, axes, strict=True):
             panel.plot(panel_ax)
-        axes[0].legend(loc="upper left", frameon=False, fontsize=8)
+        axes[0].legend(loc="best", frameon=False, fontsize=8)
         self.figure_: Figure = axes[0].figure  # type: ignore[assignment]
         self.axes_: list[Axes] = axes
         return self

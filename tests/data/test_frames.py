@@ -270,9 +270,11 @@ def test_quantiles_of__levels__are_the_bounds_of_central_intervals():
     assert quantiles_of([90, 80]) == [0.05, 0.1, 0.9, 0.95]
 
 
-@pytest.mark.parametrize("level", [0, 100, -5, 0.9 + 100])
+@pytest.mark.parametrize("level", [0, 0.9, 100, -5])
 def test_quantiles_of__level_that_is_no_percentage__is_refused(level):
-    with pytest.raises(ValueError, match=rf"A level must be a percentage in the range \(0, 100\). Got {level} instead"):
+    with pytest.raises(
+        ValueError, match=rf"A level must be a percentage in the range \[1, 100\), such as 90. Got {level} instead"
+    ):
         quantiles_of([level])
 
 

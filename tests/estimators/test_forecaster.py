@@ -149,10 +149,42 @@ def test_fit__every_kind_of_covariate__is_needed_again_at_predict():
     known = pd.DataFrame({"ds": pd.date_range("2015-01-31", periods=78, freq="ME"), "price": np.arange(78.0)})
     static = pd.DataFrame({"size": [1.0, 2.0, 3.0]}, index=pd.Index(["a", "b", "c"], name="unique_id"))
     past = pd.DataFrame({"ds": series.index, "visits": np.arange(72.0)})
-    forecaster = small(calendar=True).fit(df, past=past, future=known, static=static)
+    forecaster = small(calendar=True).fit(df, past=past, future=known[:72], static=static)
     assert len(forecaster.predict(future=known)) == 18
-    with pytest.raises(ValueError, match=r"fitted with future covariates\. Got a call without future="):
+    with pytest.raises(ValueError, match=r"future must have a row for each time of .* the horizon.*'a'.* 2021-01-31"):
         forecaster.predict()
+    with pytest.raises(ValueError, match=r"fitted with past covariates\. Got a call without past="):
+        forecaster.predict(df, future=known, static=static)
+
+
+def test_predict__future_of_the_horizon_alone__goes_on_from_that_of_fit():
+    price = pd.DataFrame({"price": np.random.default_rng(3).normal(size=78)})
+    price.index = pd.date_range("2015-01-31", periods=78, freq="ME")
+    forecaster = small().fit(wave(), future=price[:72])
+    assert forecaster.predict(future=price[72:]).equals(forecaster.predict(future=price))
+
+
+@pytest.mark.parametrize("head", sorted(set(HEADS) - {"point"}))
+def test_sample__every_distribution__draws_values_within_its_far_quantiles(head):
+    forecaster = small(head=head).fit(wave().round())
+    paths = forecaster.sample(50)["sales"].unstack("path")
+    far = forecaster.predict(quantiles=[1e-4, 1 - 1e-4])[:3]  # the first patch: later ones know what was drawn
+    assert paths[:3].ge(far[1e-4], axis=0).all(axis=None)
+    assert paths[:3].le(far[1 - 1e-4], axis=0).all(axis=None)
+    assert paths.nunique(axis=1).gt(5).all()
+
+
+def test_fit__negative_binomial__takes_counts_only():
+    for change, shown in ((-1.0, "-1"), (0.5, "0.5")):
+        counts = wave().round()
+        counts.iloc[2] = change
+        with pytest.raises(ValueError, match=rf"takes counts\. The series has {shown} in column 'sales' at 2015-03-31"):
+            small(head="negative_binomial").fit(counts)
+
+
+def test_predict__high_level_and_small_swings__moves_with_the_level(fitted):
+    """A meter that reads 1e9 and swings by 10."""
+    assert_allclose(fitted.predict(wave() + 1e9) - 1e9, fitted.predict(), atol=1e-3)
 
 
 def test_sample__paths__differ_and_repeat_and_spread_as_the_quantiles(fitted):
@@ -207,6 +239,11 @@ def test_backtest__covariates__are_read_at_the_times_of_each_window():
         assert_allclose(window["sales"], expected, rtol=1e-12)
 
 
+def test_backtest__target_called_cutoff__is_an_error(fitted):
+    with pytest.raises(ValueError, match=r"has a column 'cutoff'\. Rename that column"):
+        fitted.backtest(wave().to_frame("cutoff"))
+
+
 def test_backtest__more_windows_than_there_is_history__is_an_error(fitted):
     with pytest.raises(ValueError, match=r"12 windows need more than 72 time points .* Got one of 72"):
         fitted.backtest(wave(), n_windows=12)
@@ -232,6 +269,8 @@ def test_score__with_covariates__forecasts_by_them():
 def test_score__constant_series__does_not_count(fitted):
     df = pd.DataFrame({"sales": wave(), "flat": 3.0})
     assert fitted.score(df) == pytest.approx(fitted.score(wave()))
+    with pytest.raises(ValueError, match="No series of df has a MASE"):
+        fitted.score(df["flat"])
 
 
 def test_fit__frequency__is_reported(fitted):
@@ -327,6 +366,23 @@ def test_predict__quantiles_and_level__is_an_error(fitted):
 def test_predict__quantile_out_of_range__is_an_error(quantiles, fitted):
     with pytest.raises(ValueError, match="quantiles must lie between 0 and 1"):
         fitted.predict(quantiles=quantiles)
+
+
+@pytest.mark.parametrize("level", [0.9, 0, 100])
+def test_predict__level_no_percentage__is_an_error(level, fitted):
+    with pytest.raises(ValueError, match=rf"percentage in the range \[1, 100\), such as 90\. Got {float(level)}"):
+        fitted.predict(level=level)
+
+
+@pytest.mark.parametrize("n", [0, 2.5, True])
+def test_count__no_positive_int__is_an_error(n, fitted):
+    for name, call in {
+        "n": lambda: fitted.sample(n),
+        "n_windows": lambda: fitted.backtest(wave(), n_windows=n),
+        "step_size": lambda: fitted.backtest(wave(), step_size=n),
+    }.items():
+        with pytest.raises(ValueError, match=rf"^{name} must be an int in the range \[1, inf\)\. Got {n} instead"):
+            call()
 
 
 @pytest.mark.parametrize("horizon", [0, -1, 2.5, "6"])

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pandas import offsets as off
 
 from tsformer.data.frames import Rows, SeriesSet, numbers_of, rows_of
-from tsformer.data.times import Floats, Frequency, instants
+from tsformer.data.times import Floats, Frequency, check_same_kind, instants
 from tsformer.data.wording import listed, quoted, series_name, shown
 
 
@@ -53,7 +53,7 @@ def read_covariates(
     rows = rows_of(frame, name, series.form.id_col, series.form.time_col)
     found = _checked_columns(list(rows.data.columns), columns, name)
     values = numbers_of(rows.data[found], name)
-    _check_same_kind(rows.times, times[0], name)
+    check_same_kind(rows.times, times[0], name)
     lengths = [len(part) for part in times]
     codes, needed = np.repeat(np.arange(len(times)), lengths), times[0].append(list(times[1:]))
     row = _row_of_each(codes, needed, rows, series, name)
@@ -77,18 +77,6 @@ def _checked_columns(found: list[Hashable], columns: Sequence[Hashable] | None, 
     if columns is not None and set(found) != set(columns):
         raise ValueError(f"{name} must have the columns that fit saw, {list(columns)}. Got {found}.")
     return found if columns is None else list(columns)
-
-
-def _check_same_kind(times: pd.Index[Any], like: pd.Index[Any], name: str) -> None:
-    if isinstance(times, pd.DatetimeIndex) and isinstance(like, pd.DatetimeIndex):
-        same = str(times.tz) == str(like.tz)
-    else:
-        same = times.dtype == like.dtype or times.dtype.kind + like.dtype.kind in ("ii", "iu", "ui", "uu")
-    if not same:
-        raise ValueError(
-            f"The times of {name} must be of the same kind as those of df, {str(like.dtype)!r}. Got "
-            f"{str(times.dtype)!r}."
-        )
 
 
 def _row_of_each(

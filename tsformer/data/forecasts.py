@@ -25,8 +25,8 @@ def quantiles_of(level: Sequence[float]) -> list[float]:
 
 
 def _bounds(percent: float) -> tuple[float, float]:
-    if not 0 < percent < 100:
-        raise ValueError(f"A level must be a percentage in the range (0, 100). Got {percent!r} instead.")
+    if not 1 <= percent < 100:
+        raise ValueError(f"A level must be a percentage in the range [1, 100), such as 90. Got {percent!r} instead.")
     return (100 - percent) / 200, (100 + percent) / 200
 
 

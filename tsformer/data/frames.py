@@ -15,6 +15,7 @@ from tsformer.data.times import (
     Floats,
     Frequency,
     SortedRows,
+    check_same_kind,
     checked_frequency,
     common_frequency,
     instants,
@@ -255,6 +256,21 @@ def append_rows(
     if _form_of(old) != _form_of(new):
         raise ValueError(f"{name} must come in the form that fit saw, {_form_of(old)}. Got {_form_of(new)}.")
     return pd.concat([old, new])
+
+
+def check_later(df: pd.Series[Any] | pd.DataFrame, series: SeriesSet) -> None:
+    """Raise a ValueError where a row of df does not come after the last time of its series."""
+    rows = rows_of(df, "df", series.form.id_col, series.form.time_col)
+    check_same_kind(rows.times, series.times[0], "df")
+    codes, ids = _numbered(rows.ids, len(rows.times))
+    ends = {id: times[-1] for id, times in zip(series.ids, series.times, strict=True)}
+    firsts = pd.Series(rows.times).groupby(codes).min()
+    for id, first in zip(ids, firsts, strict=True):
+        if id in ends and first <= ends[id]:
+            raise ValueError(
+                f"{series_name(id)} is known up to {shown(ends[id])}. Got a row for {shown(first)}; give update only "
+                "rows that come after."
+            )
 
 
 def _form_of(frame: Any) -> str:

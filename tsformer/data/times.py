@@ -116,6 +116,19 @@ def instants(times: pd.Index[Any]) -> NDArray[np.int64]:
     return times.astype("int64").to_numpy()
 
 
+def check_same_kind(times: pd.Index[Any], like: pd.Index[Any], name: str) -> None:
+    """Raise a ValueError where times of a frame cannot be compared with those of the targets."""
+    if isinstance(times, pd.DatetimeIndex) and isinstance(like, pd.DatetimeIndex):
+        same = str(times.tz) == str(like.tz)
+    else:
+        same = times.dtype == like.dtype or times.dtype.kind + like.dtype.kind in ("ii", "iu", "ui", "uu")
+    if not same:
+        raise ValueError(
+            f"The times of {name} must be of the same kind as those that fit saw, {str(like.dtype)!r}. Got "
+            f"{str(times.dtype)!r}."
+        )
+
+
 def _steps(ordered: SortedRows, freq: Any) -> NDArray[np.int64]:
     """Steps of `freq` (N,) from the first time of a series to each of its times, -1 where that is no whole number."""
     times = ordered.times

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tsformer.data.batch import Batch
+from tsformer.data.frames import SeriesSet
 from tsformer.data.windows import Histories, RandomWindows, WindowsAt
+from tsformer.data.wording import quoted, series_name, shown
 from tsformer.estimators._fitting import ready_to_predict
 from tsformer.layers.blocks import initialise_weights
 from tsformer.models.encoders import ENCODERS
@@ -41,9 +43,11 @@ class Forecast(NamedTuple):
     point: Floats
     quantiles: dict[float, Floats]
 
-    def windows(self, selected: slice) -> "Forecast":
-        """Return the forecasts of some windows."""
-        return Forecast(self.point[selected], {q: values[selected] for q, values in self.quantiles.items()})
+    def in_parts(self, n: int) -> list["Forecast"]:
+        """Cut into n forecasts of as many windows each."""
+        points = np.split(self.point, n)
+        bands = {quantile: np.split(values, n) for quantile, values in self.quantiles.items()}
+        return [Forecast(point, {q: parts[i] for q, parts in bands.items()}) for i, point in enumerate(points)]
 
 
 def choose_lengths(horizon: int, context_length: int | str, season: int, longest: int) -> Lengths:
@@ -94,6 +98,18 @@ def build_network(
     )
     initialise_weights(model)
     return model
+
+
+def check_counts(series: SeriesSet) -> None:
+    """Raise a ValueError where a value is negative or no whole number."""
+    for id, values, times in zip(series.ids, series.values, series.times, strict=True):
+        wrong = np.argwhere((values < 0) | (values != np.round(values)) & ~np.isnan(values))
+        if len(wrong):
+            row, channel = wrong[0]
+            raise ValueError(
+                f"head='negative_binomial' takes counts. {series_name(id)} has {values[row, channel]:g} in column "
+                f"{quoted(series.names[channel])} at {shown(times[row])}. Use head='quantile' for other numbers."
+            )
 
 
 def hold_back(histories: Histories, fraction: float, lengths: Lengths) -> Tensor:

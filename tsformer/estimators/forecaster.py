@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from tsformer.data.covariates import seasonal_period
 from tsformer.data.forecasts import future_times, quantiles_of, write_forecast
-from tsformer.data.frames import SeriesSet, append_rows, read_series
+from tsformer.data.frames import SeriesSet, append_rows, check_later, read_series
 from tsformer.data.windows import Histories, WindowsAt, join, last_windows
 from tsformer.estimators._covariates import Covariates, Frame, Given, Matrices, replace_rows
 from tsformer.estimators._fitting import draw_seed, portable, ready_to_train, resolve_device, seeded
@@ -26,6 +26,7 @@ from tsformer.estimators._forecasting import (
     UNITS_PER_BATCH,
     Forecast,
     build_network,
+    check_counts,
     choose_lengths,
     forecast_windows,
     hold_back,
@@ -212,12 +213,8 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
         """
         check_is_fitted(self, "model_")
         longer = append_rows(self._df, df, "df")
-        given = Given(
-            *(
-                replace_rows(old, new, name, self.id_col, self.time_col)
-                for name, old, new in zip(Given._fields, self._given, (past, future, static), strict=True)
-            )
-        )
+        check_later(df, self._series)
+        given = self._with_those_of_fit(Given(past, future, static))
         if refit:
             self._train_on(longer, given, anew=False)
         else:
@@ -244,11 +241,12 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
         horizon : int, optional
             Time points to forecast; by default the horizon of the estimator. It may be longer.
         past, future, static
-            As in fit; future covers the horizon as well.
+            As in fit; future covers the horizon as well. Without df, rows that fit or update were given need not come
+            again.
         quantiles : sequence of float in (0, 1), optional
-            Forecast these quantiles too.
-        level : float or sequence of float in (0, 100), optional
-            Forecast the bands that hold this percentage. Not together with quantiles.
+            Forecast these quantiles: in a long frame beside the point forecast, in other forms instead of it.
+        level : float or sequence of float in [1, 100), optional
+            Forecast the bands that hold this percentage, beside the point forecast. Not together with quantiles.
 
         Returns
         -------
@@ -285,11 +283,12 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
             The paths one under the other, each in the form of predict; the first index level, "path", counts them.
             With an int as random_state the same call gives the same paths.
         """
-        horizon = self._checked_horizon(horizon)
+        horizon, n = self._checked_horizon(horizon), _checked_count(n, "n")
         series, given = self._histories(df, Given(past, future, static))
         with seeded(draw_seed(self.random_state), resolve_device(self.device)):
-            paths = [_written(series, self._forecast(series, given, horizon, sample=True)) for _ in range(n)]
-        return pd.concat(map(pd.DataFrame, paths), keys=range(n), names=["path"])
+            drawn = self._forecast(series, given, horizon, n_paths=n)
+        paths = [pd.DataFrame(_written(series, path)) for path in drawn.in_parts(n)]
+        return pd.concat(paths, keys=range(n), names=["path"])
 
     def backtest(
         self,
@@ -329,10 +328,10 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
         check_is_fitted(self, "model_")
         wanted, levels = _asked(quantiles, level)
         series, given = self._read(df), Given(past, future, static)
-        step = self.horizon if step_size is None else step_size
-        withheld = [self.horizon + step * i for i in reversed(range(n_windows))]
-        if not withheld or step < 1:
-            raise ValueError(f"n_windows and step_size must be at least 1. Got {n_windows} and {step}.")
+        step = self.horizon if step_size is None else _checked_count(step_size, "step_size")
+        withheld = [self.horizon + step * i for i in reversed(range(_checked_count(n_windows, "n_windows")))]
+        if "cutoff" in {*series.names, series.form.id_col, series.form.time_col}:
+            raise ValueError("The result of backtest has a column 'cutoff'. Rename that column of df.")
         if (shortest := min(map(len, series.values))) <= withheld[0]:
             raise ValueError(
                 f"{n_windows} windows need more than {withheld[0]} time points of each series. Got one of {shortest}; "
@@ -376,7 +375,8 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
         y : None
             Ignored.
         past, future, static
-            As in fit.
+            As in fit. In cross-validation they need scikit-learn's metadata routing, for future
+            `set_fit_request(future=True).set_score_request(future=True)`.
 
         Returns
         -------
@@ -390,20 +390,27 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
                 "forecasts the last ones from those before. tsformer.model_selection.TemporalSplit cuts such folds."
             )
         (forecast,) = self._forecast_past(series, Given(past, future, static), [self.horizon], [])
-        errors = [
-            np.nanmean(np.abs(values[-self.horizon :] - point), axis=0)
-            / _naive_error(values[: -self.horizon], self.lengths_.season)
-            for values, point in zip(series.values, _by_series(forecast.point, series), strict=True)
-        ]
+        errors = np.stack(
+            [
+                _mean_size(values[-self.horizon :] - point)
+                / _naive_error(values[: -self.horizon], self.lengths_.season)
+                for values, point in zip(series.values, _by_series(forecast.point, series), strict=True)
+            ]
+        )
+        if np.isnan(errors).all():
+            raise ValueError("No series of df has a MASE: none of their histories varies and is observed afterwards.")
         return -float(np.nanmean(errors))
 
     def __getstate__(self) -> dict[str, Any]:
         return portable(super().__getstate__())
 
     def _read(self, df: Frame) -> SeriesSet:
-        return read_series(
+        series = read_series(
             df, id_col=self.id_col, time_col=self.time_col, target_col=self.target_col, freq=self.freq, fill=self.fill
         )
+        if self.head == "negative_binomial":
+            check_counts(series)
+        return series
 
     def _remember(self, df: Frame, given: Given) -> SeriesSet:
         """Keep what predict goes on from and update appends to, as it is now."""
@@ -416,19 +423,18 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
     def _histories(self, df: Frame | None, given: Given) -> tuple[SeriesSet, Given]:
         """Read what to forecast from; what is not given is that of fit."""
         check_is_fitted(self, "model_")
-        if df is not None:
-            return self._read(df), given
-        past, future, static = given
-        return self._series, Given(
-            self._given.past if past is None else past, future, self._given.static if static is None else static
+        return (self._series, self._with_those_of_fit(given)) if df is None else (self._read(df), given)
+
+    def _with_those_of_fit(self, given: Given) -> Given:
+        return Given(
+            *(
+                replace_rows(old, new, name, self.id_col, self.time_col)
+                for name, old, new in zip(Given._fields, self._given, given, strict=True)
+            )
         )
 
     def _checked_horizon(self, horizon: int | None) -> int:
-        if horizon is None:
-            return self.horizon
-        if not isinstance(horizon, Integral) or horizon < 1:
-            raise ValueError(f"horizon must be an int in the range [1, inf). Got {horizon!r} instead.")
-        return int(horizon)
+        return self.horizon if horizon is None else _checked_count(horizon, "horizon")
 
     def _train_on(self, df: Frame, given: Given, *, anew: bool) -> None:
         series = self._read(df)
@@ -513,12 +519,14 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
         )
 
     def _forecast(
-        self, series: SeriesSet, given: Given, horizon: int, quantiles: Sequence[float] = (), *, sample: bool = False
+        self, series: SeriesSet, given: Given, horizon: int, quantiles: Sequence[float] = (), *, n_paths: int = 0
     ) -> Forecast:
-        """Forecast what follows each series."""
+        """Forecast what follows each series, or draw paths of it: those of all series, `n_paths` times."""
         histories = join(series.values, *self._covariates.read(series, given, horizon), horizon)
-        windows = last_windows(histories, [0], self.lengths_.context, horizon, UNITS_PER_BATCH)
-        return forecast_windows(self.model_, windows, horizon, quantiles, resolve_device(self.device), sample=sample)
+        windows = last_windows(histories, [0] * max(1, n_paths), self.lengths_.context, horizon, UNITS_PER_BATCH)
+        return forecast_windows(
+            self.model_, windows, horizon, quantiles, resolve_device(self.device), sample=n_paths > 0
+        )
 
     def _forecast_past(
         self, series: SeriesSet, given: Given, withheld: Sequence[int], quantiles: Sequence[float]
@@ -527,8 +535,13 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
         histories = join(series.values, *self._covariates.read(series, given, 0), 0)
         windows = last_windows(histories, withheld, self.lengths_.context, self.horizon, UNITS_PER_BATCH)
         forecast = forecast_windows(self.model_, windows, self.horizon, quantiles, resolve_device(self.device))
-        n = histories.n_units
-        return [forecast.windows(slice(i * n, (i + 1) * n)) for i in range(len(withheld))]
+        return forecast.in_parts(len(withheld))
+
+
+def _checked_count(value: Any, name: str) -> int:
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} must be an int in the range [1, inf). Got {value!r} instead.")
+    return int(value)
 
 
 def _asked(
@@ -542,7 +555,9 @@ def _asked(
         return quantiles_of(levels), levels
     wanted = [] if quantiles is None else [float(value) for value in np.atleast_1d(np.asarray(quantiles, dtype=float))]
     if any(not 0 < value < 1 for value in wanted):
-        raise ValueError(f"quantiles must lie between 0 and 1, both excluded. Got {quantiles}.")
+        raise ValueError(
+            f"quantiles must lie between 0 and 1, both excluded. Got {quantiles}; a quantile of 10 % is 0.1."
+        )
     return wanted, None
 
 
@@ -571,7 +586,12 @@ def _cutoffs(series: SeriesSet, horizon: int) -> pd.Index:
 def _naive_error(history: NDArray[np.float64], season: int) -> NDArray[np.float64]:
     """Mean absolute seasonal difference of each channel (n_channels,); NaN where there is none, or it is 0."""
     lag = season if len(history) > season else 1
-    differences = np.abs(history[lag:] - history[:-lag])
+    size = _mean_size(history[lag:] - history[:-lag])
+    return np.where(size > 0, size, np.nan)
+
+
+def _mean_size(differences: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean absolute value of each channel (n_channels,) where it is observed; NaN where it never is."""
     counted = (~np.isnan(differences)).sum(axis=0)
-    sums = np.nansum(differences, axis=0)
-    return np.divide(sums, counted, out=np.full(len(sums), np.nan), where=sums > 0)
+    sums = np.nansum(np.abs(differences), axis=0)
+    return np.divide(sums, counted, out=np.full(len(sums), np.nan), where=counted > 0)

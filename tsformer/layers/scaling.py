@@ -40,7 +40,7 @@ def masked_location_spread(x: Tensor, observed: Tensor, season: int, *, shifted:
     location = torch.where(recent, x, 0.0).sum(dim=1, keepdim=True) / recent.sum(dim=1, keepdim=True).clamp(min=1)
     mean = values.sum(dim=1, keepdim=True) / count
     spread = (torch.where(observed, x - mean, 0.0).square().sum(dim=1, keepdim=True) / count).sqrt()
-    smallest = 1e-4 * torch.where(level > 0, level, 1.0)
+    smallest = 1e-9 * torch.where(level > 0, level, 1.0)
     return location, torch.maximum(spread, smallest)
 
 
