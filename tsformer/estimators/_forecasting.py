@@ -188,3 +188,33 @@ def _roll_out(model: SeriesForecaster, batch: Batch, levels: Tensor, *, sample: 
         return point, point.new_zeros(*point.shape, 0)
     bands = head.quantiles(outputs, levels, scale.spread.unsqueeze(-1).to(outputs.dtype))
     return point, scale.undo(bands.flatten(1, 2))
+
+
+def mean_absolute_scaled_error(series: Sequence[Floats], forecasts: Sequence[Floats], season: int) -> float:
+    """Return the mean error at the end of the series, scaled by that of seasonal naive in what comes before.
+
+    `series` holds arrays (n_timepoints_i, n_channels) whose last time points `forecasts` (H, n_channels) are to be.
+    """
+    errors = np.stack(
+        [
+            _mean_size(values[-len(forecast) :] - forecast) / _naive_error(values[: -len(forecast)], season)
+            for values, forecast in zip(series, forecasts, strict=True)
+        ]
+    )
+    if np.isnan(errors).all():
+        raise ValueError("No series of df has a MASE: none of their histories varies and is observed afterwards.")
+    return float(np.nanmean(errors))
+
+
+def _naive_error(history: Floats, season: int) -> Floats:
+    """Mean absolute seasonal difference of each channel (n_channels,); NaN where there is none, or it is 0."""
+    lag = season if len(history) > season else 1
+    size = _mean_size(history[lag:] - history[:-lag])
+    return np.where(size > 0, size, np.nan)
+
+
+def _mean_size(differences: Floats) -> Floats:
+    """Mean absolute value of each channel (n_channels,) where it is observed; NaN where it never is."""
+    counted = (~np.isnan(differences)).sum(axis=0)
+    sums = np.nansum(np.abs(differences), axis=0)
+    return np.divide(sums, counted, out=np.full(len(sums), np.nan), where=counted > 0)

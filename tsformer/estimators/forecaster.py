@@ -30,6 +30,7 @@ from tsformer.estimators._forecasting import (
     choose_lengths,
     forecast_windows,
     hold_back,
+    mean_absolute_scaled_error,
     training_windows,
     validation_windows,
 )
@@ -390,16 +391,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
                 "forecasts the last ones from those before. tsformer.model_selection.TemporalSplit cuts such folds."
             )
         (forecast,) = self._forecast_past(series, Given(past, future, static), [self.horizon], [])
-        errors = np.stack(
-            [
-                _mean_size(values[-self.horizon :] - point)
-                / _naive_error(values[: -self.horizon], self.lengths_.season)
-                for values, point in zip(series.values, _by_series(forecast.point, series), strict=True)
-            ]
-        )
-        if np.isnan(errors).all():
-            raise ValueError("No series of df has a MASE: none of their histories varies and is observed afterwards.")
-        return -float(np.nanmean(errors))
+        return -mean_absolute_scaled_error(series.values, _by_series(forecast.point, series), self.lengths_.season)
 
     def __getstate__(self) -> dict[str, Any]:
         return portable(super().__getstate__())
@@ -581,17 +573,3 @@ def _cutoffs(series: SeriesSet, horizon: int) -> pd.Index:
     """The last time of each series, for each row of its forecast."""
     cutoffs = [times[-1:].repeat(horizon) for times in series.times]
     return cutoffs[0].append(cutoffs[1:])
-
-
-def _naive_error(history: NDArray[np.float64], season: int) -> NDArray[np.float64]:
-    """Mean absolute seasonal difference of each channel (n_channels,); NaN where there is none, or it is 0."""
-    lag = season if len(history) > season else 1
-    size = _mean_size(history[lag:] - history[:-lag])
-    return np.where(size > 0, size, np.nan)
-
-
-def _mean_size(differences: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean absolute value of each channel (n_channels,) where it is observed; NaN where it never is."""
-    counted = (~np.isnan(differences)).sum(axis=0)
-    sums = np.nansum(np.abs(differences), axis=0)
-    return np.divide(sums, counted, out=np.full(len(sums), np.nan), where=counted > 0)
