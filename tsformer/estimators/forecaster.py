@@ -219,7 +219,9 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
         if refit:
             self._train_on(longer, given, anew=False)
         else:
-            self._remember(longer, given)
+            series = self._read(longer)
+            self._covariates.read(series, given, 0)  # tells of what is missing
+            self._remember(longer, series, given)
         return self
 
     def predict(
@@ -404,13 +406,10 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
             check_counts(series)
         return series
 
-    def _remember(self, df: Frame, given: Given) -> SeriesSet:
+    def _remember(self, df: Frame, series: SeriesSet, given: Given) -> None:
         """Keep what predict goes on from and update appends to, as it is now."""
-        series = self._read(df)
-        self._covariates.read(series, given, 0)
-        self._df, self._given = df.copy(), Given(*(None if frame is None else frame.copy() for frame in given))
         self._series = series
-        return series
+        self._df, self._given = df.copy(), Given(*(None if frame is None else frame.copy() for frame in given))
 
     def _histories(self, df: Frame | None, given: Given) -> tuple[SeriesSet, Given]:
         """Read what to forecast from; what is not given is that of fit."""
@@ -431,7 +430,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
     def _train_on(self, df: Frame, given: Given, *, anew: bool) -> None:
         series = self._read(df)
         self._train(series, given, anew=anew)
-        self._remember(df, given)
+        self._remember(df, series, given)
 
     def _train(self, series: SeriesSet, given: Given, *, anew: bool) -> "TransformerForecaster":
         """Train a new network, or from the weights that there are."""
