@@ -60,7 +60,8 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
     horizon : int, default=24
         Time points to forecast.
     context_length : int or "auto", default="auto"
-        Time points that the encoder reads; "auto" is four horizons, but at least three seasons.
+        Time points that the encoder reads; "auto" is twice what training decodes, but at least six seasons, and
+        no more than the longest series.
     encoder : str or callable, default="patch"
         A name in `tsformer.models.encoders.ENCODERS`, or a callable that fulfils the contract stated there.
     head : {"quantile", "point", "student_t", "negative_binomial", "tokens"}, default="quantile"
