@@ -318,9 +318,8 @@ def test_routing__grid_search_over_pipeline__passes_x_val_whole_and_weights_in_p
 def test_routing__cross_validate__weights_reach_fit_and_score():
     only_first_class = np.where(y == 0, 1.0, 1e-12)
 
-    scores = cross_validate(
-        requesting(), X, y, cv=2, params={"sample_weight": only_first_class, "X_val": X_val, "y_val": y_val}
-    )
+    clf = small(max_steps=20).set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+    scores = cross_validate(clf, X, y, cv=2, params={"sample_weight": only_first_class})
 
     assert_allclose(scores["test_score"], 1.0)
 

@@ -51,7 +51,7 @@ def test_series_classifier__augmentation__acts_in_training_only():
     assert not torch.equal(model.embed(data.x, data.observed), model.embed(data.x, data.observed))
 
 
-def test_series_classifier__augmentation__is_given_scaled_series_before_differences():
+def test_series_classifier__augmentation__is_given_scaled_series_and_differences():
     given = []
 
     def shift(x, observed):
@@ -62,8 +62,9 @@ def test_series_classifier__augmentation__is_given_scaled_series_before_differen
     data = random_batch()
     model(data.x, data.observed)
     (x, observed) = given[0]
-    assert torch.equal(x, model.scaler(data.x, data.observed).float())
-    assert torch.equal(observed, data.observed)
+    expected = model.differences(model.scaler(data.x, data.observed).float(), data.observed)
+    assert torch.equal(x, expected[0])
+    assert torch.equal(observed, expected[1])
     assert (model.embed(data.x, data.observed) == 0.0).all()  # it hid everything
 
 

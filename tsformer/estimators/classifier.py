@@ -60,7 +60,7 @@ class TransformerClassifier(
 
     Parameters
     ----------
-    n_estimators : int, default=1
+    n_estimators : int, default=3
         Networks that are trained, each from its own random weights. 1 is a single network.
     scaling : {"standard", "robust"} or sequence of these, default=("standard", "robust")
         How a network's series are scaled: "standard" to mean 0 and deviation 1, "robust" by median and quartiles, with
@@ -74,7 +74,7 @@ class TransformerClassifier(
         Give the encoder the first difference of each channel as further channels.
     augment : "standard", callable or None, default="standard"
         Alters the scaled series (B, T, C) and their mask in training: warps time, varies gains, adds noise, blanks
-        windows. A callable takes (x, observed) and returns the two.
+        windows. A callable takes (x, observed), the differences among the channels, and returns the two.
     augment_until : float in [0, 1], default=1.0
         Share of the steps in which series are altered; in the last ones the networks see them as they are.
     label_smoothing : float, default=0.1
@@ -120,7 +120,7 @@ class TransformerClassifier(
     (2, 4)
     """
 
-    n_estimators: int = 1
+    n_estimators: int = 3
     scaling: str | Sequence[str] = ("standard", "robust")
     encoder: str | Callable[..., nn.Module] = "conv_stem"
     pooling: str = "mean"

@@ -20,7 +20,7 @@ class SeriesClassifier(nn.Module):
     scaler : ChannelScaler or RobustScaler
         Fitted to the training series.
     augment : callable or None
-        Maps (x, observed) to an altered (x, observed); in training only, as dropout.
+        Maps (x, observed), differences included, to an altered (x, observed); in training only, as dropout.
     differences : FirstDifferences or None
         Fitted to the scaled training series.
     encoder : Module
@@ -55,10 +55,11 @@ class SeriesClassifier(nn.Module):
     def embed(self, x: Tensor, observed: Tensor) -> Tensor:
         """Return the pooled tokens (B, D)."""
         x = self.scaler(x, observed).to(self.head.weight.dtype)
-        if self.augment is not None and self.training:
-            x, observed = self.augment(x, observed)
         if self.differences is not None:
             x, observed = self.differences(x, observed)
+        # After the differences: those of a smooth series are small, and noise on its values would drown them.
+        if self.augment is not None and self.training:
+            x, observed = self.augment(x, observed)
         tokens, observed_tokens = self.encoder(x, observed)
         return self.pooling(tokens, observed_tokens)
 
