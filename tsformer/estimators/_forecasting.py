@@ -53,12 +53,14 @@ class Forecast(NamedTuple):
 def choose_lengths(horizon: int, context_length: int | str, season: int, longest: int) -> Lengths:
     """Choose patches and context by horizon, season and the longest series.
 
-    The decoder takes 2 to 8 steps of a season or more to the horizon, and 2 of them in training: longer horizons are
-    rolled out. The encoder reads twice what training decodes, but at least 6 seasons, as some 8 patches.
+    A horizon of up to a season, or 24 time points, is one patch of the decoder. A longer one takes at most 8 steps, of
+    whole seasons, and training decodes 2 of them: the others are rolled out. The encoder reads twice what training
+    decodes, but at least 6 seasons, as some 8 patches.
     """
-    decoder_patch = math.ceil(max(horizon / 8, min(horizon / 2, max(season, 8))))
-    if decoder_patch > season:
-        decoder_patch = math.ceil(decoder_patch / season) * season
+    at_once = max(season, 24)
+    decoder_patch = horizon
+    if horizon > at_once:
+        decoder_patch = math.ceil(max(at_once, horizon / 8) / season) * season
     training_horizon = min(horizon, 2 * decoder_patch)
     if isinstance(context_length, str):
         context_length = min(max(2 * training_horizon, 6 * season, 8), longest)

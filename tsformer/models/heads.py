@@ -51,10 +51,13 @@ class PointHead(nn.Linear):
 class QuantileHead(nn.Module):
     """Quantiles at fixed levels, trained with the pinball loss (Koenker & Bassett 1978); the point is the median.
 
+    Half of the loss is the median's, because later patches and most measures go by it.
+
     Between its levels, and beyond them, quantiles are taken as linear in those of a normal distribution.
     """
 
     LEVELS = (0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975)
+    MEDIAN = LEVELS.index(0.5)
 
     def __init__(self, d_model: int, patch_length: int) -> None:
         super().__init__()
@@ -67,14 +70,14 @@ class QuantileHead(nn.Module):
         return self.linear(tokens).unflatten(-1, (-1, len(self.LEVELS)))
 
     def loss(self, outputs: Tensor, target: Tensor, observed: Tensor, spread: Tensor) -> Tensor:
-        """Pinball loss, twice its mean over the levels: the absolute error for the median alone."""
+        """Mean pinball loss over the levels plus that of the median: the absolute error for the median alone."""
         error = target.unsqueeze(-1) - outputs
         pinball = torch.maximum(self.levels * error, (self.levels - 1.0) * error)
-        return observed_mean(2.0 * pinball.mean(dim=-1), observed)
+        return observed_mean(pinball.mean(dim=-1) + pinball[..., self.MEDIAN], observed)
 
     def point(self, outputs: Tensor, spread: Tensor) -> Tensor:
         """Return the median."""
-        return outputs.sort(dim=-1).values[..., self.LEVELS.index(0.5)]
+        return outputs.sort(dim=-1).values[..., self.MEDIAN]
 
     def quantiles(self, outputs: Tensor, levels: Tensor, spread: Tensor) -> Tensor:
         """Interpolate the sorted outputs: sorting uncrosses quantiles."""
