@@ -2,7 +2,8 @@
 
 from tsformer.estimators.classifier import TransformerClassifier
 from tsformer.estimators.forecaster import TransformerForecaster
+from tsformer.persistence import load, save
 
 __version__ = "0.1.0"
 
-__all__ = ["TransformerClassifier", "TransformerForecaster"]
+__all__ = ["TransformerClassifier", "TransformerForecaster", "load", "save"]

@@ -12,7 +12,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
-from tsformer import TransformerClassifier, TransformerForecaster
+from tsformer import TransformerClassifier, TransformerForecaster, load, save
 from tsformer.datasets import load_classification
 from tsformer.layers.pooling import POOLINGS
 from tsformer.models.encoders import ENCODERS
@@ -186,6 +186,22 @@ forecaster.predict().to_pickle(f"{folder}/forecast.pickle")
     subprocess.run([sys.executable, "-c", elsewhere, tmp_path], env=environment, check=True)
 
     assert_allclose(pd.read_pickle(tmp_path / "forecast.pickle"), on_gpu, rtol=0, atol=1e-4 * UNIT)
+
+
+@needs_cuda
+@pytest.mark.usefixtures("no_tf32")
+@pytest.mark.parametrize("make", [lambda: small(device="cuda").fit(X, y), lambda: small_forecaster().fit(SALES)])
+def test_save__fitted_on_gpu__loads_on_the_cpu_and_on_the_gpu(make, tmp_path: Path):
+    estimator = make().set_params(device="cuda")
+    unit, predict = (
+        (1.0, lambda e: e.predict_proba(X)) if hasattr(estimator, "classes_") else (UNIT, lambda e: e.predict())
+    )
+    on_gpu = predict(estimator)
+
+    save(estimator, tmp_path / "model.safetensors")
+
+    assert_allclose(predict(load(tmp_path / "model.safetensors")), on_gpu, rtol=0, atol=1e-6 * unit)
+    assert_allclose(predict(load(tmp_path / "model.safetensors", device="cpu")), on_gpu, rtol=0, atol=1e-4 * unit)
 
 
 # With or without a CUDA device

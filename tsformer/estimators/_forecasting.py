@@ -99,6 +99,14 @@ def build_network(
         **width,
     )
     initialise_weights(model)
+    model.settings = {
+        "encoder": encoder,
+        "head": head,
+        "lengths": lengths,
+        "n_past": n_past,
+        "n_future": n_future,
+        **width,
+    }
     return model
 
 

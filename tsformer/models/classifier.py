@@ -1,6 +1,7 @@
 """The classification network: scaling, an encoder, pooling and a linear head; series in, logits out."""
 
 from collections.abc import Callable
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -47,6 +48,7 @@ class SeriesClassifier(nn.Module):
         self.encoder = encoder
         self.pooling = pooling
         self.head = head
+        self.settings: dict[str, Any] = {}  # of `blank_classifier`, which can make a network of this shape again
 
     def forward(self, x: Tensor, observed: Tensor) -> Tensor:
         """Return logits (B, K)."""
@@ -65,34 +67,57 @@ class SeriesClassifier(nn.Module):
 
 
 def build_classifier(
-    x: Tensor,
-    observed: Tensor,
+    x: Tensor, observed: Tensor, n_classes: int, *, augment: Augmentation | None, **settings: Any
+) -> SeriesClassifier:
+    """Make a network whose scaling is fitted to training series x (B, T, C), its weights drawn anew.
+
+    `settings` are those of `blank_classifier` that the series do not tell.
+    """
+    _, n_timepoints, n_channels = x.shape
+    model = blank_classifier(n_channels, n_timepoints, n_classes, **settings)
+    model.augment = augment
+    model.scaler.fit(x, observed)
+    if model.differences is not None:
+        model.differences.fit(model.scaler(x, observed), observed)
+    initialise_weights(model)
+    return model
+
+
+def blank_classifier(
+    n_channels: int,
+    n_timepoints: int,
     n_classes: int,
     *,
     scaling: str,
-    augment: Augmentation | None,
     differences: bool,
     encoder: str | Callable[..., nn.Module],
     pooling: str,
     d_model: int,
     **shape: float,
 ) -> SeriesClassifier:
-    """Make a network whose scaling is fitted to training series x (B, T, C), its weights drawn anew.
+    """Make a network that is yet to be fitted, or to be given the weights of another; it does not augment.
 
     `scaling` is a name in SCALERS, `encoder` a name in ENCODERS or a callable, `pooling` a name in POOLINGS; d_model
     and `shape` go to the encoder.
     """
-    _, n_timepoints, n_channels = x.shape
-    scaler = SCALERS[scaling](n_channels).fit(x, observed)
-    appended = FirstDifferences(n_channels).fit(scaler(x, observed), observed) if differences else None
     build = ENCODERS[encoder] if isinstance(encoder, str) else encoder
     model = SeriesClassifier(
-        scaler,
-        augment,
-        appended,
+        SCALERS[scaling](n_channels),
+        None,
+        FirstDifferences(n_channels) if differences else None,
         build(n_channels * (2 if differences else 1), n_timepoints, d_model=d_model, **shape),
         POOLINGS[pooling](d_model),
         nn.Linear(d_model, n_classes),
     )
-    initialise_weights(model)
+    model.settings = {
+        "n_channels": n_channels,
+        "n_timepoints": n_timepoints,
+        "n_classes": n_classes,
+        "scaling": scaling,
+        "differences": differences,
+        "encoder": encoder,
+        "pooling": pooling,
+        "d_model": d_model,
+        **shape,
+    }
     return model

@@ -64,6 +64,7 @@ class SeriesForecaster(nn.Module):
         self.patch_length = patch_length
         self.season = season
         self.shifted = shifted
+        self.settings: dict[str, Any] = {}  # of the function that can make a network of this shape again
         # Mixes independent normal numbers to the scores of a patch; `training.correlation` sets it.
         self.register_buffer("mixing", torch.eye(patch_length))
         self.mixing: Tensor

@@ -1,0 +1,40 @@
+"""Makes the golden files of this release: a saved classifier and forecaster, and what they predict.
+
+Run once for a release that changes what `save` writes, `python tests/golden/make.py`; later releases must load the
+files, so they are never made anew to let a test pass.
+"""
+
+import json
+from pathlib import Path
+
+import tsformer
+from tsformer import TransformerClassifier, TransformerForecaster, save
+from tsformer.datasets import load_classification, load_forecasting
+
+FOLDER = Path(__file__).parent
+SMALL = {"d_model": 16, "n_heads": 1, "n_layers": 1, "d_ff": 16, "max_steps": 30, "random_state": 0, "device": "cpu"}
+
+
+def main() -> None:
+    """Write `<version>-classifier` and `<version>-forecaster`, each as .safetensors and .json."""
+    X, y = load_classification("JapaneseVowels", split="train")
+    series, _ = load_classification("JapaneseVowels", split="test")
+    classifier = TransformerClassifier(n_estimators=2, encoder="patch", **SMALL).fit(X, y)
+    keep(classifier, "classifier", classifier.predict_proba(series[:4]).tolist())
+
+    passengers = load_forecasting("AirPassengers")
+    forecaster = TransformerForecaster(horizon=6, calendar=True, **SMALL).fit(passengers)
+    keep(forecaster, "forecaster", forecaster.predict(level=80).to_numpy().tolist())
+
+
+def keep(estimator, name: str, predictions: list) -> None:
+    """Write an estimator and its predictions, unless they are there."""
+    path = FOLDER / f"{tsformer.__version__}-{name}.safetensors"
+    if path.exists():
+        raise SystemExit(f"{path} is there. Golden files stay as they are.")
+    save(estimator, path)
+    path.with_suffix(".json").write_text(json.dumps(predictions) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,476 @@
+"""Saving and loading: what comes back works as before, and whatever `save` did not write is refused unexecuted."""
+
+import functools
+import hashlib
+import json
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from estimators.waves import cut, waves
+from estimators.waves import small as small_classifier
+from forecasts import long_frame, wave
+from forecasts import small as small_forecaster
+from numpy.testing import assert_allclose, assert_array_equal
+from pandas.testing import assert_frame_equal
+from safetensors import safe_open
+from safetensors.numpy import save_file
+from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
+
+from tsformer import TransformerClassifier, load, save
+from tsformer.datasets import load_classification
+from tsformer.models.encoders import ENCODERS
+from tsformer.models.encoders.patch import PatchEncoder
+from tsformer.models.heads import HEADS
+
+X, y = waves()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "model.safetensors"
+
+
+def again(estimator, path, **how):
+    save(estimator, path)
+    return load(path, **how)
+
+
+# Classifiers come back.
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_load__classifier__predicts_as_before(encoder, path):
+    series = cut(X)
+    series[0][0, 3] = np.nan
+    clf = small_classifier(encoder=encoder, n_estimators=2, max_steps=3, pooling="attention").fit(series, y)
+    known = clf.predict_proba(series)
+    loaded = again(clf, path)
+    assert_allclose(loaded.predict_proba(series), known, rtol=0, atol=1e-6)
+    assert_allclose(loaded.transform(series), clf.transform(series), rtol=0, atol=1e-6)
+    assert loaded.get_params() == clf.get_params()
+    assert loaded.history_ == clf.history_
+    assert_array_equal(loaded.n_iter_, clf.n_iter_)
+
+
+@pytest.mark.parametrize(
+    "classes", [["no", "yes"], [-1, 7], [False, True], np.array(["a", "b"], dtype=object)], ids=str
+)
+def test_load__labels_of_any_type__are_predicted_as_they_were(classes, path):
+    clf = small_classifier(max_steps=3).fit(X, np.asarray(classes)[y])
+    loaded = again(clf, path)
+    assert loaded.classes_.dtype == clf.classes_.dtype
+    assert_array_equal(loaded.predict(X), clf.predict(X))
+
+
+def test_load__after_parameters_were_set_anew__keeps_the_networks_that_were_trained(path):
+    clf = small_classifier(max_steps=3, pooling="max", scaling="robust").fit(X, y)
+    known = clf.predict_proba(X)
+    clf.set_params(d_model=32, n_heads=1, pooling="mean", encoder="patch", scaling="standard", differences=False)
+    assert_allclose(again(clf, path).predict_proba(X), known, rtol=0, atol=1e-6)
+
+
+def test_load__what_scikit_learn_keeps__is_there(path):
+    frame = pd.DataFrame(X[:, 0]).add_prefix("t")
+    clf = small_classifier(max_steps=3, class_weight={0: 1.0, 1: 2.0}, scaling=["robust"])
+    clf = clf.set_output(transform="pandas").fit(frame, y)
+    loaded = again(clf, path)
+    assert_array_equal(loaded.feature_names_in_, frame.columns)
+    assert_frame_equal(loaded.transform(frame), clf.transform(frame))
+    with pytest.raises(ValueError, match="feature names should match"):
+        loaded.predict(frame.rename(columns={"t0": "other"}))
+    assert clone(loaded).class_weight == {0: 1.0, 1: 2.0}
+
+
+def test_load__random_state_instance__goes_on_with_its_stream(path):
+    clf = small_classifier(max_steps=3, random_state=np.random.RandomState(0)).fit(X, y)
+    loaded = again(clf, path)
+    assert_array_equal(loaded.fit(X, y).predict_proba(X), clf.fit(X, y).predict_proba(X))
+
+
+@pytest.mark.parametrize("augment", ["standard", None])
+def test_load__then_training_on__does_as_the_estimator_itself(augment, path):
+    clf = small_classifier(max_steps=3, augment=augment).fit(X, y)
+    loaded = again(clf, path)
+    for estimator in (clf, loaded):
+        estimator.set_params(warm_start=True).fit(X, y)
+    assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
+    assert_array_equal(loaded.partial_fit(X, y).predict_proba(X), clf.partial_fit(X, y).predict_proba(X))
+    assert_array_equal(clone(loaded).fit(X, y).predict_proba(X), clone(clf).fit(X, y).predict_proba(X))
+    assert pickle.loads(pickle.dumps(loaded)).score(X, y) == loaded.score(X, y)
+
+
+def test_load__optimiser_moments__are_new_ones(path):
+    clf = small_classifier(augment=None, batch_size=8).partial_fit(X, y, classes=[0, 1])
+    loaded = again(clf, path).partial_fit(X, y)
+    assert not np.array_equal(loaded.predict_proba(X), clf.partial_fit(X, y).predict_proba(X))
+    assert_array_equal(loaded.n_iter_, clf.n_iter_)
+
+
+def test_load__in_a_new_process__predicts_the_same_and_draws_no_global_random_number(path):
+    clf = small_classifier(max_steps=3).fit(X, y)
+    save(clf, path)
+    np.save(path.with_suffix(".npy"), X)
+    program = """
+import sys, numpy, torch
+from tsformer import load
+torch.manual_seed(7)
+clf = load(sys.argv[1])
+assert torch.rand(1) == torch.rand(1, generator=torch.Generator().manual_seed(7))
+numpy.save(sys.argv[3], clf.predict_proba(numpy.load(sys.argv[2])))
+"""
+    out = path.with_name("out.npy")
+    subprocess.run([sys.executable, "-c", program, path, path.with_suffix(".npy"), out], check=True, env=os.environ)
+    assert_allclose(np.load(out), clf.predict_proba(X), rtol=0, atol=1e-6)
+
+
+# Forecasters come back.
+
+
+def in_zone(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.tz_localize("Europe/Berlin")
+
+
+FORMS = {
+    "Series": wave(),
+    "wide": pd.DataFrame({"x": wave(), "z": wave(level=5.0)}),
+    "wide of whole numbers": pd.DataFrame({0: wave(), 1: wave()}).round().astype("Int64").reset_index(drop=True),
+    "long": long_frame(),
+    "long of categories": long_frame().astype({"unique_id": "category"}),
+    "MultiIndex": long_frame().set_index(["unique_id", "ds"]),
+    "periods": wave().to_period("M"),
+    "a zone": wave().tz_localize("Europe/Berlin"),
+    "levels of columns": pd.concat(
+        {"north": pd.DataFrame({"x": wave()}), "south": pd.DataFrame({"x": wave()})}, axis=1
+    ),
+}
+
+
+def works_alike(loaded, forecaster, df):
+    def same(method, *args, **how):
+        results = [pd.DataFrame(getattr(estimator, method)(*args, **how)) for estimator in (loaded, forecaster)]
+        assert_frame_equal(*results, rtol=1e-6)
+
+    same("predict")
+    same("predict", df, 9)
+    if forecaster.head != "point":
+        same("predict", level=[80, 95])
+        same("sample", 2)
+    same("backtest", df, n_windows=2, step_size=3)
+    assert loaded.score(df) == pytest.approx(forecaster.score(df), rel=1e-6)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_load__forecaster_of_frames_in_any_form__works_as_before(form, path):
+    df = FORMS[form]
+    forecaster = small_forecaster(max_steps=3).fit(df)
+    loaded = again(forecaster, path)
+    works_alike(loaded, forecaster, df)
+    assert loaded.freq_ == forecaster.freq_
+    assert loaded.lengths_ == forecaster.lengths_
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_load__forecaster_of_any_head_and_encoder__works_as_before(head, path):
+    encoder = dict(zip(HEADS, ENCODERS, strict=True))[head]
+    forecaster = small_forecaster(max_steps=3, head=head, encoder=encoder).fit(wave().abs().round())
+    works_alike(again(forecaster, path), forecaster, wave().abs().round())
+
+
+def test_load__forecaster__goes_on_by_update_and_training(path):
+    first, rest = long_frame().groupby("unique_id").head(36), long_frame().groupby("unique_id").nth[36:38]
+    forecaster = small_forecaster(max_steps=3, fill="ffill", freq=pd.offsets.MonthEnd()).fit(first)
+    loaded = again(forecaster, path)
+    for estimator in (loaded, forecaster):
+        estimator.update(rest)
+    assert_frame_equal(loaded.predict(), forecaster.predict())
+    assert_frame_equal(again(loaded, path).predict(), forecaster.predict())
+    for estimator in (loaded, forecaster):
+        estimator.update(long_frame().groupby("unique_id").nth[38:40], refit=True)
+    assert_frame_equal(loaded.predict(), forecaster.predict())
+    assert_frame_equal(clone(loaded).fit(first).predict(), clone(forecaster).fit(first).predict())
+    with pytest.raises(ValueError, match="is known up to"):
+        loaded.update(rest)
+
+
+def test_load__forecaster_with_covariates__works_as_before(path):
+    index = pd.date_range("2015-01-31", periods=78, freq="ME")
+    price = pd.DataFrame({"price": np.linspace(1.0, 2.0, 78), "holiday": np.arange(78) % 5 == 0}, index=index)
+    visits, size = pd.Series(np.arange(72.0), index=index[:72], name="visits"), pd.DataFrame({"size": [3.0]})
+    forecaster = small_forecaster(max_steps=3, calendar=True)
+    forecaster.fit(wave(), past=visits, future=price[:72], static=size)
+    loaded = again(forecaster, path)
+    assert_frame_equal(
+        loaded.predict(future=price[72:], level=80), forecaster.predict(future=price[72:], level=80), rtol=1e-6
+    )
+    with pytest.raises(ValueError, match="future must have a row for each time"):
+        loaded.predict()
+
+
+# Devices.
+
+
+def test_load__device__replaces_that_of_the_file(path):
+    clf = small_classifier(max_steps=3).fit(X, y)
+    known = clf.predict_proba(X)
+    clf.set_params(device="cuda:99")  # a GPU of another machine
+    save(clf, path)
+    with pytest.raises(ValueError, match="asks for 'cuda:99'"):
+        load(path).predict(X)
+    assert load(path, device="cpu").device == "cpu"
+    assert_allclose(load(path, device="cpu").predict_proba(X), known, rtol=0, atol=1e-6)
+    with pytest.raises(ValueError, match="The 'device' parameter must be"):
+        load(path, device="tpu")
+
+
+# What a file without code cannot hold is told at save.
+
+
+def nothing(x, observed):
+    return x, observed
+
+
+def with_attribute(estimator, **attributes):
+    vars(estimator).update(attributes)
+    return estimator
+
+
+UNSAVEABLE = {
+    "not fitted": (lambda: small_classifier(), r"not fitted yet"),
+    "a pipeline": (
+        lambda: make_pipeline(small_classifier(max_steps=1).fit(X, y)),
+        r"save takes a TransformerClassifier or TransformerForecaster\. Got Pipeline; save the estimator in it\.",
+    ),
+    "a subclass": (
+        lambda: type("Mine", (TransformerClassifier,), {})(max_steps=1).fit(X, y),
+        r"Got Mine",
+    ),
+    "a callable encoder": (
+        lambda: small_classifier(max_steps=1, encoder=functools.partial(PatchEncoder, patch_length=4)).fit(X, y),
+        r"The 'encoder' parameter of TransformerClassifier is a callable, and the file holds no code\. Got .*Name one "
+        r"of tsformer\.models\.encoders\.ENCODERS, or use pickle",
+    ),
+    "a callable encoder, replaced": (
+        lambda: small_classifier(max_steps=1, encoder=PatchEncoder).fit(X, y).set_params(encoder="patch"),
+        r"The network's 'encoder' cannot be saved: .*or use pickle",
+    ),
+    "a callable augmentation": (
+        lambda: small_classifier(max_steps=1, augment=nothing).fit(X, y),
+        r"The 'augment' parameter .* Set it to 'standard' or None, since predictions do not use it",
+    ),
+    "a further attribute": (
+        lambda: with_attribute(small_classifier(max_steps=1).fit(X, y), note_="mine"),
+        r"TransformerClassifier has attributes that save does not know: \['note_'\]\. Delete them, or use pickle",
+    ),
+    "a parameter of another type": (
+        lambda: small_classifier(max_steps=1).fit(X, y).set_params(class_weight={0: 1.0, len: 2.0}),
+        r"The 'class_weight' parameter of TransformerClassifier cannot be saved: objects of type builtin_function",
+    ),
+    "an offset without a text": (
+        lambda: small_forecaster(max_steps=1, freq=pd.offsets.CustomBusinessDay(holidays=["2020-01-01"])).fit(
+            wave().set_axis(pd.bdate_range("2021-01-04", periods=72))
+        ),
+        r"The 'freq' parameter of TransformerForecaster cannot be saved: the frequency .* pandas has no text for it",
+    ),
+    "frames read otherwise": (
+        lambda: small_forecaster(max_steps=1).fit(long_frame()).set_params(target_col="z"),
+        r"parameters by which a forecaster reads frames .* have changed since fit\. Set them back, or fit again\.",
+    ),
+    "frames filled otherwise": (
+        lambda: small_forecaster(max_steps=1).fit(wave().where(wave() < 108)).set_params(fill="ffill"),
+        r"have changed since fit",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNSAVEABLE)
+def test_save__what_cannot_be_kept__is_told_with_the_way_out_and_the_old_file_stays(case, path):
+    make, message = UNSAVEABLE[case]
+    path.write_text("old")
+    with pytest.raises(ValueError, match=message):
+        save(make(), path)
+    assert [file.read_text() for file in path.parent.iterdir()] == ["old"]
+
+
+def test_save__augmentation_replaced_as_the_message_says__is_kept(path):
+    clf = small_classifier(max_steps=3, augment=nothing).fit(X, y)
+    known = clf.predict_proba(X)
+    loaded = again(clf.set_params(augment=None), path)
+    assert_allclose(loaded.predict_proba(X), known, rtol=0, atol=1e-6)
+    assert loaded.models_[0].augment is None
+
+
+# Files of earlier releases.
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.mark.parametrize("expected", sorted(GOLDEN.glob("*.json")), ids=lambda path: path.stem)
+def test_load__file_of_an_earlier_release__predicts_what_that_release_predicted(expected):
+    loaded = load(expected.with_suffix(".safetensors"))
+    numbers = json.loads(expected.read_text())
+    if isinstance(loaded, TransformerClassifier):
+        series, _ = load_classification("JapaneseVowels", split="test")
+        assert_allclose(loaded.predict_proba(series[: len(numbers)]), numbers, rtol=0, atol=1e-6)
+    else:
+        assert_allclose(loaded.predict(level=80), numbers, rtol=1e-6)
+
+
+def test_golden_files__are_there_for_both_estimators():
+    assert {path.stem.split("-")[1] for path in GOLDEN.glob("*.json")} == {"classifier", "forecaster"}
+
+
+# What `save` did not write is refused.
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("saved") / "model.safetensors"
+    save(small_classifier(max_steps=1).fit(X, y), path)
+    return path
+
+
+def rewritten(saved, path, change):
+    """A file altered by someone who also puts all checksums right."""
+    with safe_open(saved, framework="numpy") as file:
+        document = json.loads(file.metadata()["tsformer"])
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    document = change(document, arrays) or document
+    if isinstance(document, dict) and "arrays" in document:
+        document["arrays"] = {
+            name: {
+                "dtype": array.dtype.name,
+                "shape": list(array.shape),
+                "sha256": hashlib.sha256(array.tobytes()).hexdigest(),
+            }
+            for name, array in arrays.items()
+        }
+    text = json.dumps(document)
+    save_file(arrays, path, {"tsformer": text, "sha256": hashlib.sha256(text.encode()).hexdigest()})
+    return path
+
+
+def test_load__rewritten_without_a_change__is_loaded(saved, path):
+    load(rewritten(saved, path, lambda document, arrays: None))
+
+
+def test_load__any_flipped_byte_or_cut__is_refused(saved, path):
+    whole = saved.read_bytes()
+    places = [*range(16), *np.random.default_rng(0).integers(len(whole), size=100).tolist(), len(whole) - 1]
+    for place in places:
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(ValueError, match=str(path)):
+            load(path)
+        path.write_bytes(whole[:place])
+        with pytest.raises(ValueError, match="damaged"):
+            load(path)
+
+
+def put(document, *keys, value):
+    *way, last = keys
+    for key in way:
+        document = document[key]
+    document[last] = value
+
+
+def without_networks(document, arrays):
+    document["networks"] = []
+    for name in [name for name in arrays if name.startswith("network.")]:
+        del arrays[name]
+
+
+WEIGHT = "network.0.head.weight"
+MADE_UP = {
+    "a later version": (lambda d, a: put(d, "version", value=2), r"it is of version 2, this tsformer reads version 1"),
+    "no version": (lambda d, a: d.pop("version") and None, r"version None"),
+    "an unknown class": (lambda d, a: put(d, "class", value="os.system"), r"unknown class 'os\.system'"),
+    "a forecaster's class": (lambda d, a: put(d, "class", value="TransformerForecaster"), r"unknown parameters"),
+    "an unknown field": (lambda d, a: put(d, "run", value="rm"), r"the document has the fields .*'run'"),
+    "a missing field": (lambda d, a: d.pop("networks") and None, r"the document has the fields"),
+    "an unknown parameter": (lambda d, a: put(d, "parameters", "hook", value=1), r"unknown parameters \['hook'\]"),
+    "a wrong parameter": (lambda d, a: put(d, "parameters", "d_model", value="x"), r"The 'd_model' parameter of"),
+    "an unknown attribute": (lambda d, a: put(d, "fitted", "predict", value=1), r"unknown fitted attribute 'predict'"),
+    "a missing attribute": (lambda d, a: d["fitted"].pop("classes_") and None, r"\['classes_'\] are missing"),
+    "an attribute of another type": (
+        lambda d, a: put(d, "fitted", "n_channels_", value="2"),
+        r"the fitted attribute 'n_channels_' is of type str",
+    ),
+    "an unknown kind of value": (
+        lambda d, a: put(d, "fitted", "history_", value={"pickle": {"bytes": "gASV"}}),
+        r"unknown kind of value 'pickle'",
+    ),
+    "another shape": (
+        lambda d, a: a.update({WEIGHT: a[WEIGHT].reshape(16, 2)}),
+        r"network\.0\.head\.weight is torch\.float32 of shape \(16, 2\), expected torch\.float32 of shape \(2, 16\)",
+    ),
+    "another type": (lambda d, a: a.update({WEIGHT: a[WEIGHT].astype(np.float64)}), r"is torch\.float64"),
+    "a missing weight": (lambda d, a: a.pop(WEIGHT) is None or None, r"network\.0\.\* has the fields"),
+    "a further weight": (lambda d, a: a.update({"network.0.more": a[WEIGHT]}), r"network\.0\.\* has the fields"),
+    "a pickle as a further array": (
+        lambda d, a: a.update(more=np.frombuffer(pickle.dumps(print), dtype=np.uint8)),
+        r"unknown arrays \['more'\]",
+    ),
+    "an array used twice": (lambda d, a: put(d, "fitted", "n_iter_", value=d["fitted"]["classes_"]), r"array\."),
+    "a larger network": (
+        lambda d, a: put(d, "networks", 0, "settings", "d_ff", value=10**12),
+        r"expected torch\.float32 of shape \(1000000000000, 16\)",
+    ),
+    "endless layers": (lambda d, a: put(d, "networks", 0, "settings", "n_layers", value=10**9), r"more weights than"),
+    "other heads": (lambda d, a: put(d, "networks", 0, "settings", "n_heads", value=3), r"cannot be loaded: .*heads"),
+    "an encoder by its path": (
+        lambda d, a: put(d, "networks", 0, "settings", "encoder", value="os.system"),
+        r"cannot be loaded: KeyError\('os\.system'\)",
+    ),
+    "other classes": (lambda d, a: put(d, "networks", 0, "settings", "n_classes", value=3), r"cannot be loaded"),
+    "classes that the network lacks": (
+        lambda d, a: a.update({d["fitted"]["classes_"]["numbers"]["values"]: np.arange(3)}),
+        r"the networks are not those of \{'n_classes': 3, 'n_channels': 2\}",
+    ),
+    "no network": (without_networks, r"the networks are not those of"),
+    "a list": (lambda d, a: [d], r"cannot be loaded"),
+}
+
+
+@pytest.mark.parametrize("case", MADE_UP)
+def test_load__altered_with_right_checksums__is_refused_and_told_why(case, saved, path):
+    change, message = MADE_UP[case]
+    with pytest.raises(ValueError, match=r"cannot be loaded: .*") as error:
+        load(rewritten(saved, path, change))
+    assert error.match(message)
+    assert error.match("Load what this or an earlier tsformer saved")
+
+
+class Trap:
+    """Leaves a file behind when it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self):
+        return Path.touch, (self.mark,)
+
+
+@pytest.mark.parametrize("write", [lambda trap, path: path.write_bytes(pickle.dumps(trap)), torch.save])
+def test_load__pickle__is_refused_and_not_executed(write, path, tmp_path):
+    mark = tmp_path / "executed"
+    write(Trap(mark), path)
+    with pytest.raises(ValueError, match=r"damaged, or not a file of tsformer\.save: .* Pickles are never loaded"):
+        load(path)
+    assert not mark.exists()
+
+
+def test_load__other_files__are_told_apart(path, tmp_path):
+    save_file({"a": np.zeros(2)}, path)
+    with pytest.raises(ValueError, match=r"was not written by tsformer\.save: its header has \[\]"):
+        load(path)
+    with pytest.raises(ValueError, match="is a folder"):
+        load(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        load(tmp_path / "absent")

@@ -1,0 +1,402 @@
+"""Fitted estimators in one file and back, without code in it: weights as safetensors, all else as JSON.
+
+The file is a safetensors file. Its header holds a JSON document (class, parameters, fitted attributes, how to build
+the networks, and type, shape and SHA-256 of each array) and the SHA-256 of that document. Nothing is unpickled, and no
+class or function is looked up by a name in the file, except in the lists below.
+"""
+
+import copy
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save as to_bytes
+from sklearn.utils.validation import check_is_fitted
+from torch import nn
+
+from tsformer.data.augment import standard_augmentation
+from tsformer.data.plain import Store, from_plain, to_plain
+from tsformer.estimators._covariates import Covariates, Given
+from tsformer.estimators._fitting import resolve_device, seeded
+from tsformer.estimators._forecasting import Lengths, build_network
+from tsformer.estimators.classifier import TransformerClassifier
+from tsformer.estimators.forecaster import TransformerForecaster
+from tsformer.models.classifier import blank_classifier
+
+VERSION = 1  # of the document; a change that this code cannot read gets the next number
+RECORDS: dict[str, type] = {kept.__name__: kept for kept in (Lengths, Covariates, Given)}
+AUGMENTATIONS = {"standard": standard_augmentation, None: None}
+WAYS_OUT = {
+    "encoder": "Name one of tsformer.models.encoders.ENCODERS",
+    "augment": "Set it to 'standard' or None, since predictions do not use it",
+}
+OR_PICKLE = "or use pickle, and load no pickle but your own: it runs code."
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What makes a fitted estimator of a class.
+
+    Parameters
+    ----------
+    estimator : type
+        The class.
+    networks : str
+        The attribute that holds its network, or a list of them.
+    build : callable
+        Makes a network of the same shape again from its `settings`.
+    fitted : dict from str to types
+        The other fitted attributes that are kept, and what they are.
+    optional : dict from str to types
+        Those that are not always there.
+    left_out : frozenset
+        Attributes that are made anew, or that `save` says it does not keep.
+    """
+
+    estimator: type
+    networks: str
+    build: Callable[..., nn.Module]
+    fitted: Mapping[str, Any]
+    optional: Mapping[str, Any]
+    left_out: frozenset[str]
+
+
+KINDS = {
+    kind.estimator.__name__: kind
+    for kind in (
+        Kind(
+            estimator=TransformerClassifier,
+            networks="models_",
+            build=blank_classifier,
+            fitted={
+                "classes_": np.ndarray,
+                "history_": dict,
+                "n_iter_": np.ndarray,
+                "n_channels_": int,
+                "n_timepoints_": int,
+                "n_features_in_": int,
+                "_fitted_flat": bool,
+            },
+            optional={"feature_names_in_": np.ndarray, "_sklearn_output_config": dict},
+            left_out=frozenset({"_moments", "_metadata_request"}),
+        ),
+        Kind(
+            estimator=TransformerForecaster,
+            networks="model_",
+            build=build_network,
+            fitted={
+                "freq_": pd.offsets.BaseOffset | int,
+                "lengths_": Lengths,
+                "history_": dict,
+                "n_iter_": int,
+                "_covariates": Covariates,
+                "_df": pd.Series | pd.DataFrame,
+                "_given": Given,
+            },
+            optional={},
+            left_out=frozenset({"_series", "_metadata_request"}),
+        ),
+    )
+}
+
+
+def save(estimator: Any, path: str | os.PathLike[str]) -> None:
+    """Write a fitted estimator to one file, which holds no code and is safe to load.
+
+    Parameters
+    ----------
+    estimator : TransformerClassifier or TransformerForecaster
+        Fitted. A forecaster keeps the histories and covariates that `predict` goes on from.
+    path : str or path
+        The file, such as "model.safetensors". An existing one is replaced.
+
+    Raises
+    ------
+    ValueError
+        When the estimator is not fitted, or holds what a file without code cannot hold, such as an `encoder` or
+        `augment` that is a callable; the message says the way out.
+
+    Notes
+    -----
+    Not kept are the optimiser's moments, so that the next `partial_fit` begins with new ones, and requests for
+    metadata (`set_fit_request` and the like).
+    """
+    kind = _kind_of(estimator)
+    check_is_fitted(estimator, kind.networks)
+    if isinstance(estimator, TransformerForecaster):
+        _check_reads_as_before(estimator)
+    store = Store(RECORDS)
+    networks = _networks(estimator, kind)
+    document = {
+        "version": VERSION,
+        "class": type(estimator).__name__,
+        "parameters": _parameters(estimator, store),
+        "fitted": _fitted(estimator, kind, store),
+        "networks": [_describe(network, estimator, store) for network in networks],
+    }
+    for i, network in enumerate(networks):
+        store.arrays |= {f"network.{i}.{name}": weights for name, weights in _weights(network).items()}
+    document["arrays"] = {name: _summary(array) for name, array in store.arrays.items()}
+    _write(Path(path), json.dumps(document, allow_nan=False), store.arrays)
+
+
+def load(path: str | os.PathLike[str], device: str | None = None) -> Any:
+    """Read an estimator that `save` wrote; it predicts as it did, and can be trained on.
+
+    Parameters
+    ----------
+    path : str or path
+        The file.
+    device : str, optional
+        Replaces the estimator's parameter `device`: what was fitted with device="cuda" needs "cpu" or "auto" where
+        there is no GPU. None leaves it as it was.
+
+    Returns
+    -------
+    TransformerClassifier or TransformerForecaster
+
+    Raises
+    ------
+    ValueError
+        When the file is not what `save` wrote, whether damaged, altered, of another kind or of a later version.
+    """
+    if device is not None:
+        resolve_device(device)
+    text, arrays = _read(Path(path))
+    try:
+        estimator = _restored(json.loads(text), arrays)
+        if device is not None:
+            estimator.set_params(device=device)
+        return estimator
+    # Whatever a made-up file breaks, it is one mistake to the user: this is no file of ours.
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError) as error:
+        reason = error if isinstance(error, ValueError) else repr(error)
+        raise ValueError(f"{path} cannot be loaded: {reason}. Load what this or an earlier tsformer saved.") from error
+
+
+# What is kept of an estimator.
+
+
+def _kind_of(estimator: Any) -> Kind:
+    kind = KINDS.get(type(estimator).__name__)
+    if kind is None or kind.estimator is not type(estimator):
+        raise ValueError(
+            f"save takes a {' or '.join(KINDS)}. Got {type(estimator).__name__}; save the estimator in it."
+        )
+    return kind
+
+
+def _networks(estimator: Any, kind: Kind) -> list[Any]:
+    networks = getattr(estimator, kind.networks)
+    return networks if isinstance(networks, list) else [networks]
+
+
+def _check_reads_as_before(forecaster: TransformerForecaster) -> None:
+    """Check that the frame that is kept gives the series that are not: `load` reads it again."""
+    known = forecaster._series
+    try:
+        again = forecaster._read(forecaster._df)
+        alike = (
+            again.ids.equals(known.ids)
+            and again.freq == known.freq
+            and all(map(pd.Index.equals, again.times, known.times))
+            and all(map(partial(np.array_equal, equal_nan=True), again.values, known.values))
+        )
+    except ValueError:
+        alike = False
+    if not alike:
+        raise ValueError(
+            "The parameters by which a forecaster reads frames (id_col, time_col, target_col, freq, fill) have changed "
+            "since fit. Set them back, or fit again."
+        )
+
+
+def _parameters(estimator: Any, store: Store) -> dict[str, Any]:
+    kept = {}
+    for name, value in estimator.get_params(deep=False).items():
+        what = f"The {name!r} parameter of {type(estimator).__name__}"
+        if callable(value):
+            way_out = WAYS_OUT.get(name, "Set another")
+            raise ValueError(f"{what} is a callable, and the file holds no code. Got {value!r}. {way_out}, {OR_PICKLE}")
+        kept[name] = _kept(value, store, what)
+    return kept
+
+
+def _fitted(estimator: Any, kind: Kind, store: Store) -> dict[str, Any]:
+    values = vars(estimator)
+    known = {*kind.fitted, *kind.optional, *kind.left_out, kind.networks, *estimator.get_params(deep=False)}
+    if unknown := sorted(set(values) - known):
+        raise ValueError(
+            f"{type(estimator).__name__} has attributes that save does not know: {unknown}. Delete them, {OR_PICKLE}"
+        )
+    names = [name for name in (*kind.fitted, *kind.optional) if name in values]
+    return {name: _kept(values[name], store, f"The attribute {name!r}") for name in names}
+
+
+def _kept(value: Any, store: Store, what: str) -> Any:
+    try:
+        return to_plain(value, store)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{what} cannot be saved: {error}. Set another, {OR_PICKLE}") from error
+
+
+def _describe(network: Any, estimator: Any, store: Store) -> dict[str, Any]:
+    """How to build a network again: not by the parameters, which may have been set anew since it was fitted."""
+    settings = {name: _kept(value, store, f"The network's {name!r}") for name, value in network.settings.items()}
+    augment = getattr(network, "augment", None)
+    # Where a callable was trained with, the parameter, which is none any more, says what to go on with.
+    names = [name for name, known in AUGMENTATIONS.items() if augment is known]
+    return {"settings": settings, "augment": names[0] if names else estimator.augment}
+
+
+def _weights(network: nn.Module) -> dict[str, NDArray[Any]]:
+    """The weights in float32, in which they are trained; a copy that predicts in float64 has the same values."""
+    on_cpu = copy.deepcopy(network).to("cpu", torch.float32)
+    return {name: weights.numpy() for name, weights in on_cpu.state_dict().items()}
+
+
+def _summary(array: NDArray[Any]) -> dict[str, Any]:
+    return {
+        "dtype": array.dtype.name,
+        "shape": list(array.shape),
+        "sha256": hashlib.sha256(array.tobytes()).hexdigest(),
+    }
+
+
+# An estimator again.
+
+
+def _restored(document: Any, arrays: dict[str, NDArray[Any]]) -> Any:
+    if document.get("version") != VERSION:
+        raise ValueError(f"it is of version {document.get('version')!r}, this tsformer reads version {VERSION}")
+    _check_names(document, ["version", "class", "parameters", "fitted", "networks", "arrays"], "the document")
+    if document["class"] not in KINDS:
+        raise ValueError(f"unknown class {document['class']!r}")
+    _check_arrays(document["arrays"], arrays)
+    kind, store = KINDS[document["class"]], Store(RECORDS, arrays)
+    estimator = kind.estimator(**_known_parameters(document["parameters"], kind, store))
+    estimator._validate_params()
+    for name, value in document["fitted"].items():
+        setattr(estimator, name, _checked(name, from_plain(value, store), kind))
+    if absent := set(kind.fitted) - set(document["fitted"]):
+        raise ValueError(f"the fitted attributes {sorted(absent)} are missing")
+    networks = [_network(kind.build, f"network.{i}.", store, **made) for i, made in enumerate(document["networks"])]
+    if store.arrays:
+        raise ValueError(f"unknown arrays {sorted(store.arrays)[:3]}")
+    _attach(estimator, kind, networks)
+    return estimator
+
+
+def _check_names(found: Mapping[str, Any], expected: list[str], where: str) -> None:
+    if set(found) != set(expected):
+        raise ValueError(f"{where} has the fields {sorted(found)}, expected {sorted(expected)}")
+
+
+def _check_arrays(summaries: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
+    if set(summaries) != set(arrays):
+        raise ValueError(f"arrays are unknown or missing: {sorted(set(summaries) ^ set(arrays))[:3]}")
+    for name, array in arrays.items():
+        if _summary(array) != summaries[name]:
+            raise ValueError(f"the array {name!r} was altered: type, shape or checksum differ")
+
+
+def _known_parameters(parameters: dict[str, Any], kind: Kind, store: Store) -> dict[str, Any]:
+    """Parameters by name. An earlier tsformer may have had fewer: the others take their defaults."""
+    known = kind.estimator().get_params(deep=False)
+    if unknown := sorted(set(parameters) - set(known)):
+        raise ValueError(f"unknown parameters {unknown}")
+    return {name: from_plain(value, store) for name, value in parameters.items()}
+
+
+def _checked(name: str, value: Any, kind: Kind) -> Any:
+    types = {**kind.fitted, **kind.optional}.get(name)
+    if types is None:
+        raise ValueError(f"unknown fitted attribute {name!r}")
+    if not isinstance(value, types):
+        raise ValueError(f"the fitted attribute {name!r} is of type {type(value).__name__}")
+    return value
+
+
+def _network(
+    build: Callable[..., nn.Module], prefix: str, store: Store, *, settings: dict[str, Any], augment: str | None
+) -> Any:
+    """Build a network as it was, first without memory to compare its shapes with those in the file."""
+    weights = {name: store.take(name) for name in list(store.arrays) if name.startswith(prefix)}
+    state = {name.removeprefix(prefix): torch.from_numpy(array) for name, array in weights.items()}
+    known = {name: from_plain(value, store) for name, value in settings.items()}
+    if known["n_layers"] > len(state):
+        raise ValueError(f"{known['n_layers']} layers have more weights than there are")
+    with torch.device("meta"):
+        expected = build(**known).state_dict()
+    _check_names(state, list(expected), f"{prefix}*")
+    for name, blank in expected.items():
+        if (state[name].shape, state[name].dtype) != (blank.shape, blank.dtype):
+            raise ValueError(
+                f"{prefix}{name} is {state[name].dtype} of shape {tuple(state[name].shape)}, expected {blank.dtype} of "
+                f"shape {tuple(blank.shape)}"
+            )
+    with seeded(0, torch.device("cpu")):  # new weights are drawn, to be replaced; the user's random state is not theirs
+        network: Any = build(**known)
+    network.load_state_dict(state, strict=True)
+    if hasattr(network, "augment"):
+        network.augment = AUGMENTATIONS[augment]
+    return network.eval()
+
+
+def _attach(estimator: Any, kind: Kind, networks: list[Any]) -> None:
+    """Give the estimator its networks and what is made anew from the rest."""
+    if isinstance(estimator, TransformerForecaster):
+        (estimator.model_,) = networks
+        estimator._remember(estimator._df, estimator._read(estimator._df), estimator._given)
+        return
+    fits = {"n_classes": len(estimator.classes_), "n_channels": estimator.n_channels_}
+    if not networks or any(network.settings | fits != network.settings for network in networks):
+        raise ValueError(f"the networks are not those of {fits}")
+    estimator.models_ = networks
+    estimator._moments = None
+
+
+# The file.
+
+
+def _write(path: Path, text: str, arrays: dict[str, NDArray[Any]]) -> None:
+    """Write a file whole or not at all."""
+    unfinished = path.with_name(path.name + ".unfinished")
+    try:
+        # Not by safetensors' own save_file: nobody but the owner may read its files.
+        unfinished.write_bytes(to_bytes(arrays, metadata={"tsformer": text, "sha256": _digest(text)}))
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> tuple[str, dict[str, NDArray[Any]]]:
+    """Read the document, whose checksum is right, and the arrays."""
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder. Pass the file that save wrote.")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            if set(metadata) != {"tsformer", "sha256"}:
+                raise ValueError(f"{path} was not written by tsformer.save: its header has {sorted(metadata)}.")
+            if _digest(metadata["tsformer"]) != metadata["sha256"]:
+                raise ValueError(f"{path} was altered: the checksum of its header is wrong. Copy or download it again.")
+            return metadata["tsformer"], {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(
+            f"{path} is damaged, or not a file of tsformer.save: {error}. Pickles are never loaded: they run code."
+        ) from error
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
