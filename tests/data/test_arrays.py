@@ -122,10 +122,6 @@ WRONG = {
         r"Each case of X must have at least one value\. Case 1 has only NaN",
     ),
     "only NaN in a list": ([np.ones(3), np.full((1, 2), NAN)], r"Case 1 has only NaN; remove it"),
-    "MultiIndex": (
-        pd.DataFrame({"a": [1.0, 2.0]}, index=pd.MultiIndex.from_tuples([(0, 0), (0, 1)])),
-        r"A DataFrame X must have one row for each case .* MultiIndex of rows; convert it to an array of shape",
-    ),
     "mixed channels": (
         [np.ones((2, 5)), np.ones((3, 4))],
         r"same number of channels\. Case 0 has 2 \(shape \(2, 5\)\), case 1 has 3 \(shape \(3, 4\)\)\.$",
@@ -193,8 +189,3 @@ def test_check_series__dates__are_refused():
 def test_check_series__lists_of_unequal_length__names_the_remedy():
     with pytest.raises(ValueError, match=r"pass \[numpy\.asarray\(series\) for series in X\]"):
         check_series([[1.0, 2.0], [1.0, 2.0, 3.0]])
-
-
-def test_check_series__list_of_frames__is_told_to_transpose():
-    with pytest.raises(ValueError, match=r"pass \[frame\.to_numpy\(\)\.T for frame in X\]"):
-        check_series([pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})] * 2)

@@ -65,9 +65,9 @@ MISTAKEN_SERIES = {
         [series.T for series in cut(X)],
         r"same number of channels.* transpose each: \[series\.T for series in X\]",
     ),
-    "frame of MultiIndex rows": (
+    "frame of rows under three levels": (
         pd.DataFrame({"value": X.ravel()}, index=pd.MultiIndex.from_product(map(range, X.shape))),
-        r"Got a MultiIndex of rows; convert it to an array of shape \(n_cases, n_channels, n_timepoints\) or to a list",
+        r"A MultiIndex of X must have the two levels \(series, time\)",
     ),
 }
 
@@ -271,6 +271,8 @@ WRONG_PARAMETERS = {
     "augment_until": (-0.1, r"a float in the range [0.0, 1.0]"),
     "label_smoothing": (1.0, r"a float in the range [0.0, 1.0)"),
     "class_weight": ("equal", r"an instance of 'dict', a str among {'balanced'} or None"),
+    "id_col": ([], r"an instance of 'collections.abc.Hashable'"),
+    "time_col": ({}, r"an instance of 'collections.abc.Hashable'"),
 }
 
 

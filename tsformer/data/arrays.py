@@ -1,13 +1,13 @@
 """Series as users hold them in memory (arrays, lists of arrays) checked and turned into a Batch.
 
-The public layout is (n_cases, n_channels, n_timepoints), the inner one (B, T, C). Only this file transposes.
+The public layout is (n_cases, n_channels, n_timepoints), the inner one (B, T, C). Only this file transposes. Frames of
+series become such lists in `data.panels`.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 from sklearn.utils import check_array
@@ -39,21 +39,10 @@ def check_series(X: Any, name: str = "X") -> Panel:
         For infinities, text, complex numbers, no cases, no time points, a case without a single observed value,
         or cases with different numbers of channels.
     """
-    if isinstance(X, pd.DataFrame) and isinstance(X.index, pd.MultiIndex):
-        raise ValueError(
-            f"A DataFrame {name} must have one row for each case and one column for each time point. Got a "
-            "MultiIndex of rows; convert it to an array of shape (n_cases, n_channels, n_timepoints) or to a list "
-            "of arrays of shape (n_channels, n_timepoints)."
-        )
     if isinstance(X, Sequence) and len(X) == 0:
         raise ValueError(f"Found 0 sample(s) in the list {name} while a minimum of 1 is required.")
     if _is_list_of_series(X):
         panel: Panel = _check_list(X, name)
-    elif isinstance(X, Sequence) and isinstance(X[0], pd.DataFrame):
-        raise ValueError(
-            f"The series of a list {name} must be arrays of shape (n_channels, n_timepoints). Got DataFrames; pass "
-            f"[frame.to_numpy().T for frame in {name}] if their rows are time points."
-        )
     elif isinstance(X, Sequence) and len({np.size(series) for series in X}) > 1:
         raise ValueError(
             f"Series of unequal length must be arrays. Got a list {name} of {type(X[0]).__name__}; pass "

@@ -129,7 +129,7 @@ def read_series(
     data = _targets(rows, target_col, id_col) if rows.layout == "long" else rows.data
     is_series = isinstance(df, pd.Series)
     form = Form(rows.layout, is_series, pd.Index([df.name]) if is_series else data.columns, id_col, time_col)
-    codes, ids = _numbered(rows.ids, len(data))
+    codes, ids = numbered(rows.ids, len(data))
     order = np.lexsort((instants(rows.times), codes))
     ordered = SortedRows(ids, codes[order], rows.times[order], numbers_of(data, "target")[order])
     _check_unique_times(ordered)
@@ -154,8 +154,13 @@ class Rows:
     data: pd.DataFrame
 
 
-def rows_of(frame: pd.Series[Any] | pd.DataFrame, name: str, id_col: Hashable, time_col: Hashable) -> Rows:
-    """Tell the form of a frame by the rule of `read_series`; check that it has rows, columns and times."""
+def rows_of(
+    frame: pd.Series[Any] | pd.DataFrame, name: str, id_col: Hashable, time_col: Hashable, *, only_order: bool = False
+) -> Rows:
+    """Tell the form of a frame by the rule of `read_series`; check that it has rows, columns and times.
+
+    With `only_order` the times need only have an order: floats and spans of time will do.
+    """
     if not isinstance(frame, pd.Series | pd.DataFrame):
         raise TypeError(
             f"{name} must be a pandas Series or DataFrame: wide, with time in its index; long, with a column of times; "
@@ -179,9 +184,10 @@ def rows_of(frame: pd.Series[Any] | pd.DataFrame, name: str, id_col: Hashable, t
             raise ValueError(
                 f"A MultiIndex of {name} must have the levels (series, time). Got times first; use swaplevel()."
             )
-        return Rows("panel", ids, _checked_times(times, f"The time level ({times.name!r}) of {name}"), data)
+        where = f"The time level ({times.name!r}) of {name}"
+        return Rows("panel", ids, _checked_times(times, where, only_order), data)
     if time_col in data.columns:
-        times = _checked_times(pd.Index(data[time_col]), f"The time column ({time_col!r}) of {name}")
+        times = _checked_times(pd.Index(data[time_col]), f"The time column ({time_col!r}) of {name}", only_order)
         long_ids = pd.Index(data[id_col]) if id_col in data.columns else None
         return Rows("long", long_ids, times, data.drop(columns=[id_col, time_col], errors="ignore"))
     if id_col in data.columns:
@@ -189,11 +195,13 @@ def rows_of(frame: pd.Series[Any] | pd.DataFrame, name: str, id_col: Hashable, t
             f"The following columns are missing: [{time_col!r}]. {name} has {list(data.columns)}; name the column of "
             "the times with time_col=, or reset_index() if they are in the index."
         )
-    return Rows("wide", None, _checked_times(data.index, f"The index of {name}"), data)
+    return Rows("wide", None, _checked_times(data.index, f"The index of {name}", only_order), data)
 
 
-def _checked_times(times: pd.Index[Any], where: str) -> pd.Index[Any]:
-    if not isinstance(times, pd.DatetimeIndex | pd.PeriodIndex) and not pd.api.types.is_integer_dtype(times.dtype):
+def _checked_times(times: pd.Index[Any], where: str, only_order: bool) -> pd.Index[Any]:
+    is_time = isinstance(times, pd.DatetimeIndex | pd.PeriodIndex) or pd.api.types.is_integer_dtype(times.dtype)
+    has_order = isinstance(times, pd.TimedeltaIndex) or pd.api.types.is_float_dtype(times.dtype)
+    if not (is_time or (only_order and has_order)):
         raise ValueError(
             f"{where} should have either timestamps or integers, got {str(times.dtype)!r}. Convert it with "
             "pd.to_datetime, or name a column of times with time_col=."
@@ -224,14 +232,17 @@ def _targets(rows: Rows, target_col: Any, id_col: Hashable) -> pd.DataFrame:
 
 
 def numbers_of(data: pd.DataFrame, kind: str) -> Floats:
-    """Columns of numbers as float64 (n_rows, n_columns), NaN = missing; all but "target" columns may be bool."""
+    """Columns of numbers as float64 (n_rows, n_columns), NaN = missing; all but "target" columns may be bool.
+
+    `kind` is what messages call the columns; "past", "future" and "static" are covariates.
+    """
     for column, dtype in data.dtypes.items():
         is_bool, is_complex = pd.api.types.is_bool_dtype(dtype), pd.api.types.is_complex_dtype(dtype)
         if not pd.api.types.is_numeric_dtype(dtype) or is_complex or (is_bool and kind == "target"):
             way_out = (
-                "Convert it with astype(float); if it holds ids or times, name it in id_col= or time_col=."
-                if kind == "target"
-                else f"Encode it, e.g. pd.get_dummies({kind}, columns=[{column!r}])."
+                f"Encode it, e.g. pd.get_dummies({kind}, columns=[{column!r}])."
+                if kind in ("past", "future", "static")
+                else "Convert it with astype(float); if it holds ids or times, name it in id_col= or time_col=."
             )
             raise ValueError(
                 f"The {kind} column ({column!r}) should have a numeric data type, got {str(dtype)!r}. {way_out}"
@@ -239,7 +250,8 @@ def numbers_of(data: pd.DataFrame, kind: str) -> Floats:
     return np.column_stack([data[column].to_numpy(dtype=np.float64, na_value=np.nan) for column in data.columns])
 
 
-def _numbered(ids: pd.Index[Any] | None, n_rows: int) -> tuple[NDArray[np.intp], pd.Index[Any]]:
+def numbered(ids: pd.Index[Any] | None, n_rows: int) -> tuple[NDArray[np.intp], pd.Index[Any]]:
+    """Return the number of the series (n_rows,) of each row, counted by their first rows, and the ids of the series."""
     if ids is None:
         return np.zeros(n_rows, dtype=np.intp), pd.Index([None], dtype=object)
     codes, unique = pd.factorize(ids)
@@ -262,7 +274,7 @@ def check_later(df: pd.Series[Any] | pd.DataFrame, series: SeriesSet) -> None:
     """Raise a ValueError where a row of df does not come after the last time of its series."""
     rows = rows_of(df, "df", series.form.id_col, series.form.time_col)
     check_same_kind(rows.times, series.times[0], "df")
-    codes, ids = _numbered(rows.ids, len(rows.times))
+    codes, ids = numbered(rows.ids, len(rows.times))
     ends = {id: times[-1] for id, times in zip(series.ids, series.times, strict=True)}
     firsts = pd.Series(rows.times).groupby(codes).min()
     for id, first in zip(ids, firsts, strict=True):

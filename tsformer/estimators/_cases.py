@@ -9,31 +9,65 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d, compute_sample_weight
+from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from tsformer.data.arrays import Panel, check_n_channels, check_series, n_channels, to_batch
 from tsformer.data.batch import Batch
+from tsformer.data.panels import by_id, case_ids, read_panel
 from tsformer.estimators._fitting import check_case_weights, check_not_negative
 
 
 def check_panel(estimator: Any, X: Any, name: str, *, reset: bool) -> Panel:
-    """Check series; note in the estimator (reset) or compare their channels and, of 2-D input, their time points.
+    """Check series of any form; note in the estimator (reset) or compare their channels and, of tables, time points.
 
     As scikit-learn's `validate_data` does, of which this is the counterpart for series.
     """
-    if isinstance(X, pd.DataFrame) and (reset or estimator._fitted_flat):
-        validate_data(estimator, X, reset=reset, skip_check_array=True)  # column names come before values
-    panel = check_series(X, name)
+    cases = read_panel(X, name, id_col=estimator.id_col, time_col=estimator.time_col)
+    is_table = isinstance(X, pd.DataFrame) and cases.channels is None
+    header = X if is_table else None if cases.channels is None else pd.DataFrame(columns=cases.channels)
+    # Column names come before values. Those of a table are time points, those of other frames channels.
+    if header is not None and (reset or is_table == estimator._fitted_flat):
+        validate_data(estimator, header, reset=reset, skip_check_array=True)
+    elif is_table and hasattr(estimator, "feature_names_in_"):
+        raise ValueError(
+            f"{name} has one row for each case, but {type(estimator).__name__} was fitted on frames with the channels "
+            f"{list(estimator.feature_names_in_)}. If it is a long frame, name its columns with id_col= and time_col=. "
+            f"Got the columns {list(X.columns[:5])}."
+        )
+    panel = check_series(cases.series, name)
     flat = not isinstance(panel, list) and panel.ndim == 2
     if reset:
         estimator._fitted_flat = flat
-    if not isinstance(X, pd.DataFrame) and (reset or (flat and estimator._fitted_flat)):
-        validate_data(estimator, panel, reset=reset, skip_check_array=True)
-    if reset:
         estimator.n_channels_ = n_channels(panel)
     check_n_channels(panel, estimator.n_channels_, name, type(estimator).__name__)
+    if header is None and flat == estimator._fitted_flat:
+        validate_data(estimator, panel, reset=reset, skip_check_array=True)
     return panel
+
+
+def in_order_of_cases(estimator: Any, X: Any, values: Any, name: str) -> Any:
+    """Bring labels or weights into the order of the cases of X: by id, where X has ids."""
+    ids = case_ids(X, id_col=estimator.id_col, time_col=estimator.time_col)
+    if ids is None and isinstance(X, pd.DataFrame) and np.ndim(values) == 1 and len(values) != len(X):
+        raise ValueError(
+            f"Found input variables with inconsistent numbers of samples: [{len(X)}, {len(values)}]. A frame without "
+            f"the columns {estimator.id_col!r} and {estimator.time_col!r} has a row for each case; if it is a long "
+            "one, name its columns with id_col= and time_col=."
+        )
+    return by_id(values, ids, name)
+
+
+def with_ids(estimator: Any, X: Any, values: NDArray[Any]) -> Any:
+    """Give the rows that scikit-learn's `set_output` is to put in a frame the ids of their cases, where X has ids.
+
+    It would take the index of X, which counts time points.
+    """
+    ids = case_ids(X, id_col=estimator.id_col, time_col=estimator.time_col)
+    if ids is None or _get_output_config("transform", estimator)["dense"] != "pandas":
+        return values
+    return pd.DataFrame(values, index=ids)
 
 
 def check_labels(estimator: BaseEstimator, y: Any, panel: Panel) -> NDArray[Any]:
@@ -93,6 +127,7 @@ def check_held_out(
             "early_stopping=True to use them."
         )
     panel = check_panel(estimator, X, "X_val", reset=False)
-    y = column_or_1d(y, warn=True)
+    y = column_or_1d(in_order_of_cases(estimator, X, y, "y_val"), warn=True)
     check_consistent_length(panel, y)
-    return label(panel, y, check_case_weights(sample_weight, y, "sample_weight_val"), classes, "y_val")
+    weight = in_order_of_cases(estimator, X, sample_weight, "sample_weight_val")
+    return label(panel, y, check_case_weights(weight, y, "sample_weight_val"), classes, "y_val")

@@ -3,7 +3,7 @@
 import functools
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal
@@ -20,7 +20,16 @@ from torch import Tensor, nn
 from tsformer.data.arrays import to_batch
 from tsformer.data.augment import standard_augmentation
 from tsformer.data.batch import Batch
-from tsformer.estimators._cases import check_classes, check_held_out, check_labels, check_panel, label, weigh
+from tsformer.estimators._cases import (
+    check_classes,
+    check_held_out,
+    check_labels,
+    check_panel,
+    in_order_of_cases,
+    label,
+    weigh,
+    with_ids,
+)
 from tsformer.estimators._fitting import (
     draw_seed,
     draw_seeds,
@@ -81,6 +90,10 @@ class TransformerClassifier(
         Share of each training label spread evenly over all classes.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes in the loss, as in scikit-learn.
+    id_col : hashable, default="unique_id"
+        Column of a long frame that tells its cases apart.
+    time_col : hashable, default="ds"
+        Column of a long frame that orders the rows of a case; how far apart they are does not matter.
 
     Attributes
     ----------
@@ -98,7 +111,8 @@ class TransformerClassifier(
     n_features_in_ : int
         Number of channels, or of time points when fit was given a 2-D array.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Column names, when fit was given a DataFrame of one row a case whose column names are all strings.
+        Names of the channels, or of the columns of a table of one row a case, when fit was given a DataFrame whose
+        column names are all strings. Frames given later must have the same, in the same order.
 
     Notes
     -----
@@ -129,6 +143,8 @@ class TransformerClassifier(
     augment_until: float = 1.0
     label_smoothing: float = 0.1
     class_weight: dict[Any, float] | str | None = None
+    id_col: Hashable = "unique_id"
+    time_col: Hashable = "ds"
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = constraints_of(
         TransformerParams,
@@ -142,6 +158,8 @@ class TransformerClassifier(
         augment_until=[Interval(Real, 0, 1, closed="both")],
         label_smoothing=[Interval(Real, 0, 1, closed="left")],
         class_weight=[dict, StrOptions({"balanced"}), None],
+        id_col=[Hashable],
+        time_col=[Hashable],
     )
 
     def fit(
@@ -158,13 +176,17 @@ class TransformerClassifier(
 
         Parameters
         ----------
-        X : array-like of shape (n_cases, n_channels, n_timepoints) or (n_cases, n_timepoints), or list of arrays
-            A 2-D array holds one channel. The arrays of a list have shape (n_channels, n_timepoints_i), or
-            (n_timepoints_i,) for one channel; their lengths may differ. NaN is a missing value.
+        X : array-like of shape (n_cases, n_channels, n_timepoints) or (n_cases, n_timepoints), list, or DataFrame
+            A 2-D array, or a frame of one row a case, holds one channel. The arrays of a list have shape (n_channels,
+            n_timepoints_i), or (n_timepoints_i,) for one channel; their lengths may differ. NaN is a missing value.
+            Tensors are taken as arrays. A list may hold frames whose rows are times and whose columns are channels.
+            A frame may also be long (columns `id_col` and `time_col`, all others channels), have a (case, time)
+            MultiIndex of rows, or hold a Series for each case and channel in its cells.
         y : array-like of shape (n_cases,)
-            Labels of at least two classes.
+            Labels of at least two classes. Of a long frame, or one under a MultiIndex, a Series indexed by id; an array
+            is taken only where the ids ascend.
         sample_weight : array-like of shape (n_cases,), optional
-            Weights of the cases in the loss; a case of weight 0 is left out.
+            Weights of the cases in the loss; a case of weight 0 is left out. Matched as y.
         X_val, y_val, sample_weight_val : optional
             Cases for early stopping, instead of a part of X.
 
@@ -249,7 +271,11 @@ class TransformerClassifier(
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """Return the most probable label of each case, (n_cases,); X is as in `fit`."""
+        """Return the most probable label of each case, (n_cases,); X is as in `fit`.
+
+        The cases of a long frame come in the order of their first rows: that of `X[id_col].unique()`, or of
+        `X.index.unique(0)` under a MultiIndex. So do the rows that the other methods return.
+        """
         best = self._log_probability(X).argmax(dim=1)
         return self.classes_[best.numpy()]
 
@@ -265,6 +291,14 @@ class TransformerClassifier(
         scores = self._log_probability(X).numpy()
         return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
 
+    def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Return the share of the cases that are labelled rightly; X, y and sample_weight are as in `fit`."""
+        y, sample_weight = (
+            in_order_of_cases(self, X, values, name)
+            for name, values in {"y": y, "sample_weight": sample_weight}.items()
+        )
+        return super().score(X, y, sample_weight)
+
     def transform(self, X: Any) -> NDArray[np.float64]:
         """Return the embeddings of each case before the linear heads, network by network; X is as in `fit`.
 
@@ -272,7 +306,7 @@ class TransformerClassifier(
         -------
         ndarray of shape (n_cases, n_estimators * d_model)
         """
-        return torch.cat(self._apply(SeriesClassifier.embed, X), dim=1).numpy()
+        return with_ids(self, X, torch.cat(self._apply(SeriesClassifier.embed, X), dim=1).numpy())
 
     def attention_maps(self, X: Any) -> list[list[NDArray[np.float32]]]:
         """Return what each token of each case attends to: `maps[network][layer]`; X is as in `fit`.
@@ -316,7 +350,8 @@ class TransformerClassifier(
     ) -> Batch:
         """Check training cases, take the classes from `classes` or y when `reset`, and leave out weights of 0."""
         panel = check_panel(self, X, "X", reset=reset)
-        y = check_labels(self, y, panel)
+        y = check_labels(self, in_order_of_cases(self, X, y, "y"), panel)
+        sample_weight = in_order_of_cases(self, X, sample_weight, "sample_weight")
         if reset:
             self.classes_ = check_classes(y if classes is None else classes)
         data = label(panel, y, weigh(sample_weight, self.class_weight, y), self.classes_, "y")

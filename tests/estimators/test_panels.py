@@ -1,0 +1,167 @@
+"""TransformerClassifier on frames of series: long ones by id, and the other panels that `data.panels` reads."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+
+from .waves import cut, small, waves
+
+X, y = waves()
+SERIES = cut(X)
+IDS = [f"case {i}" for i in np.random.default_rng(0).permutation(len(y))]
+LONG = pd.concat(
+    [
+        pd.DataFrame(
+            {"unique_id": id, "ds": pd.date_range("2020", periods=series.shape[1]), "u": series[0], "v": series[1]}
+        )
+        for id, series in zip(IDS, SERIES, strict=True)
+    ],
+    ignore_index=True,
+)
+LABELS = pd.Series(y, index=IDS).sort_index()  # in another order than the cases of LONG
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return small(max_steps=3).fit(LONG, LABELS)
+
+
+def test_fit__long_frame__is_as_fit_on_its_series_with_labels_by_id(fitted):
+    by_position = small(max_steps=3).fit(SERIES, y)
+    assert_array_equal(fitted.predict_proba(LONG), by_position.predict_proba(SERIES))
+    assert (fitted.n_channels_, fitted.n_timepoints_, fitted.n_features_in_) == (2, 30, 2)
+    assert list(fitted.feature_names_in_) == ["u", "v"]
+
+
+@pytest.mark.parametrize(
+    ("panel", "labels"),
+    [
+        (LONG.set_index(["unique_id", "ds"]), LABELS),
+        ([pd.DataFrame({"u": series[0], "v": series[1]}) for series in SERIES], y),
+        (pd.DataFrame({"u": [series[0] for series in SERIES], "v": [series[1] for series in SERIES]}), y),
+        ([torch.from_numpy(series) for series in SERIES], torch.from_numpy(y)),
+        (LONG.rename(columns={"unique_id": "id", "ds": "t"}), LABELS),
+    ],
+    ids=["MultiIndex", "list of frames", "nested", "tensors", "other names"],
+)
+def test_fit__panel_of_any_form__is_as_fit_on_its_series(panel, labels, fitted):
+    names = {"id_col": "id", "time_col": "t"} if "id" in getattr(panel, "columns", ()) else {}
+    clf = small(max_steps=3, **names).fit(panel, labels)
+    assert_array_equal(clf.predict_proba(panel), fitted.predict_proba(LONG))
+    assert clf.score(panel, labels) == fitted.score(LONG, LABELS)
+
+
+def test_predict__long_frame__comes_in_the_order_of_first_rows(fitted):
+    some = LONG[LONG["unique_id"].isin(IDS[:5])]
+    later_first = some.iloc[::-1]
+    ids = later_first["unique_id"].unique()
+    assert list(ids) == IDS[4::-1]
+    assert_allclose(fitted.predict_proba(later_first), fitted.predict_proba(some)[::-1], rtol=0, atol=1e-12)
+    assert_array_equal(fitted.set_output(transform="pandas").transform(some).index, IDS[:5])
+    fitted.set_output(transform="default")
+
+
+def test_score__long_frame__compares_with_labels_by_id(fitted):
+    predicted = pd.Series(fitted.predict(LONG), index=IDS)
+    assert fitted.score(LONG, predicted.sort_index()) == 1.0
+    assert fitted.score(LONG, (1 - predicted).sort_index()) == 0.0
+    only_first = pd.Series(0.0, index=IDS).mask(np.arange(24) == 0, 1.0)
+    wrong_but_first = (1 - predicted).mask(np.arange(24) == 0, predicted)
+    assert fitted.score(LONG, wrong_but_first.sort_index(), only_first.sort_index()) == 1.0
+
+
+def test_fit__weights_and_held_out_cases_of_long_frames__are_matched_by_id():
+    weight = np.arange(24.0)
+    params = {"max_steps": 3, "early_stopping": True}
+    held_out = LONG[LONG["unique_id"].isin(IDS[:8])]
+    by_id = small(**params).fit(
+        LONG,
+        LABELS,
+        pd.Series(weight, index=IDS).sort_index(),
+        X_val=held_out,
+        y_val=LABELS[LABELS.index.isin(IDS[:8])],
+        sample_weight_val=pd.Series(weight[:8], index=IDS[:8]).sort_index(),
+    )
+    by_position = small(**params).fit(SERIES, y, weight, X_val=SERIES[:8], y_val=y[:8], sample_weight_val=weight[:8])
+    assert by_id.history_["validation_loss"] == by_position.history_["validation_loss"]
+    assert_array_equal(by_id.predict_proba(LONG), by_position.predict_proba(SERIES))
+
+
+def test_partial_fit__long_frames__are_matched_by_id():
+    by_id = small().partial_fit(LONG, LABELS, classes=[0, 1]).partial_fit(LONG, LABELS)
+    by_position = small().partial_fit(SERIES, y, classes=[0, 1]).partial_fit(SERIES, y)
+    assert_array_equal(by_id.predict_proba(LONG), by_position.predict_proba(SERIES))
+
+
+def test_fit__table_of_one_row_a_case__is_one_still():
+    table = pd.DataFrame(X[:, 0], index=pd.Index(IDS, name="unique_id")).add_prefix("t")
+    clf = small(max_steps=3).fit(table, y)
+    assert (clf.n_channels_, clf.n_features_in_) == (1, 30)
+    assert_array_equal(clf.predict_proba(table), small(max_steps=3).fit(X[:, 0], y).predict_proba(X[:, 0]))
+
+
+# Mistakes.
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (LABELS[1:], r"The index of y must hold the ids of X, each once and no others\. Got none for 'case 0'\."),
+        (LABELS.reset_index(drop=True), r"Got none for 'case .*, and further ones for 0, 1, 2 and 21 more\."),
+        (LONG.set_index("unique_id")["u"] > 0, r"y must have one value for each id of X\. Got several for 'case"),
+        (y, r"y must be a Series with the ids of X as its index, as these do not ascend in X\. Got ndarray"),
+    ],
+    ids=["one id short", "labels without ids", "labels of rows", "array"],
+)
+def test_fit__labels_that_are_not_of_the_ids__are_refused(labels, message):
+    with pytest.raises(ValueError, match=message):
+        small().fit(LONG, labels)
+    with pytest.raises(ValueError, match=message):
+        small(max_steps=1).fit(LONG, LABELS).score(LONG, labels)
+
+
+def test_fit__long_frame_of_other_names__is_told_how_to_name_them():
+    numbers = LONG.assign(id=LONG["unique_id"].factorize()[0], t=LONG.index)[["id", "t", "u", "v"]]
+    message = (
+        r"inconsistent numbers of samples: \[\d+, 24\]\. A frame without the columns 'unique_id' and 'ds' has a row"
+    )
+    with pytest.raises(ValueError, match=message):
+        small().fit(numbers, y)
+    with pytest.raises(ValueError, match=r"if X is a long frame, name its columns with id_col= and time_col="):
+        small().fit(numbers.assign(t=LONG["ds"]), y)
+
+
+def test_predict__frame_of_other_channels_or_names__is_refused(fitted):
+    with pytest.raises(ValueError, match=r"Feature names must be in the same order as they were in fit"):
+        fitted.predict(LONG[["unique_id", "ds", "v", "u"]])
+    with pytest.raises(ValueError, match=r"Feature names unseen at fit time:\n- w"):
+        fitted.predict(LONG.rename(columns={"v": "w"}))
+    one = small(max_steps=1).fit(LONG.drop(columns="v"), LABELS)
+    with pytest.raises(
+        ValueError, match=r"X has one row for each case, but TransformerClassifier was fitted on frames wi"
+    ):
+        one.predict(LONG.drop(columns=["v", "unique_id"]).rename(columns={"ds": "t"}).assign(t=1.0))
+
+
+def test_predict__arrays_after_names__are_taken_by_position_with_scikit_learns_warning(fitted):
+    with pytest.warns(
+        UserWarning, match="X does not have valid feature names, but TransformerClassifier was fitted with"
+    ):
+        assert_array_equal(fitted.predict_proba(SERIES), fitted.predict_proba(LONG))
+
+
+def test_example__grouped_cross_validation__runs():
+    path = Path(__file__).parents[2] / "examples" / "grouped_cross_validation.py"
+    spec = importlib.util.spec_from_file_location("grouped_cross_validation", path)
+    example = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(example)
+    frame, labels, persons = example.recordings(n_persons=4, n_recordings=4)
+    scores = example.cross_validated(frame, labels, persons, n_splits=2, max_steps=3)
+    assert len(scores["test_accuracy"]) == 2
+    for training, test in scores["persons"]:
+        assert not set(training) & set(test)
