@@ -271,8 +271,8 @@ WRONG_PARAMETERS = {
     "augment_until": (-0.1, r"a float in the range [0.0, 1.0]"),
     "label_smoothing": (1.0, r"a float in the range [0.0, 1.0)"),
     "class_weight": ("equal", r"an instance of 'dict', a str among {'balanced'} or None"),
-    "id_col": ([], r"an instance of 'collections.abc.Hashable'"),
-    "time_col": ({}, r"an instance of 'collections.abc.Hashable'"),
+    "id_col": (None, r"an instance of 'str'"),
+    "time_col": (["ds"], r"an instance of 'str'"),
 }
 
 

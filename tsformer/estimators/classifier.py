@@ -90,9 +90,9 @@ class TransformerClassifier(
         Share of each training label spread evenly over all classes.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes in the loss, as in scikit-learn.
-    id_col : hashable, default="unique_id"
+    id_col : str, int or tuple, default="unique_id"
         Column of a long frame that tells its cases apart.
-    time_col : hashable, default="ds"
+    time_col : str, int or tuple, default="ds"
         Column of a long frame that orders the rows of a case; how far apart they are does not matter.
 
     Attributes
@@ -158,8 +158,8 @@ class TransformerClassifier(
         augment_until=[Interval(Real, 0, 1, closed="both")],
         label_smoothing=[Interval(Real, 0, 1, closed="left")],
         class_weight=[dict, StrOptions({"balanced"}), None],
-        id_col=[Hashable],
-        time_col=[Hashable],
+        id_col=[str, Integral, tuple],
+        time_col=[str, Integral, tuple],
     )
 
     def fit(
