@@ -89,6 +89,16 @@ def test_load__what_scikit_learn_keeps__is_there(path):
     assert clone(loaded).class_weight == {0: 1.0, 1: 2.0}
 
 
+def test_load__classifier_of_a_long_frame__takes_it_and_refuses_other_channels(path):
+    times = pd.MultiIndex.from_product([range(len(X)), range(X.shape[2])], names=["person", "t"])
+    long = pd.DataFrame(dict(zip("uv", X.swapaxes(0, 1).reshape(2, -1), strict=True)), index=times).reset_index()
+    clf = small_classifier(max_steps=3, id_col="person", time_col="t").fit(long, pd.Series(y))
+    loaded = again(clf, path)
+    assert_allclose(loaded.predict_proba(long), clf.predict_proba(long), rtol=0, atol=1e-6)
+    with pytest.raises(ValueError, match="Feature names unseen at fit time"):
+        loaded.predict(long.rename(columns={"u": "w"}))
+
+
 def test_load__random_state_instance__goes_on_with_its_stream(path):
     clf = small_classifier(max_steps=3, random_state=np.random.RandomState(0)).fit(X, y)
     loaded = again(clf, path)
