@@ -1,4 +1,4 @@
-"""ForecastDisplay: what it draws of forecasts in every form, and mistakes."""
+"""The displays: what they draw of forecasts, attention and training, and mistakes."""
 
 import subprocess
 import sys
@@ -11,7 +11,8 @@ from forecasts import long_frame, small, wave
 from matplotlib import pyplot as plt
 from numpy.testing import assert_allclose
 
-from tsformer.plotting import ForecastDisplay
+from tsformer import TransformerClassifier
+from tsformer.plotting import AttentionDisplay, ForecastDisplay, HistoryDisplay
 
 mpl.use("Agg")
 
@@ -84,8 +85,114 @@ def test_forecast_display__many_series__asks_which():
         ForecastDisplay.from_estimator(forecaster)
     with pytest.raises(ValueError, match=r"Got \['t'\]; there are \['s0'"):
         ForecastDisplay.from_estimator(forecaster, series=["t"])
-    with pytest.raises(ValueError, match=r"ax takes one series\. Got 2"):
+    with pytest.raises(ValueError, match=r"ax takes one panel\. Got 2"):
         ForecastDisplay.from_estimator(forecaster, series=["s0", "s1"], ax=plt.subplots()[1])
+
+
+@pytest.fixture(scope="module")
+def classified():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(16, 3, 20)), np.array(["no", "yes"] * 8)
+    X[y == "yes", 1] += 2.0
+    shape = {"d_model": 16, "n_heads": 2, "n_layers": 1, "d_ff": 16}
+    clf = TransformerClassifier(
+        n_estimators=2, max_steps=20, early_stopping=True, random_state=0, device="cpu", **shape
+    )
+    return clf.fit(X, y), [X[0], X[1, :, :12]]
+
+
+def test_attention_display__cases_of_unequal_length__draws_channels_attention_and_their_worth(classified):
+    clf, X = classified
+    display = AttentionDisplay.from_estimator(clf, X)
+    assert len(display.axes_) == 2
+    series, attention, worth = display.figure_.axes[-3:]
+    assert series is display.axes_[1]
+    assert series.get_title(loc="left").startswith(f"case 1: {clf.predict(X)[1]}, probability 0.")
+    assert [len(line.get_xdata()) for line in series.get_lines()] == [12] * 3
+    assert [label.get_text() for label in series.get_yticklabels()] == ["channel 0", "channel 1", "channel 2"]
+    shares = display.panels[1].attention
+    assert shares.mean() == pytest.approx(1.0)  # in equal shares, over the networks
+    assert attention.collections[0].get_datalim(attention.transData).y1 == pytest.approx(shares.max())
+    assert_allclose([bar.get_width() for bar in worth.patches], display.panels[1].lost)
+    assert display.panels[1].lost.argmax() == 1
+
+
+def test_attention_display__many_channels__draws_those_that_count(classified):
+    X, y = np.random.default_rng(0).normal(size=(8, 10, 15)), [0, 1] * 4
+    clf = TransformerClassifier(n_estimators=1, max_steps=3, d_model=16, n_layers=1, random_state=0).fit(X, y)
+    display = AttentionDisplay.from_estimator(clf, X[:1])
+    assert display.axes_[0].get_title(loc="left").endswith("8 of 10 channels")
+    least = np.argsort(np.abs(display.panels[0].lost))[:2]
+    drawn = {label.get_text() for label in display.axes_[0].get_yticklabels()}
+    assert drawn.isdisjoint(f"channel {channel}" for channel in least)
+
+
+def test_attention_display__one_channel_on_own_axes__has_no_bars_and_keeps_its_values():
+    X, y = np.random.default_rng(0).normal(size=(8, 15)), [0, 1] * 4
+    clf = TransformerClassifier(n_estimators=1, max_steps=3, d_model=16, n_layers=1, random_state=0).fit(X, y)
+    figure, (left, right) = plt.subplots(1, 2)
+    display = AttentionDisplay.from_estimator(clf, X[:1], ax=right)
+    assert_allclose(display.axes_[0].get_lines()[0].get_ydata(), X[0])
+    assert len(figure.axes) == 4  # the given two, series and attention
+    assert display.axes_[0].get_position().x0 > left.get_position().x1
+
+
+def test_attention_display__mistakes__are_told(classified):
+    clf, X = classified
+    with pytest.raises(ValueError, match=r"at most 6 cases to draw\. Got 7; choose some, as in X\[:2\]"):
+        AttentionDisplay.from_estimator(clf, X[:1] * 7)
+    with pytest.raises(ValueError, match=r"ax takes one panel\. Got 2"):
+        AttentionDisplay.from_estimator(clf, X, ax=plt.subplots()[1])
+    with pytest.raises(ValueError, match="ax must have its place in a grid"):
+        AttentionDisplay.from_estimator(clf, X[:1], ax=plt.figure().add_axes((0, 0, 1, 1)))
+
+
+@pytest.mark.parametrize("encoder", ["patch", "conv_stem"])
+def test_attention_display__forecast__draws_a_row_for_each_patch_over_the_times_it_read(encoder):
+    df = pd.DataFrame({"a": wave(), "b": wave(level=5.0)})
+    forecaster = small(encoder=encoder, n_layers=2).fit(df)
+    display = AttentionDisplay.from_estimator(forecaster, series="b", horizon=9)
+    (panel,) = display.panels
+    n_patches = -(-9 // forecaster.lengths_.decoder_patch)
+    assert panel.attention.shape == (n_patches, forecaster.lengths_.context)
+    assert_allclose(panel.attention.mean(axis=1), 1.0)
+    assert list(panel.attention.columns) == list(df.index[-forecaster.lengths_.context :])
+    _, series, attention, bar = display.figure_.axes
+    assert_allclose(series.get_lines()[1].get_ydata(), forecaster.predict(horizon=9)["b"])
+    assert_allclose(attention.collections[0].get_array(), panel.attention)
+    assert bar.get_ylabel() == "attention\n(1 = equal share)"
+
+
+def test_attention_display__history_shorter_than_the_context__draws_what_there_is():
+    forecaster = small().fit(wave())
+    (panel,) = AttentionDisplay.from_estimator(forecaster, wave(20)).panels
+    assert panel.attention.shape[1] == 20
+    assert_allclose(panel.attention.mean(axis=1), 1.0)
+
+
+def test_history_display__ensemble_with_validation__draws_two_lines_a_network(classified):
+    clf, _ = classified
+    display = HistoryDisplay.from_estimator(clf)
+    table = pd.DataFrame(clf.history_)
+    lines = display.ax_.get_lines()
+    assert [line.get_label() for line in lines] == [
+        "training, network 0",
+        "validation, network 0",
+        "training, network 1",
+        "validation, network 1",
+    ]
+    second = table[table["network"] == 1]
+    assert_allclose(lines[2].get_xydata(), second[["step", "loss"]])
+    assert_allclose(lines[3].get_ydata(), second["validation_loss"])
+
+
+def test_history_display__forecaster_on_own_axes__draws_one_line(fitted):
+    _, ax = plt.subplots()
+    display = HistoryDisplay.from_estimator(fitted, ax=ax)
+    assert display.ax_ is ax
+    (line,) = ax.get_lines()
+    assert_allclose(line.get_ydata(), fitted.history_["loss"])
+    assert ax.get_xlabel() == "optimiser step"
 
 
 def test_plotting__imported__does_not_import_matplotlib():

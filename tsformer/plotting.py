@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import torch
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
 
 from tsformer.data.forecasts import future_times, quantiles_of
 from tsformer.data.frames import SeriesSet
+from tsformer.data.windows import join, last_windows
 from tsformer.data.wording import quoted
+from tsformer.estimators._attention import attention_of_forecast, attention_over_time, chance_lost
 from tsformer.estimators._covariates import Frame, Given
+from tsformer.estimators._fitting import resolve_device
 from tsformer.estimators._forecasting import Forecast
+from tsformer.estimators.classifier import TransformerClassifier
 from tsformer.estimators.forecaster import TransformerForecaster
 
 if TYPE_CHECKING:
@@ -21,6 +28,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MAX_PANELS = 6
+MAX_CHANNELS = 8  # drawn of a case
+EQUAL_SHARES = "attention\n(1 = equal share)"
 
 
 @dataclass(frozen=True)
@@ -42,7 +51,7 @@ class ForecastPanel:
     point: pd.Series
     bands: dict[float, pd.DataFrame]
 
-    def plot(self, ax: Axes) -> None:
+    def plot(self, ax: Axes) -> Axes:
         """Draw history, forecast and bands, the widest band palest."""
         wide_first = sorted(self.bands, reverse=True)
         for i, level in enumerate(wide_first):
@@ -60,6 +69,7 @@ class ForecastPanel:
         if isinstance(self.history.index, pd.DatetimeIndex):
             _write_dates_short(ax)
         ax.spines[["top", "right"]].set_visible(False)
+        return ax
 
 
 @dataclass
@@ -119,7 +129,7 @@ class ForecastDisplay:
         horizon = estimator._checked_horizon(horizon)
         n_history = 5 * horizon if n_history is None else n_history
         histories, given = estimator._histories(df, Given(past, future, static))
-        units = _selected(_names(histories), [series] if isinstance(series, str) else series)
+        units = _selected(_names(histories), series)
         if level is None:
             level = () if estimator.head == "point" else (80, 95)
         levels = np.atleast_1d(level).tolist()
@@ -128,14 +138,234 @@ class ForecastDisplay:
 
     def plot(self, ax: Axes | None = None) -> ForecastDisplay:
         """Draw the panels, on `ax` where there is one."""
-        if ax is not None and len(self.panels) > 1:
-            raise ValueError(f"ax takes one series. Got {len(self.panels)}; choose one with series=, or leave ax out.")
-        axes = _new_axes(len(self.panels)) if ax is None else [ax]
-        for panel, panel_ax in zip(self.panels, axes, strict=True):
-            panel.plot(panel_ax)
-        axes[0].legend(loc="best", frameon=False, fontsize=8)
-        self.figure_: Figure = axes[0].figure  # type: ignore[assignment]
-        self.axes_: list[Axes] = axes
+        self.axes_: list[Axes] = _drawn(self.panels, ax)
+        self.axes_[0].legend(loc="best", frameon=False, fontsize=8)
+        self.figure_: Figure = self.axes_[0].figure  # type: ignore[assignment]
+        return self
+
+
+@dataclass(frozen=True)
+class CaseAttention:
+    """A classified case, the attention that its time points receive, and what each channel is worth.
+
+    Parameters
+    ----------
+    name : str
+        Of the case, with what was predicted.
+    series : DataFrame
+        A column for each channel, a row for each time point.
+    attention : ndarray of shape (n_timepoints,)
+        In equal shares: 1 where a time point receives as much as it would if all observed ones received the same.
+    lost : ndarray of shape (n_channels,)
+        How much the probability of the predicted class falls when a channel is hidden.
+    """
+
+    name: str
+    series: pd.DataFrame
+    attention: NDArray[np.float64]
+    lost: NDArray[np.float64]
+
+    def plot(self, ax: Axes) -> Axes:
+        """Draw the channels one above the other in place of `ax`, attention under them, bars of `lost` beside them."""
+        n_channels = self.series.shape[1]
+        drawn = np.sort(np.argsort(-np.abs(self.lost), kind="stable")[:MAX_CHANNELS])
+        series_ax, attention_ax, *beside = _split(ax, (3, 1), (5, 1) if n_channels > 1 else (1,))
+        left_out = f", {len(drawn)} of {n_channels} channels" if len(drawn) < n_channels else ""
+        series_ax.set_title(self.name + left_out, loc="left", fontsize=10)
+        if n_channels > 1:
+            rows = np.arange(len(drawn))[::-1]
+            self._plot_channels(series_ax, rows, drawn)
+            self._plot_lost(beside[0], rows, drawn)
+            beside[0].set_ylim(series_ax.get_ylim())
+        else:
+            series_ax.plot(self.series, color="0.25", lw=1.0)
+        self._plot_attention(attention_ax)
+        return series_ax
+
+    def _plot_channels(self, ax: Axes, rows: NDArray[np.int64], drawn: NDArray[np.int64]) -> None:
+        for row, channel in zip(rows, drawn, strict=True):
+            values = self.series.iloc[:, channel]
+            low, high = values.min(), values.max()
+            ax.plot(row + 0.8 * (values - (low + high) / 2) / (high - low if high > low else 1.0), color="0.25", lw=1.0)
+        ax.set_yticks(rows, self.series.columns[drawn])
+
+    def _plot_attention(self, ax: Axes) -> None:
+        ax.fill_between(np.arange(len(self.attention)), self.attention, step="mid", color="C0", alpha=0.5, lw=0)
+        ax.axhline(1.0, color="0.5", lw=0.8, ls=":")
+        ax.set_ylim(0.0, 1.1 * max(1.0, self.attention.max()))
+        ax.set_ylabel(EQUAL_SHARES, fontsize=8)
+        ax.set_xlabel("time point")
+        ax.locator_params(axis="x", integer=True)
+
+    def _plot_lost(self, ax: Axes, rows: NDArray[np.int64], drawn: NDArray[np.int64]) -> None:
+        ax.barh(rows, self.lost[drawn], height=0.5, color="C1")
+        ax.axvline(0.0, color="0.5", lw=0.8)
+        ax.set_title("probability lost\nwithout it", fontsize=8)
+        ax.xaxis.set_visible(False)
+        ax.set_xlim(min(0.0, self.lost.min()), max(0.1, self.lost.max()))  # next to nothing should look so
+        ax.yaxis.tick_right()
+        ax.set_yticks(rows, [f"{lost:.3f}" for lost in self.lost[drawn]], fontsize=8)
+        ax.tick_params(right=False)
+        ax.spines[["bottom", "left"]].set_visible(False)
+
+
+@dataclass(frozen=True)
+class ForecastAttention:
+    """A forecast and the attention that each patch of it pays to the history that it was made from.
+
+    Parameters
+    ----------
+    panel : ForecastPanel
+        What the encoder read, and the forecast.
+    attention : DataFrame
+        A row for each patch, a column for each time of the history, in equal shares as in CaseAttention.
+    """
+
+    panel: ForecastPanel
+    attention: pd.DataFrame
+
+    def plot(self, ax: Axes) -> Axes:
+        """Draw history and forecast in place of `ax`, and under them a row of attention for each patch."""
+        series_ax, map_ax = _split(ax, (3, 2), (1,))
+        self.panel.plot(series_ax)
+        times: Any = self.attention.columns  # dates too
+        patches = np.arange(1, len(self.attention) + 1)
+        mesh = map_ax.pcolormesh(times, patches, self.attention, shading="nearest", cmap="Blues", vmin=0.0)
+        map_ax.invert_yaxis()
+        map_ax.locator_params(axis="y", integer=True)
+        map_ax.set_ylabel("patch of\nforecast", fontsize=8)
+        if isinstance(times, pd.DatetimeIndex):
+            _write_dates_short(map_ax)
+        else:
+            map_ax.set_xlabel("time")
+        bar = map_ax.figure.colorbar(mesh, ax=[series_ax, map_ax], aspect=40, pad=0.01)
+        bar.set_label(EQUAL_SHARES, fontsize=8)
+        return series_ax
+
+
+@dataclass
+class AttentionDisplay:
+    """Predictions with what they looked at: the classes of cases, or forecasts, a panel each.
+
+    Create it by `AttentionDisplay.from_estimator`.
+
+    Parameters
+    ----------
+    panels : list of CaseAttention or list of ForecastAttention
+
+    Attributes
+    ----------
+    figure_ : matplotlib Figure
+    axes_ : list of matplotlib Axes
+
+    Notes
+    -----
+    Of a classifier, what is drawn for a time point is the weight with which the tokens of a case take it in: the mean
+    over the layers, heads and tokens of each network, and over the networks. Of a forecaster it is the weight with
+    which each patch of the forecast takes in the history. A token stands for a stretch of time points (in a
+    convolutional stem its stride) and shares its weight equally among those of them that are observed; what the
+    token holds also comes from the neighbours that the convolutions reach.
+
+    Attention says where a network took in what it worked on, not that its answer hangs on it. It says nothing of
+    channels, for a token mixes all of them. So each channel is hidden in turn, as a missing value is, and the bars
+    show how much the probability of the predicted class falls. Of two channels that tell the same, neither falls.
+    """
+
+    panels: list[CaseAttention] | list[ForecastAttention]
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: TransformerClassifier | TransformerForecaster,
+        X: Any = None,
+        *,
+        horizon: int | None = None,
+        past: Frame | None = None,
+        future: Frame | None = None,
+        static: Frame | None = None,
+        series: Sequence[Hashable] | str | None = None,
+        ax: Axes | None = None,
+    ) -> AttentionDisplay:
+        """Predict and draw.
+
+        Parameters
+        ----------
+        estimator : TransformerClassifier or TransformerForecaster
+            Fitted.
+        X : array-like, list of arrays, Series or DataFrame
+            Of a classifier, up to six cases as in its predict. Of a forecaster, histories; by default those of fit.
+        horizon, past, future, static
+            As in the forecaster's predict.
+        series : str or sequence, optional
+            Series of a forecast to draw, as in `ForecastDisplay.from_estimator`; needed beyond six.
+        ax : matplotlib Axes, optional
+            Place in a grid of subplots for one case or series; axes for the parts of the picture replace it.
+
+        Returns
+        -------
+        AttentionDisplay
+        """
+        if isinstance(estimator, TransformerForecaster):
+            horizon = estimator._checked_horizon(horizon)
+            return cls(_forecasts_seen(estimator, X, Given(past, future, static), horizon, series)).plot(ax)
+        return cls(_cases_seen(estimator, X)).plot(ax)
+
+    def plot(self, ax: Axes | None = None) -> AttentionDisplay:
+        """Draw the panels, on `ax` where there is one."""
+        self.axes_: list[Axes] = _drawn(self.panels, ax, height=4.0)
+        self.figure_: Figure = self.axes_[0].figure  # type: ignore[assignment]
+        return self
+
+
+@dataclass
+class HistoryDisplay:
+    """The course of training: the loss by the step, and the validation loss where there is one, for each network.
+
+    Create it by `HistoryDisplay.from_estimator`.
+
+    Parameters
+    ----------
+    history : DataFrame
+        Columns network, step, loss and maybe validation_loss.
+
+    Attributes
+    ----------
+    figure_ : matplotlib Figure
+    ax_ : matplotlib Axes
+
+    Notes
+    -----
+    The training loss is measured on altered series, with dropped branches and weights on their way, the validation
+    loss on series as they are and the weights that would be kept: it may be the lower one. After `refit` the history
+    is that of the last training, on all cases, without a validation loss.
+    """
+
+    history: pd.DataFrame
+
+    @classmethod
+    def from_estimator(
+        cls, estimator: TransformerClassifier | TransformerForecaster, *, ax: Axes | None = None
+    ) -> HistoryDisplay:
+        """Draw the `history_` of a fitted estimator, on `ax` where there is one."""
+        check_is_fitted(estimator, "history_")
+        return cls(pd.DataFrame({"network": 0} | estimator.history_)).plot(ax)
+
+    def plot(self, ax: Axes | None = None) -> HistoryDisplay:
+        """Draw a line for each network, a dashed one for its validation loss."""
+        (ax,) = _new_axes(1) if ax is None else [ax]
+        networks = list(self.history.groupby("network"))
+        for i, (network, rows) in enumerate(networks):
+            of = f", network {network}" if len(networks) > 1 else ""
+            look: Any = {"color": f"C{i}", "marker": "." if len(self.history) < 30 else None}
+            ax.plot(rows["step"], rows["loss"], label=f"training{of}", **look)
+            if "validation_loss" in rows:
+                ax.plot(rows["step"], rows["validation_loss"], ls="--", label=f"validation{of}", **look)
+        ax.set_xlabel("optimiser step")
+        ax.set_ylabel("loss, mean of an epoch")
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.legend(loc="best", frameon=False, fontsize=8)
+        self.ax_: Axes = ax
+        self.figure_: Figure = ax.figure  # type: ignore[assignment]
         return self
 
 
@@ -148,12 +378,38 @@ def require_matplotlib() -> Any:
     return pyplot
 
 
-def _new_axes(n: int) -> list[Axes]:
+def _drawn(panels: Sequence[Any], ax: Axes | None, *, height: float = 2.4) -> list[Axes]:
+    """Draw the panels, on new axes or the one given, and return those that their series are drawn on."""
+    if ax is not None and len(panels) > 1:
+        raise ValueError(f"ax takes one panel. Got {len(panels)}; choose one case or series, or leave ax out.")
+    axes = _new_axes(len(panels), height) if ax is None else [ax]
+    return [panel.plot(panel_ax) for panel, panel_ax in zip(panels, axes, strict=True)]
+
+
+def _split(ax: Axes, heights: tuple[int, int], widths: tuple[int, ...]) -> list[Axes]:
+    """Put axes in the place of one: upper left, lower left and, given two widths, upper right; times are shared."""
+    place = ax.get_subplotspec()
+    if place is None:
+        raise ValueError("ax must have its place in a grid, as those of matplotlib.pyplot.subplots have.")
+    ax.set_axis_off()
+    grid = place.subgridspec(2, len(widths), height_ratios=heights, width_ratios=widths, hspace=0.05, wspace=0.05)
+    figure: Any = ax.figure
+    upper = figure.add_subplot(grid[0, 0])
+    lower = figure.add_subplot(grid[1, 0], sharex=upper)
+    upper.tick_params(labelbottom=False)
+    upper.margins(x=0.01)
+    beside = [figure.add_subplot(grid[0, 1])] if len(widths) > 1 else []
+    for axes in (upper, lower, *beside):
+        axes.spines[["top", "right"]].set_visible(False)
+    return [upper, lower, *beside]
+
+
+def _new_axes(n: int, height: float = 2.4) -> list[Axes]:
     """Axes under each other, in two columns from three on."""
     plt = require_matplotlib()
     n_columns = 1 if n < 3 else 2
     n_rows = -(-n // n_columns)
-    size = (8.0 if n_columns == 1 else 11.0, 1.2 + 2.4 * n_rows)
+    size = (8.0 if n_columns == 1 else 11.0, 1.2 + height * n_rows)
     _, grid = plt.subplots(n_rows, n_columns, figsize=size, squeeze=False, layout="constrained")
     axes: list[Axes] = list(grid.flat)
     for unused in axes[n:]:
@@ -180,8 +436,9 @@ def _names(histories: SeriesSet) -> list[Hashable]:
     return [(id, column) for id in histories.ids for column in columns]
 
 
-def _selected(names: list[Hashable], series: Sequence[Hashable] | None) -> list[int]:
+def _selected(names: list[Hashable], series: Sequence[Hashable] | str | None) -> list[int]:
     """Positions of the series to draw."""
+    series = [series] if isinstance(series, str) else series
     if series is None:
         if len(names) > MAX_PANELS:
             raise ValueError(
@@ -208,6 +465,58 @@ def _panel(
         bands[percent] = pd.DataFrame({"low": low, "high": high}, index=index)
     point = pd.Series(forecast.point[unit], index=index)
     return ForecastPanel("" if id is None else str(id), history[-n_history:], point, bands)
+
+
+def _cases_seen(classifier: TransformerClassifier, X: Any) -> list[CaseAttention]:
+    """What a classifier sees of each case."""
+    data = classifier._read(X)
+    n_cases, _, n_channels = data.x.shape
+    if n_cases > MAX_PANELS:
+        raise ValueError(f"X must hold at most {MAX_PANELS} cases to draw. Got {n_cases}; choose some, as in X[:2].")
+    device = resolve_device(classifier.device)
+    received = torch.stack([attention_over_time(model, data, device) for model in classifier.models_]).mean(dim=0)
+    lost = chance_lost(classifier._log_probability, data) if n_channels > 1 else torch.zeros(n_cases, 1)
+    probability, best = classifier._log_probability(data).exp().max(dim=1)
+    columns = [f"channel {channel}" for channel in range(n_channels)] if n_channels > 1 else [""]
+    panels = []
+    for case in range(n_cases):
+        seen = data.observed[case].any(dim=-1)
+        n_timepoints = int(seen.nonzero().max()) + 1
+        values = data.x[case].masked_fill(~data.observed[case], torch.nan)[:n_timepoints]
+        panels.append(
+            CaseAttention(
+                f"case {case}: {classifier.classes_[best[case]]}, probability {probability[case]:.2f}",
+                pd.DataFrame(values.numpy(), columns=columns),
+                (received[case] * seen.sum())[:n_timepoints].numpy(),
+                lost[case].numpy(),
+            )
+        )
+    return panels
+
+
+def _forecasts_seen(
+    forecaster: TransformerForecaster,
+    df: Frame | None,
+    given: Given,
+    horizon: int,
+    series: Sequence[Hashable] | str | None,
+) -> list[ForecastAttention]:
+    """What each patch of a forecast sees of the history."""
+    histories, given = forecaster._histories(df, given)
+    units = _selected(_names(histories), series)
+    forecast = forecaster._forecast(histories, given, horizon)
+    context = forecaster.lengths_.context
+    joined = join(histories.values, *forecaster._covariates.read(histories, given, horizon), horizon)
+    windows = last_windows(joined, [0], context, horizon, batch_size=1)
+    panels = []
+    for unit in units:
+        (window,) = replace(windows, unit=windows.unit[[unit]], time=windows.time[[unit]])
+        received = attention_of_forecast(forecaster.model_, window, resolve_device(forecaster.device))[0]
+        panel = _panel(unit, histories, forecast, [], context)
+        n_known = len(panel.history)
+        shares = received[:, -n_known:] * int(window.observed.any(dim=-1).sum())
+        panels.append(ForecastAttention(panel, pd.DataFrame(shares.numpy(), columns=panel.history.index)))
+    return panels
 
 
 def _for_axis(times: Any) -> pd.Index:

@@ -276,19 +276,19 @@ class TransformerClassifier(
         The cases of a long frame come in the order of their first rows: that of `X[id_col].unique()`, or of
         `X.index.unique(0)` under a MultiIndex. So do the rows that the other methods return.
         """
-        best = self._log_probability(X).argmax(dim=1)
+        best = self._log_probability(self._read(X)).argmax(dim=1)
         return self.classes_[best.numpy()]
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the probability of each class in the order of `classes_`, (n_cases, n_classes); X is as in `fit`."""
-        return self._log_probability(X).exp().numpy()
+        return self._log_probability(self._read(X)).exp().numpy()
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
         """Return the logarithms of the probabilities, (n_cases, n_classes), or of two classes the log odds, (n_cases,).
 
         X is as in `fit`.
         """
-        scores = self._log_probability(X).numpy()
+        scores = self._log_probability(self._read(X)).numpy()
         return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
 
     def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
@@ -306,7 +306,7 @@ class TransformerClassifier(
         -------
         ndarray of shape (n_cases, n_estimators * d_model)
         """
-        return with_ids(self, X, torch.cat(self._apply(SeriesClassifier.embed, X), dim=1).numpy())
+        return with_ids(self, X, torch.cat(self._apply(SeriesClassifier.embed, self._read(X)), dim=1).numpy())
 
     def attention_maps(self, X: Any) -> list[list[NDArray[np.float32]]]:
         """Return what each token of each case attends to: `maps[network][layer]`; X is as in `fit`.
@@ -330,14 +330,13 @@ class TransformerClassifier(
             maps.append([weights.float().cpu().numpy() for weights in layers])
         return maps
 
-    def _log_probability(self, X: Any) -> Tensor:
+    def _log_probability(self, data: Batch) -> Tensor:
         """The logarithm of the mean of the networks' probabilities, (n_cases, n_classes)."""
-        each = torch.stack([logits.log_softmax(dim=1) for logits in self._apply(SeriesClassifier.forward, X)])
+        each = torch.stack([logits.log_softmax(dim=1) for logits in self._apply(SeriesClassifier.forward, data)])
         return each.logsumexp(dim=0) - math.log(len(each))
 
-    def _apply(self, method: Callable[..., Tensor], X: Any) -> list[Tensor]:
+    def _apply(self, method: Callable[..., Tensor], data: Batch) -> list[Tensor]:
         """What a method of SeriesClassifier returns for the cases, from each network."""
-        data = self._read(X)
         device = resolve_device(self.device)
         return [predict_in_batches(model, method, data, device).double() for model in self.models_]
 

@@ -56,14 +56,17 @@ class SeriesClassifier(nn.Module):
 
     def embed(self, x: Tensor, observed: Tensor) -> Tensor:
         """Return the pooled tokens (B, D)."""
+        return self.pooling(*self.tokens(x, observed))
+
+    def tokens(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the encoder makes of the series: tokens (B, N, D) and which of them are observed (B, N)."""
         x = self.scaler(x, observed).to(self.head.weight.dtype)
         if self.differences is not None:
             x, observed = self.differences(x, observed)
         # After the differences: those of a smooth series are small, and noise on its values would drown them.
         if self.augment is not None and self.training:
             x, observed = self.augment(x, observed)
-        tokens, observed_tokens = self.encoder(x, observed)
-        return self.pooling(tokens, observed_tokens)
+        return self.encoder(x, observed)
 
 
 def build_classifier(
