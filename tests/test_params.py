@@ -90,4 +90,7 @@ def test_documents_parameters_of__own_section__comes_first_and_the_rest_stays():
     assert docstring.startswith(
         "One line.\n\nParameters\n----------\nown : int, default=1\n    What it is.\nd_model : int"
     )
-    assert "    Show a progress bar.\n\nAttributes\n----------\nlearned_ : int\n    What came of it." in docstring
+    assert (
+        "at the start and at the end of a fit.\n\nAttributes\n----------\nlearned_ : int\n    What came of it."
+        in docstring
+    )

@@ -88,7 +88,8 @@ class TrainingParams:
     random_state : int, RandomState instance or None, default=None
         An int makes results repeatable. The global random states of numpy and torch are never touched.
     verbose : bool, default=False
-        Show a progress bar.
+        Show a progress bar with the time left and the losses of the last epoch. The logger "tsformer" has a line of
+        level INFO at the start and at the end of a fit.
     """
 
     max_steps: int | Literal["auto"] = "auto"

@@ -1,6 +1,7 @@
 """What estimators share around training: seed, device, weights, held-out cases, prediction in batches."""
 
 import copy
+import logging
 import re
 import reprlib
 from collections.abc import Callable, Iterator
@@ -15,10 +16,13 @@ from sklearn.utils.validation import _check_sample_weight
 from torch import Tensor, nn
 
 from tsformer.data.batch import Batch, Minibatches
+from tsformer.training.loop import History
 
 Network = TypeVar("Network", bound=nn.Module)
 
 CASES_PER_PREDICTION = 64  # bounds memory in prediction
+
+LOG = logging.getLogger("tsformer")
 
 
 def draw_seed(random_state: int | np.random.RandomState | None) -> int:
@@ -99,6 +103,17 @@ def portable(state: dict[str, Any]) -> dict[str, Any]:
         return copy.deepcopy(value).to("cpu", torch.float32) if isinstance(value, nn.Module) else value
 
     return {name: moved(value) if name.endswith("_") else value for name, value in state.items()}
+
+
+def log_end(estimator: object, histories: list[History]) -> None:
+    """Log what the trainings of a fit came to."""
+    LOG.info(
+        "%s: fitted in %.1f s; steps behind the weights: %s, last training loss: %s.",
+        type(estimator).__name__,
+        sum(history.seconds[-1] for history in histories if history.seconds),
+        ", ".join(str(history.best_step) for history in histories),
+        ", ".join(f"{history.loss[-1]:.4g}" if history.loss else "none" for history in histories),
+    )
 
 
 def to_cpu(tree: Any) -> Any:

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tsformer.data.batch import Batch, Minibatches
+from tsformer.estimators._callbacks import Task
 from tsformer.estimators._fitting import ready_to_train, seeded
 from tsformer.layers.scaling import SCALERS
 from tsformer.models.classifier import Augmentation, SeriesClassifier
@@ -73,6 +74,11 @@ def budget(params: TrainingParams, n_cases: int, n_timepoints: int) -> int:
     return params.max_steps
 
 
+def n_epochs(params: TrainingParams, n_cases: int, n_steps: int) -> int:
+    """Epochs, the last of them maybe not whole, that n_steps are."""
+    return math.ceil(n_steps / math.ceil(n_cases / batch_size(params, n_cases)))
+
+
 def run_in_turn(
     starts: Iterable[tuple[Start, int]],
     data: Batch,
@@ -83,21 +89,31 @@ def run_in_turn(
     *,
     augment_until: float,
     device: torch.device,
+    task: Task,
 ) -> list[Run]:
-    """Train networks one after the other, until Ctrl-C; each begins at a start, with its seed.
+    """Train networks one after the other, until Ctrl-C or a callback; each begins at a start, with its seed.
 
     Given `whole`, a network that early stopping has measured on the cases held out is trained again, on all of them,
     for as many steps as were best.
     """
     n_steps = budget(params, len(data), data.x.shape[1])
-    runs = []
-    for start, seed in starts:
-        how: dict[str, Any] = {"augment_until": augment_until, "seed": seed, "device": device}
-        run = run_schedule(start, data, held_out, objective, params, n_steps=n_steps, **how)
+    starts = list(starts)
+    runs: list[Run] = []
+    for member, (start, seed) in enumerate(starts):
+        which = f"network {member + 1} of {len(starts)}" if len(starts) > 1 else "network"
+        how: dict[str, Any] = {
+            "augment_until": augment_until,
+            "seed": seed,
+            "device": device,
+            "task": task,
+            "before": [run.model for run in runs],
+        }
+        run = run_schedule(start, data, held_out, objective, params, n_steps=n_steps, title=which, **how)
         if whole is not None and not run.history.interrupted:
-            run = run_schedule(start, whole, None, objective, params, n_steps=run.history.best_step, **how)
+            n_best = run.history.best_step
+            run = run_schedule(start, whole, None, objective, params, n_steps=n_best, title=f"{which}, refit", **how)
         runs.append(run)
-        if run.history.interrupted:
+        if run.history.interrupted or task.stopped:
             break
     return runs
 
@@ -113,10 +129,14 @@ def run_schedule(
     n_steps: int,
     seed: int,
     device: torch.device,
+    title: str,
+    task: Task,
+    before: list[SeriesClassifier],
 ) -> Run:
     """Train for n_steps by the schedule of `params`, or until early stopping on the cases held out.
 
-    After the share `augment_until` of the steps the network sees the cases as they are.
+    After the share `augment_until` of the steps the network sees the cases as they are. The training is a part of
+    `task`, to whose callbacks the network stands beside those trained `before`.
     """
     warmup_steps = round(params.warmup * n_steps)
     early_stopping = None
@@ -124,8 +144,19 @@ def run_schedule(
         batches = Minibatches(held_out, batch_size(params, len(data)))
         early_stopping = EarlyStopping(batches, objective, params.n_iter_no_change, params.tol, warmup_steps)
     schedule = SCHEDULES[params.schedule](n_steps, warmup_steps)
-    how: dict[str, Any] = {"average_decay": params.average_decay, "early_stopping": early_stopping}
-    return _run(start, data, objective, params, schedule, n_steps, round(augment_until * n_steps), seed, device, **how)
+    training = task.part(title, n_epochs(params, len(data), n_steps))
+
+    def after_epoch(model: nn.Module) -> bool:
+        training.part("epoch").end(lambda: {"models_": [*before, copy.deepcopy(model)]})
+        return training.stopped
+
+    how: dict[str, Any] = {"average_decay": params.average_decay, "early_stopping": early_stopping, "title": title}
+    n_augmented = round(augment_until * n_steps)
+    run = _run(
+        start, data, objective, params, schedule, n_steps, n_augmented, seed, device, after_epoch=after_epoch, **how
+    )
+    training.end(lambda: {"models_": [*before, run.model]})
+    return run
 
 
 def run_once(

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from tsformer.data.arrays import to_batch
 from tsformer.data.augment import standard_augmentation
 from tsformer.data.batch import Batch
+from tsformer.estimators._callbacks import CallbackSupportMixin, whole_fit, with_callbacks
 from tsformer.estimators._cases import (
     check_classes,
     check_held_out,
@@ -31,16 +32,27 @@ from tsformer.estimators._cases import (
     with_ids,
 )
 from tsformer.estimators._fitting import (
+    LOG,
     draw_seed,
     draw_seeds,
     hold_out,
+    log_end,
     portable,
     predict_in_batches,
     ready_to_predict,
     resolve_device,
     to_cpu,
 )
-from tsformer.estimators._networks import Run, Start, check_scaling, go_on_from, run_in_turn, run_once
+from tsformer.estimators._networks import (
+    Run,
+    Start,
+    batch_size,
+    budget,
+    check_scaling,
+    go_on_from,
+    run_in_turn,
+    run_once,
+)
 from tsformer.layers.attention import record_attention
 from tsformer.layers.pooling import POOLINGS
 from tsformer.layers.scaling import SCALERS
@@ -56,6 +68,7 @@ from tsformer.training.objectives import Objective, classification
 class TransformerClassifier(
     TransformerParams,
     TrainingParams,
+    CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     ClassifierMixin,
     TransformerMixin,
@@ -162,6 +175,7 @@ class TransformerClassifier(
         time_col=[str, Integral, tuple],
     )
 
+    @with_callbacks
     def fit(
         self,
         X: Any,
@@ -208,18 +222,29 @@ class TransformerClassifier(
         training = data
         if self.early_stopping and held_out is None:
             training, held_out = hold_out(data, self.validation_fraction, seed)
-
+        starts = list(self._starts(fitted, seed))
+        whole = data if self.refit and training is not data else None
+        LOG.info(
+            "%s: %d cases of %d channels, up to %d time points and %d classes; networks: %d, on %s, each for at most "
+            "%d steps of up to %d cases.",
+            *(type(self).__name__, len(training), self.n_channels_, self.n_timepoints_, len(self.classes_)),
+            *(len(starts), device, budget(self, len(training), training.x.shape[1]), batch_size(self, len(training))),
+        )
+        task = whole_fit(self, len(starts) * (1 if whole is None else 2), X, y)
         runs = run_in_turn(
-            self._starts(fitted, seed),
+            starts,
             training,
             held_out,
-            data if self.refit and training is not data else None,
+            whole,
             self._objective(),
             self,
             augment_until=self.augment_until,
             device=device,
+            task=task,
         )
         self._keep([run for run in runs if not run.history.interrupted] or runs, fitted)
+        task.end()
+        log_end(self, [run.history for run in runs])
         return self
 
     def partial_fit(

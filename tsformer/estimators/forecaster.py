@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
@@ -20,9 +21,11 @@ from tsformer.data.covariates import seasonal_period
 from tsformer.data.forecasts import future_times, quantiles_of, write_forecast
 from tsformer.data.frames import SeriesSet, append_rows, check_later, read_series
 from tsformer.data.windows import Histories, WindowsAt, join, last_windows
+from tsformer.estimators._callbacks import SILENT, CallbackSupportMixin, Task, whole_fit, with_callbacks
 from tsformer.estimators._covariates import Covariates, Frame, Given, Matrices, replace_rows
-from tsformer.estimators._fitting import draw_seed, portable, ready_to_train, resolve_device, seeded
+from tsformer.estimators._fitting import LOG, draw_seed, log_end, portable, ready_to_train, resolve_device, seeded
 from tsformer.estimators._forecasting import (
+    BATCHES_PER_EPOCH,
     UNITS_PER_BATCH,
     Forecast,
     build_network,
@@ -49,7 +52,7 @@ LONG = 20  # training horizons in a series from which early_stopping="auto" stop
 
 @documents_parameters_of(TransformerParams, TrainingParams)
 @dataclass(kw_only=True, eq=False, repr=False)
-class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
+class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMixin, BaseEstimator):
     """Forecast series by an encoder-decoder Transformer, autoregressive by the patch.
 
     One network learns from all series given to fit, and forecasts them, or others, for any horizon. Each column of a
@@ -151,6 +154,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
         fill=[StrOptions({"ffill", "interpolate"}), Real, None],
     )
 
+    @with_callbacks
     def fit(
         self,
         df: Frame,
@@ -182,7 +186,9 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
         """
         self._validate_params()
         given = Given(past, future, static)
-        self._train_on(df, given, anew=not (self.warm_start and hasattr(self, "model_")))
+        task = whole_fit(self, 2, df, None)
+        self._train_on(df, given, anew=not (self.warm_start and hasattr(self, "model_")), task=task)
+        task.end()
         return self
 
     def update(
@@ -428,12 +434,12 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
     def _checked_horizon(self, horizon: int | None) -> int:
         return self.horizon if horizon is None else _checked_count(horizon, "horizon")
 
-    def _train_on(self, df: Frame, given: Given, *, anew: bool) -> None:
+    def _train_on(self, df: Frame, given: Given, *, anew: bool, task: Task = SILENT) -> None:
         series = self._read(df)
-        self._train(series, given, anew=anew)
+        self._train(series, given, anew=anew, task=task)
         self._remember(df, series, given)
 
-    def _train(self, series: SeriesSet, given: Given, *, anew: bool) -> "TransformerForecaster":
+    def _train(self, series: SeriesSet, given: Given, *, anew: bool, task: Task = SILENT) -> "TransformerForecaster":
         """Train a new network, or from the weights that there are."""
         device = resolve_device(self.device)
         if anew:
@@ -450,9 +456,15 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
             stops_early = bool(histories.lengths.median() >= LONG * self.lengths_.training_horizon)
         withheld = hold_back(histories, self.validation_fraction, self.lengths_) if stops_early else None
         n_steps = 1000 if self.max_steps == "auto" else self.max_steps
-        history = self._fit_network(histories, withheld, seed, device, start, n_steps)
+        LOG.info(
+            "%s: %d series of up to %d time points; %s; on %s, at most %d steps, early stopping: %s.",
+            *(type(self).__name__, len(series), max(map(len, series.values)), self.lengths_),
+            *(device, n_steps, stops_early),
+        )
+        history = self._fit_network(histories, withheld, seed, device, start, n_steps, task, "network")
         if self.refit and withheld is not None and not history.interrupted:
-            self._fit_network(histories, None, seed, device, start, history.best_step)
+            history = self._fit_network(histories, None, seed, device, start, history.best_step, task, "refit")
+        log_end(self, [history])
         return self
 
     def _fit_network(
@@ -463,8 +475,16 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
         device: torch.device,
         start: SeriesForecaster | None,
         n_steps: int,
+        task: Task,
+        title: str,
     ) -> History:
         """Train a new `model_`, or a copy of `start`; early stopping watches the last `withheld` times of a series."""
+        training = task.part(title, math.ceil(n_steps / BATCHES_PER_EPOCH))
+
+        def after_epoch(model: nn.Module) -> bool:
+            training.part("epoch").end(lambda: {"model_": copy.deepcopy(model)})
+            return training.stopped
+
         unseen = None if withheld is None else validation_windows(histories, withheld, self.lengths_)
         with seeded(seed, device) as generator:
             model = ready_to_train(self._build() if start is None else copy.deepcopy(start), device)
@@ -483,6 +503,8 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
                 precision=getattr(torch, self.precision),
                 early_stopping=None if unseen is None else self._early_stopping(unseen, warmup_steps),
                 progress=bool(self.verbose),
+                title=title,
+                after_epoch=after_epoch,
             )
             if self.head != "point":
                 some = itertools.islice(windows, BATCHES_OF_SCORES)
@@ -490,6 +512,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, BaseEstimator):
         self.model_ = model
         self.history_ = history.as_dict()
         self.n_iter_ = history.best_step
+        training.end()
         return history
 
     def _early_stopping(self, unseen: WindowsAt, warmup_steps: int) -> EarlyStopping:

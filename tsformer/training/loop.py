@@ -4,7 +4,7 @@ import copy
 import math
 import time
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -129,6 +129,8 @@ def train(
     precision: torch.dtype = torch.float32,
     early_stopping: EarlyStopping | None = None,
     progress: bool = False,
+    title: str = "",
+    after_epoch: Callable[[nn.Module], bool] | None = None,
 ) -> History:
     """Train `model` in place for `n_steps` steps, or until early stopping runs out of patience.
 
@@ -157,7 +159,11 @@ def train(
     early_stopping : EarlyStopping, optional
         Asked after each epoch.
     progress : bool, default=False
-        Show a bar.
+        Show a bar with the time left and the losses of the last epoch.
+    title : str, default=""
+        What the bar is called.
+    after_epoch : callable (model) -> bool, optional
+        Called after each epoch with the model as it would be kept; True ends training.
 
     Returns
     -------
@@ -194,7 +200,7 @@ def train(
         bar.update()
         return loss.detach()
 
-    bar = tqdm(total=n_steps, disable=not progress, unit="step")
+    bar = tqdm(total=n_steps, disable=not progress, unit="step", desc=title or None)
     try:
         while history.n_steps < n_steps:
             model.train()
@@ -208,6 +214,8 @@ def train(
                 row["validation_loss"] = early_stopping.measure(kept, scheduler.last_epoch, device)
             history.append(row | {"seconds": time.perf_counter() - start})
             bar.set_postfix({name: value for name, value in row.items() if "loss" in name})
+            if after_epoch is not None and after_epoch(kept):
+                break
             if early_stopping is not None and early_stopping.exhausted:
                 break
     except KeyboardInterrupt:
