@@ -20,6 +20,13 @@ def test_public_names__in_all__exist():
     assert all(hasattr(tsformer, name) for name in tsformer.__all__)
 
 
+def test_import__fresh_process__brings_none_of_the_packages_that_few_need():
+    few_need = {"sktime", "aeon", "matplotlib", "onnx", "onnxruntime"}
+    program = f"import sys, tsformer; print({few_need} & set(sys.modules))"
+    ran = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=True, capture_output=True, text=True)
+    assert ran.stdout.strip() == "set()"
+
+
 @pytest.mark.slow
 def test_wheel__unpacked_outside_the_repository__loads_its_samples_and_fits(tmp_path):
     build = "from hatchling.build import build_wheel; import sys; print(build_wheel(sys.argv[1]))"

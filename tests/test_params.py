@@ -94,3 +94,21 @@ def test_documents_parameters_of__own_section__comes_first_and_the_rest_stays():
         "at the start and at the end of a fit.\n\nAttributes\n----------\nlearned_ : int\n    What came of it."
         in docstring
     )
+
+
+def test_documents_parameters_of__an_estimator_without_some__takes_its_parameters_alone():
+    @documents_parameters_of(tsformer.TransformerClassifier, without=["warm_start", "device"])
+    class Documented:
+        """One line.
+
+        Parameters
+        ----------
+
+        Attributes
+        ----------
+        learned_ : int
+            What came of it.
+        """
+
+    assert set(documented(Documented)) == set(defaults(tsformer.TransformerClassifier)) - {"warm_start", "device"}
+    assert "classes_" not in inspect.getdoc(Documented)

@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, TypeVar
@@ -141,17 +141,17 @@ def constraints_of(*mixins: type, **own: list[Any]) -> dict[str, list[Any]]:
     return merged | own
 
 
-def documents_parameters_of(*mixins: type) -> Callable[[type[T]], type[T]]:
+def documents_parameters_of(*mixins: type, without: Collection[str] = ()) -> Callable[[type[T]], type[T]]:
     """Class decorator that puts the mixins' parameters into the estimator's docstring, after its own.
 
     help() and scikit-learn's HTML view read the Parameters section of the estimator itself only. A parameter that the
-    estimator documents itself, because its default is another, is left out.
+    estimator documents itself, because its default is another, is left out, and so are those in `without`.
     """
 
     def decorate(estimator: type[T]) -> type[T]:
         sections = inspect.cleandoc(estimator.__doc__ or "").split("\n\n")
         own = next(i for i, section in enumerate(sections) if section.startswith("Parameters\n"))
-        known = set(re.findall(r"^(\w+) : ", sections[own], flags=re.MULTILINE))
+        known = {*without, *re.findall(r"^(\w+) : ", sections[own], flags=re.MULTILINE)}
         entries = [entry for mixin in mixins for name, entry in _parameters(mixin) if name not in known]
         sections[own] = "\n".join([sections[own], *entries])
         estimator.__doc__ = "\n\n".join(sections)
@@ -161,7 +161,7 @@ def documents_parameters_of(*mixins: type) -> Callable[[type[T]], type[T]]:
 
 
 def _parameters(mixin: type) -> list[tuple[str, str]]:
-    """Name and text of each entry of a docstring's Parameters section, which ends the docstring."""
-    section = inspect.cleandoc(mixin.__doc__ or "").split("----------\n", 1)[1]
+    """Name and text of each entry of a docstring's Parameters section."""
+    section = inspect.cleandoc(mixin.__doc__ or "").split("----------\n", 1)[1].split("\n\n", 1)[0]
     entries = re.split(r"^(?=\w+ : )", section, flags=re.MULTILINE)[1:]
     return [(entry.partition(" : ")[0], entry.rstrip("\n")) for entry in entries]

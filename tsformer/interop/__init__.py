@@ -1,0 +1,1 @@
+"""The estimators as those of other packages: tsformer.interop.sktime and tsformer.interop.aeon."""
