@@ -8,7 +8,14 @@ import pytest
 import tsformer
 import tsformer.interop.sktime as of_sktime
 
-ADAPTERS = [(of_sktime.TransformerClassifier, tsformer.TransformerClassifier, {"warm_start"})]
+ADAPTERS = [
+    (of_sktime.TransformerClassifier, tsformer.TransformerClassifier, {"warm_start"}),
+    (
+        of_sktime.TransformerForecaster,
+        tsformer.TransformerForecaster,
+        {"warm_start", "id_col", "time_col", "target_col"},
+    ),
+]
 try:
     import tsformer.interop.aeon as of_aeon
 except ImportError:  # aeon is an extra
