@@ -61,6 +61,7 @@ def test_predict__unequal_lengths_and_missing_values__equal_the_wrapped_classifi
     clf, wrapped = small().fit(frames, y), tsformer.TransformerClassifier(**SMALL).fit(series, y)
 
     assert_array_equal(clf.predict_proba(frames), wrapped.predict_proba(series))
+    assert_array_equal(clf.predict_proba(convert(frames, "df-list", "pd-multiindex")), wrapped.predict_proba(series))
 
 
 def test_fit__wrong_parameter__raises_as_the_wrapped_classifier():
