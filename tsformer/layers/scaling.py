@@ -27,10 +27,8 @@ def masked_location_spread(x: Tensor, observed: Tensor, season: int, *, shifted:
     """Where the series of a window x (B, T) lies, and how far it spreads: two Tensors (B, 1).
 
     The location is the mean of the last `season` observed values: recent enough to follow a trend, whole enough not
-    to follow the season. The spread is the mean absolute change over a season: what is hard to forecast, where the
-    standard deviation is mostly trend and season. It is a tenth of the standard deviation at least, and in a window of
-    less than a season that deviation itself. Without `shifted` the location is 0 and the spread the mean absolute
-    value. A window that does not vary gets a spread in proportion to its level.
+    to follow the season. The spread is the standard deviation over the window. Without `shifted` the location is 0
+    and the spread the mean absolute value. A window that does not vary gets a spread in proportion to its level.
     """
     values = torch.where(observed, x, 0.0)
     count = observed.sum(dim=1, keepdim=True).clamp(min=1)
@@ -41,11 +39,7 @@ def masked_location_spread(x: Tensor, observed: Tensor, season: int, *, shifted:
     recent = observed & (newer <= season)
     location = torch.where(recent, x, 0.0).sum(dim=1, keepdim=True) / recent.sum(dim=1, keepdim=True).clamp(min=1)
     mean = values.sum(dim=1, keepdim=True) / count
-    std = (torch.where(observed, x - mean, 0.0).square().sum(dim=1, keepdim=True) / count).sqrt()
-    paired = observed[:, season:] & observed[:, :-season]
-    n_pairs = paired.sum(dim=1, keepdim=True)
-    changes = torch.where(paired, x[:, season:] - x[:, :-season], 0.0).abs().sum(dim=1, keepdim=True)
-    spread = torch.where(n_pairs > 1, torch.maximum(changes / n_pairs.clamp(min=1), 0.1 * std), std)
+    spread = (torch.where(observed, x - mean, 0.0).square().sum(dim=1, keepdim=True) / count).sqrt()
     smallest = 1e-9 * torch.where(level > 0, level, 1.0)
     return location, torch.maximum(spread, smallest)
 
