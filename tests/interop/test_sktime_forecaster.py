@@ -92,6 +92,15 @@ def test_predict__horizon_with_gaps__relative_or_absolute_has_its_times(index):
     assert_array_equal(relative, forecaster.predict(fh=range(1, 8)).iloc[[1, 4, 6]])
 
 
+def test_predict__horizon_of_time_spans__counts_steps():
+    y = wave(pd.date_range("2015-01-01", periods=60, freq="2h"))
+    forecaster = small().fit(y)
+
+    spans = forecaster.predict(fh=ForecastingHorizon(pd.to_timedelta([4, 8], unit="h"), is_relative=True))
+
+    pd.testing.assert_series_equal(spans, forecaster.predict(fh=[2, 4]))
+
+
 def test_predict__horizon_in_sample__is_refused():
     with pytest.raises(NotImplementedError, match="in-sample"):
         small().fit(wave()).predict(fh=[-1, 0, 1])
@@ -318,6 +327,26 @@ def test_update__covariates__are_remembered():
 
     expected = wrapped().fit(wave()[:50], future=X[:50]).predict(wave(), future=X)
     assert_array_equal(forecaster.predict(fh=[1, 4], X=X[60:]), expected.iloc[[0, 3]])
+
+
+@pytest.mark.parametrize("order", [["a", "b"], ["b", "a"]])
+def test_update__columns_in_any_order__keep_their_names(order):
+    y = pd.DataFrame({"b": wave(), "a": wave(level=5.0)})
+
+    forecaster = small().fit(y[:50]).update(y[50:][order], update_params=False)
+
+    for forecast in (forecaster.predict(fh=[1]), forecaster.predict_quantiles(alpha=[0.5])):
+        assert forecast["b"].squeeze() > 50 > forecast["a"].squeeze()
+
+
+def test_update__rows_that_are_refused__leave_the_forecaster_as_it_was():
+    forecaster = small().fit(wave()[:50])
+    expected = forecaster.predict(fh=[1, 2])
+
+    with pytest.raises(ValueError, match="has a gap"):
+        forecaster.update(wave()[52:])
+
+    pd.testing.assert_series_equal(forecaster.predict(fh=[1, 2]), expected)
 
 
 def test_update__other_columns__raises():

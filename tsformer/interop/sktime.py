@@ -153,9 +153,10 @@ class TransformerForecaster(BaseForecaster):
             raise ValueError(
                 f"y must have the columns that fit saw, {list(self._cur_y.columns)}. Got {list(y.columns)}."
             )
-        self._cur_y, self._cur_X = update_data(self._cur_y, y), update_data(self._cur_X, X)
+        y, X = update_data(self._cur_y, y), update_data(self._cur_X, X)
         if update_params:
-            self.estimator_ = self._trained(self.estimator_, self._cur_y, self._cur_X)
+            self.estimator_ = self._trained(self.estimator_, y, X)
+        self._cur_y, self._cur_X = y, X
         return self
 
     def _predict(self, fh: ForecastingHorizon, X: pd.DataFrame | None) -> pd.DataFrame:
@@ -163,7 +164,8 @@ class TransformerForecaster(BaseForecaster):
 
     def _predict_quantiles(self, fh: ForecastingHorizon, X: pd.DataFrame | None, alpha: list[float]) -> pd.DataFrame:
         forecast = self._forecast(fh, X, quantiles=alpha)
-        return forecast.set_axis(self._get_columns(method="predict_quantiles", alpha=alpha), axis="columns")
+        columns = pd.MultiIndex.from_product([self._cur_y.columns.to_flat_index(), alpha])
+        return forecast.set_axis(columns, axis="columns")
 
     def _trained(
         self, start: tsformer.TransformerForecaster | None, y: pd.DataFrame, X: pd.DataFrame | None
@@ -183,6 +185,8 @@ class TransformerForecaster(BaseForecaster):
 
     def _forecast(self, fh: ForecastingHorizon, X: pd.DataFrame | None, **asked: Any) -> pd.DataFrame:
         """Forecast at fh; `asked` is passed to predict of the wrapped forecaster."""
+        if isinstance(fh.to_pandas(), pd.TimedeltaIndex):
+            fh = fh.to_absolute(self.cutoff).to_relative(self.cutoff)
         steps = fh.to_relative(self.cutoff).to_numpy().astype(int)
         behind = np.zeros(1, dtype=int) if fh.is_relative else self._steps_behind_cutoff(fh.freq)
         horizon = int(steps.max() + behind.max())
