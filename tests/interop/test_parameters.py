@@ -9,7 +9,7 @@ import tsformer
 import tsformer.interop.sktime as of_sktime
 
 ADAPTERS = [
-    (of_sktime.TransformerClassifier, tsformer.TransformerClassifier, {"warm_start"}),
+    (of_sktime.TransformerClassifier, tsformer.TransformerClassifier, {"warm_start", "id_col", "time_col"}),
     (
         of_sktime.TransformerForecaster,
         tsformer.TransformerForecaster,
@@ -21,7 +21,9 @@ try:
 except ImportError:  # aeon is an extra
     pass
 else:
-    ADAPTERS.append((of_aeon.TransformerClassifier, tsformer.TransformerClassifier, {"warm_start"}))
+    ADAPTERS.append(
+        (of_aeon.TransformerClassifier, tsformer.TransformerClassifier, {"warm_start", "id_col", "time_col"})
+    )
 every_adapter = pytest.mark.parametrize(
     ("adapter", "wrapped", "left_out"),
     ADAPTERS,

@@ -10,7 +10,7 @@ import tsformer
 from tsformer.interop._parameters import takes_parameters_of
 
 
-@takes_parameters_of(tsformer.TransformerClassifier, without=["warm_start"])
+@takes_parameters_of(tsformer.TransformerClassifier, without=["warm_start", "id_col", "time_col"])
 class TransformerClassifier(BaseClassifier):
     """Classify multivariate time series by attention: `tsformer.TransformerClassifier` for aeon.
 

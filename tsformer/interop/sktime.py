@@ -18,7 +18,7 @@ FRAMES = ["pd.DataFrame", "pd-multiindex", "pd_multiindex_hier"]
 NO_COLUMN = "no column, since times are in the index"
 
 
-@takes_parameters_of(tsformer.TransformerClassifier, without=["warm_start"])
+@takes_parameters_of(tsformer.TransformerClassifier, without=["warm_start", "id_col", "time_col"])
 class TransformerClassifier(BaseClassifier):
     """Classify multivariate time series by attention: `tsformer.TransformerClassifier` for sktime.
 
