@@ -17,7 +17,7 @@ LEVELS = [
     {"training"},
     {"estimators"},
     {"__init__"},
-    {"persistence", "datasets", "plotting", "interop", "model_selection"},
+    {"persistence", "datasets", "plotting", "interop", "model_selection", "export"},
     {"__main__"},
 ]
 LEVEL = {part: level for level, parts in enumerate(LEVELS) for part in parts}

@@ -62,9 +62,12 @@ def attention_weights(query: Tensor, key: Tensor, mask: Tensor | None = None) ->
 def padding_mask(observed: Tensor) -> Tensor | None:
     """Mask (B, 1, 1, N) that hides the keys where observed (B, N) is False; None, which is faster, if all are True.
 
-    Asking whether all are True makes a GPU wait for the answer, a few microseconds a call.
+    Asking whether all are True makes a GPU wait for the answer, a few microseconds a call. A graph that is exported
+    cannot ask.
     """
-    return None if observed.all() else observed[:, None, None, :]
+    if not torch.compiler.is_compiling() and observed.all():
+        return None
+    return observed[:, None, None, :]
 
 
 def causal_mask(n_queries: int, n_keys: int, device: torch.device | None = None) -> Tensor:

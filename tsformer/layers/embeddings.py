@@ -183,7 +183,8 @@ class ObservedBatchNorm(nn.Module):
 
     def forward(self, x: Tensor, observed: Tensor) -> Tensor:
         """Normalise x (B, D, N) where observed (B, N)."""
-        if observed.numel() > 1 and observed.all():  # the fused kernel, which refuses a single value
+        # The fused kernel refuses a single value; an exported graph cannot ask what is observed.
+        if not torch.compiler.is_compiling() and observed.numel() > 1 and observed.all():
             running = (self.running_mean, self.running_var)
             return F.batch_norm(x, *running, self.weight, self.bias, self.training, self.momentum, self.eps)
         mask = observed.unsqueeze(1)

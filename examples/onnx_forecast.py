@@ -1,0 +1,31 @@
+"""Forecast from the files of `tsformer.export.to_onnx` by numpy and onnxruntime alone, without torch and tsformer."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+
+def forecast(directory: str | Path, histories: list[NDArray[np.float64]], horizon: int) -> NDArray[np.float64]:
+    """Forecast `horizon` values of each series from its past values, NaN where one is missing: (n_series, horizon)."""
+    encoder = onnxruntime.InferenceSession(Path(directory) / "encoder.onnx")
+    step = onnxruntime.InferenceSession(Path(directory) / "step.onnx")
+
+    context = encoder.get_inputs()[0].shape[1]
+    X = np.full((len(histories), context), np.nan)
+    for row, values in zip(X, histories, strict=True):
+        recent = values[-context:]
+        row[context - len(recent) :] = recent
+    location, spread, patch, *memory = encoder.run(None, {"X": X})
+
+    # Layers, series and heads as in the memory, but no steps yet.
+    keys = values = memory[0][:, :, :, :0]
+    names = [given.name for given in step.get_inputs()]
+    patches: list[Any] = []
+    while sum(patch.shape[1] for patch in patches) < horizon:
+        given = (patch, spread, *memory, keys, values)
+        patch, _, keys, values = step.run(None, dict(zip(names, given, strict=True)))
+        patches.append(patch)
+    return location + spread * np.concatenate(patches, axis=1)[:, :horizon]

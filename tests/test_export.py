@@ -1,0 +1,147 @@
+"""Export to ONNX: graphs in another runtime say what predict says, at any batch, length and pattern of gaps."""
+
+import functools
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from estimators.waves import cut, small, waves
+from forecasts import long_frame
+from forecasts import small as small_forecaster
+from numpy.testing import assert_allclose
+from sklearn.pipeline import make_pipeline
+
+from tsformer.export import to_onnx
+from tsformer.models.encoders.patch import PatchEncoder
+
+MISSING = [name for name in ("onnx", "onnxscript", "onnxruntime") if importlib.util.find_spec(name) is None]
+needs_onnx = pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")
+EXAMPLES = Path(__file__).parents[1] / "examples"
+CLOSE = {"rtol": 0, "atol": 1e-4}
+
+
+def panel(series, n_timepoints):
+    """Pad series of unequal length as the graph takes them."""
+    X = np.full((len(series), len(series[0]), n_timepoints), np.nan)
+    for case, values in zip(X, series, strict=True):
+        case[:, : values.shape[1]] = values
+    return X
+
+
+def session(path):
+    import onnxruntime
+
+    return onnxruntime.InferenceSession(path)
+
+
+def probabilities(graph, X):
+    return graph.run(["probabilities"], {"X": X})[0]
+
+
+@needs_onnx
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"n_estimators": 2},  # the second scaled by median and quartiles
+        *(
+            pytest.param(params, marks=pytest.mark.slow)
+            for params in (
+                {"encoder": "transformer", "pooling": "attention"},
+                {"encoder": "gated_two_tower", "pooling": "max"},
+                {"encoder": functools.partial(PatchEncoder, patch_length=7), "differences": False},
+            )
+        ),
+    ],
+)
+def test_classifier__any_length__gives_the_probabilities_of_predict_proba(params, tmp_path):
+    X, y = waves()
+    X = X + 1e6  # a level that float32 would not survive
+    clf = small(**params).fit(cut(X), y)
+    to_onnx(clf, tmp_path / "classifier.onnx")
+    graph = session(tmp_path / "classifier.onnx")
+    longer = np.concatenate([X, X[:, :, :7]], axis=2)
+    longer[0, 1, 3:8] = np.nan
+    longer[1, 0] = np.nan
+    assert_allclose(probabilities(graph, longer), clf.predict_proba(longer), **CLOSE)
+    assert_allclose(probabilities(graph, X[:1]), clf.predict_proba(X[:1]), **CLOSE)
+    assert_allclose(probabilities(graph, panel(cut(X), 30)), clf.predict_proba(cut(X)), **CLOSE)
+
+
+@needs_onnx
+@pytest.mark.slow
+def test_classifier__encoder_of_one_length__takes_shorter_series_padded(tmp_path):
+    X, y = waves()
+    clf = small(encoder="shifted_window").fit(X, y)
+    to_onnx(clf, tmp_path / "classifier.onnx")
+    graph = session(tmp_path / "classifier.onnx")
+    assert graph.get_inputs()[0].shape[1:] == [2, 30]
+    series = cut(X)[1:]
+    assert_allclose(probabilities(graph, panel(series, 30)), clf.predict_proba(series), **CLOSE)
+
+
+@needs_onnx
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"n_layers": 2},
+        *(
+            pytest.param(params, marks=pytest.mark.slow)
+            for params in (
+                {"head": "student_t"},
+                {"head": "point", "encoder": "conv_stem"},
+                {"head": "negative_binomial", "encoder": "shifted_window"},
+            )
+        ),
+    ],
+)
+def test_forecaster__loop_of_the_example__gives_the_forecasts_of_predict(params, tmp_path, monkeypatch):
+    df = long_frame()
+    df["y"] = df["y"].clip(lower=0).round()
+    df.loc[[3, 65, 70], "y"] = np.nan
+    forecaster = small_forecaster(max_steps=40, **params).fit(df)
+    to_onnx(forecaster, tmp_path / "made")
+    monkeypatch.syspath_prepend(EXAMPLES)
+    from onnx_forecast import forecast
+
+    histories = [rows["y"].to_numpy() for _, rows in df.groupby("unique_id")]
+    for horizon in (6, 20):
+        ours = forecaster.predict(horizon=horizon)["y"].to_numpy().reshape(3, horizon)
+        spread = np.array([[np.nanstd(values)] for values in histories])
+        assert_allclose(forecast(tmp_path / "made", histories, horizon) / spread, ours / spread, **CLOSE)
+    short = df.groupby("unique_id").tail(5)
+    ours = forecaster.predict(short)["y"].to_numpy().reshape(3, 6)
+    assert_allclose(forecast(tmp_path / "made", [values[-5:] for values in histories], 6), ours, rtol=1e-4)
+
+
+@needs_onnx
+def test_to_onnx__what_it_cannot_export__is_told(tmp_path):
+    X, y = waves()
+    with pytest.raises(TypeError, match=r"Got an instance of Pipeline; of a Pipeline or a search, give its last step"):
+        to_onnx(make_pipeline(small()).fit(X, y), tmp_path / "x.onnx")
+    df = long_frame()
+    with pytest.raises(ValueError, match="takes forecasters without covariates"):
+        to_onnx(small_forecaster(calendar=True, max_steps=1).fit(df), tmp_path)
+    with pytest.raises(ValueError, match="head='tokens'"):
+        to_onnx(small_forecaster(head="tokens", max_steps=1).fit(df), tmp_path)
+    with pytest.raises(ValueError, match=r"Got n_layers=0\."):
+        to_onnx(small_forecaster(n_layers=0, max_steps=1).fit(df), tmp_path)
+
+
+def test_to_onnx__without_onnx__names_the_remedy():
+    program = """
+import importlib.util
+from tsformer.export import to_onnx
+importlib.util.find_spec = lambda name: None
+to_onnx(None, "")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert "ImportError: Export needs onnx and onnxscript: pip install onnx onnxscript onnxruntime." in done.stderr
+
+
+def test_tsformer__imported__imports_neither_onnx_nor_matplotlib():
+    optional = {"matplotlib", "onnx", "onnxscript", "onnxruntime"}
+    program = f"import sys, tsformer, tsformer.export, tsformer.plotting; sys.exit(bool({optional} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0

@@ -1,0 +1,261 @@
+"""Export to ONNX: a fitted estimator in, graphs that other runtimes predict with out; needs onnx and onnxscript."""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
+
+from tsformer.estimators.classifier import TransformerClassifier
+from tsformer.estimators.forecaster import TransformerForecaster
+from tsformer.layers.attention import KeyValueCache
+from tsformer.layers.positions import rotation
+from tsformer.models.classifier import SeriesClassifier
+from tsformer.models.decoder import DecoderCache
+from tsformer.models.encoders.conv_stem import ConvStemEncoder
+from tsformer.models.encoders.gated_two_tower import GatedTwoTowerEncoder
+from tsformer.models.encoders.patch import PatchEncoder
+from tsformer.models.encoders.transformer import TransformerEncoder
+from tsformer.models.forecaster import LIMIT, SeriesForecaster
+
+Network = TypeVar("Network", bound=nn.Module)
+
+# Encoders whose graph holds for series of other lengths than the one it was traced with; tests show it.
+ANY_LENGTH = (TransformerEncoder, ConvStemEncoder, PatchEncoder, GatedTwoTowerEncoder)
+
+
+def to_onnx(estimator: TransformerClassifier | TransformerForecaster, path: str | Path) -> None:
+    """Write a fitted estimator as ONNX; its numbers are those of predict up to float32 (1e-4).
+
+    Parameters
+    ----------
+    estimator : TransformerClassifier or TransformerForecaster
+        Fitted. Of forecasters, those without covariates or calendar whose head is not "tokens".
+    path : str or Path
+        Of a classifier, the file to write. Of a forecaster, the directory, made where it is missing, for two files:
+        encoder.onnx and step.onnx.
+
+    Notes
+    -----
+    A classifier is one graph, all its networks in it. It takes X, float64 of shape (n_cases, n_channels,
+    n_timepoints), where NaN is a missing value or padding at the end of a shorter series, and gives probabilities
+    (n_cases, n_classes) in the order of `classes_`. It takes any number of cases, and of any length, but with
+    "shifted_window" or an encoder of your own only of the longest training series' length, to which shorter ones are
+    padded. The shape of the graph's input tells: it is a number there.
+
+    A forecaster's encoder.onnx takes X, float64 of shape (n_series, context), the last `lengths_.context` values of
+    each series with NaN where there are none. It gives location and spread, by which forecasts are brought back to the
+    units of the data, the last patch, and the keys, values and mask of the memory. step.onnx takes these, the patch
+    (n_series, patch_length) with NaN for missing values, and the cache: keys and values of the steps before, at first
+    of length 0. It gives the next patch, what the head knows of each value (of head="quantile" its quantiles), and the
+    longer cache. examples/onnx_forecast.py holds the loop.
+
+    Raises
+    ------
+    ImportError
+        Where onnx or onnxscript is not installed.
+    TypeError, ValueError
+        For what cannot be exported.
+    """
+    _require_onnx()
+    if isinstance(estimator, TransformerClassifier):
+        check_is_fitted(estimator, "models_")
+        _export_classifier(estimator, Path(path))
+    elif isinstance(estimator, TransformerForecaster):
+        check_is_fitted(estimator, "model_")
+        _export_forecaster(estimator, Path(path))
+    else:
+        raise TypeError(
+            "estimator must be a TransformerClassifier or a TransformerForecaster. Got an instance of "
+            f"{type(estimator).__name__}; of a Pipeline or a search, give its last step or best_estimator_."
+        )
+
+
+class ProbabilityGraph(nn.Module):
+    """The networks of a classifier as one: X (B, C, T) with NaN in, the mean of their probabilities (B, K) out."""
+
+    def __init__(self, models: list[SeriesClassifier]) -> None:
+        super().__init__()
+        self.models = nn.ModuleList(_for_graph(model) for model in models)
+
+    def forward(self, X: Tensor) -> Tensor:
+        """Return probabilities (B, K)."""
+        x, observed = _split(X.transpose(1, 2))
+        return torch.stack([model(x, observed).softmax(dim=1) for model in self.models]).mean(dim=0)
+
+
+class EncoderGraph(nn.Module):
+    """A forecaster up to its memory: X (B, T) with NaN in, what `StepGraph` needs out."""
+
+    def __init__(self, model: SeriesForecaster) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, X: Tensor) -> tuple[Tensor, ...]:
+        """Return location, spread (B, 1), patch (B, P), keys, values (L, B, H, N, Dk) and mask (B, 1, 1, N)."""
+        memory, scale, last = self.model.encode(*_split(X.unsqueeze(-1)))
+        values, observed = last.unbind(dim=-1)
+        patch = torch.where(observed > 0, values, torch.nan)
+        decoder: Any = self.model.network.decoder
+        positions: Any = memory.positions
+        turn = rotation(positions, decoder.head_dim)
+        seen = [block.cross_attention._remember(memory.tokens, turn, None) for block in decoder.blocks]
+        keys, values = (torch.stack(part) for part in zip(*seen, strict=True))
+        mask = memory.tokens.new_ones(len(X), 1, 1, keys.shape[3], dtype=torch.bool)
+        return scale.location, scale.spread, patch, keys, values, mask if memory.mask is None else memory.mask
+
+
+class StepGraph(nn.Module):
+    """A step of a forecaster's decoder: a patch, the memory and the cache in, the next patch and the cache out."""
+
+    def __init__(self, model: SeriesForecaster) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self,
+        patch: Tensor,
+        spread: Tensor,
+        memory_keys: Tensor,
+        memory_values: Tensor,
+        memory_mask: Tensor,
+        past_keys: Tensor,
+        past_values: Tensor,
+    ) -> tuple[Tensor, ...]:
+        """Return the next patch (B, P), what the head knows of it (B, P, K), and keys and values (L, B, H, n + 1, Dk).
+
+        Both patches are in units of their window.
+        """
+        decoder: Any = self.model.network.decoder
+        head: Any = self.model.network.head
+        cache = DecoderCache(0)
+        past: list[KeyValueCache] = [GraphCache(*layer) for layer in zip(past_keys, past_values, strict=True)]
+        memory: list[KeyValueCache] = [GraphCache(*layer) for layer in zip(memory_keys, memory_values, strict=True)]
+        cache.layers = list(zip(past, memory, strict=True))
+        values, observed = _split(patch)
+        tokens = self.model.network.embedding(torch.stack([values, observed.to(values.dtype)], dim=-1).unsqueeze(1))
+        unread = tokens.new_zeros(len(tokens), memory_keys.shape[3], tokens.shape[2])  # its keys and values are cached
+        outputs = head(decoder(tokens, unread, memory_mask=memory_mask, cache=cache))
+        point = head.point(outputs, spread.unsqueeze(-1).to(tokens.dtype)).clamp(-LIMIT, LIMIT)
+        keys, values = (torch.stack(part) for part in zip(*[layer.content() for layer in past], strict=True))
+        return point[:, 0], outputs[:, 0], keys, values
+
+
+class GraphCache(KeyValueCache):
+    """A cache that holds keys and values (B, H, n, Dk) already, and does not grow in place: a graph could not."""
+
+    def __init__(self, key: Tensor, value: Tensor) -> None:
+        super().__init__()
+        self._key, self._value, self.length = key, value, key.shape[2]
+
+    def append(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Add the keys and values of new tokens and return those of all tokens so far."""
+        before = self.content()
+        self._key, self._value = (torch.cat(part, dim=2) for part in zip(before, (key, value), strict=True))
+        self.length = self._key.shape[2]
+        return self.content()
+
+
+def _export_classifier(classifier: TransformerClassifier, path: Path) -> None:
+    graph = ProbabilityGraph(classifier.models_)
+    X = torch.zeros(3, classifier.n_channels_, max(2, classifier.n_timepoints_), dtype=torch.float64)
+    dynamic = {0: torch.export.Dim.DYNAMIC}
+    if all(isinstance(model.encoder, ANY_LENGTH) for model in classifier.models_):
+        dynamic[2] = torch.export.Dim.AUTO
+    _write(graph, {"X": X}, ["probabilities"], {"X": dynamic}, path)
+
+
+def _export_forecaster(forecaster: TransformerForecaster, directory: Path) -> None:
+    covariates = forecaster._covariates
+    if covariates.n_past or covariates.n_future:
+        raise ValueError("to_onnx takes forecasters without covariates, static ones and a calendar too.")
+    if forecaster.head == "tokens":
+        raise ValueError("to_onnx takes no forecaster with head='tokens': ONNX has no search in sorted values.")
+    if not forecaster.n_layers:
+        raise ValueError("to_onnx takes forecasters of one layer or more. Got n_layers=0.")
+    directory.mkdir(parents=True, exist_ok=True)
+    model = _for_graph(forecaster.model_)
+    X = torch.arange(3.0 * forecaster.lengths_.context, dtype=torch.float64).view(3, -1)
+    batch = torch.export.Dim.DYNAMIC
+    encoder = EncoderGraph(model).eval()
+    of_encoder = ["location", "spread", "patch", "memory_keys", "memory_values", "memory_mask"]
+    _write(encoder, {"X": X}, of_encoder, {"X": {0: batch}}, directory / "encoder.onnx")
+
+    with torch.inference_mode():
+        _, spread, patch, keys, values, mask = encoder(X)
+    past = keys[:, :, :, :1].repeat(1, 1, 1, 3, 1)  # of any three steps
+    inputs = {"patch": patch, "spread": spread, "memory_keys": keys, "memory_values": values, "memory_mask": mask}
+    inputs |= {"past_keys": past, "past_values": past}
+    dynamic = {name: {1 if tensor.dim() == 5 else 0: batch} for name, tensor in inputs.items()}
+    for name in ("past_keys", "past_values"):
+        dynamic[name][3] = batch
+    of_step = ["next_patch", "known", "keys", "values"]
+    _write(StepGraph(model).eval(), inputs, of_step, dynamic, directory / "step.onnx")
+
+
+def _for_graph(model: Network) -> Network:
+    """A copy on the CPU in float32; the original may be predicting meanwhile."""
+    return copy.deepcopy(model).to("cpu", torch.float32).eval()
+
+
+def _split(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Values with zeros for NaN, and which are observed."""
+    observed = ~values.isnan()
+    return torch.where(observed, values, 0.0), observed
+
+
+def _write(
+    graph: nn.Module, inputs: dict[str, Tensor], outputs: list[str], dynamic: dict[str, dict[int, Any]], path: Path
+) -> None:
+    with _quiet_exporter():
+        torch.onnx.export(
+            graph.eval(),
+            args=tuple(tensor.clone() for tensor in inputs.values()),
+            f=str(path),
+            input_names=list(inputs),
+            output_names=outputs,
+            dynamic_shapes=dynamic,
+            dynamo=True,
+            external_data=False,
+            custom_translation_table={torch.ops.aten.asinh.default: _asinh},
+            verbose=False,
+        )
+
+
+def _asinh(x: Any) -> Any:
+    """In float32, by which `RobustScaler` loses nothing; onnxruntime has none of float64."""
+    from onnxscript import opset18
+
+    op: Any = opset18
+    return op.CastLike(op.Asinh(op.Cast(x, to=1)), x)  # 1 is float32
+
+
+@contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    """The exporter warns of its own doings, which users cannot change."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+
+
+def _require_onnx() -> None:
+    missing = [name for name in ("onnx", "onnxscript") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ImportError(f"Export needs {' and '.join(missing)}: pip install onnx onnxscript onnxruntime.")
