@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -80,7 +80,7 @@ def n_epochs(params: TrainingParams, n_cases: int, n_steps: int) -> int:
 
 
 def run_in_turn(
-    starts: Iterable[tuple[Start, int]],
+    starts: Sequence[tuple[Start, int]],
     data: Batch,
     held_out: Batch | None,
     whole: Batch | None,
@@ -97,7 +97,6 @@ def run_in_turn(
     for as many steps as were best.
     """
     n_steps = budget(params, len(data), data.x.shape[1])
-    starts = list(starts)
     runs: list[Run] = []
     for member, (start, seed) in enumerate(starts):
         which = f"network {member + 1} of {len(starts)}" if len(starts) > 1 else "network"
