@@ -124,6 +124,14 @@ def test_load__optimiser_moments__are_new_ones(path):
     assert_array_equal(loaded.n_iter_, clf.n_iter_)
 
 
+def test_load__callbacks__are_not_kept(path):
+    callback = pytest.importorskip("sklearn.callback", reason="scikit-learn before 1.9 has no callbacks")
+    clf = small_classifier(max_steps=2).set_callbacks(callback.ScoringMonitor(scoring="accuracy")).fit(X, y)
+    loaded = again(clf, path)
+    assert_array_equal(loaded.predict(X), clf.predict(X))
+    assert not hasattr(loaded, "_skl_callbacks")
+
+
 def test_load__in_a_new_process__predicts_the_same_and_draws_no_global_random_number(path):
     clf = small_classifier(max_steps=3).fit(X, y)
     save(clf, path)

@@ -71,6 +71,8 @@ class Kind:
     left_out: frozenset[str]
 
 
+REQUESTED = {"_metadata_request", "_skl_callbacks"}  # of scikit-learn, by set_fit_request and set_callbacks
+
 KINDS = {
     kind.estimator.__name__: kind
     for kind in (
@@ -88,7 +90,7 @@ KINDS = {
                 "_fitted_flat": bool,
             },
             optional={"feature_names_in_": np.ndarray, "_sklearn_output_config": dict},
-            left_out=frozenset({"_moments", "_metadata_request"}),
+            left_out=frozenset({"_moments", *REQUESTED}),
         ),
         Kind(
             estimator=TransformerForecaster,
@@ -104,7 +106,7 @@ KINDS = {
                 "_given": Given,
             },
             optional={},
-            left_out=frozenset({"_series", "_metadata_request"}),
+            left_out=frozenset({"_series", *REQUESTED}),
         ),
     )
 }
@@ -128,8 +130,8 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
 
     Notes
     -----
-    Not kept are the optimiser's moments, so that the next `partial_fit` begins with new ones, and requests for
-    metadata (`set_fit_request` and the like).
+    Not kept are the optimiser's moments, so that the next `partial_fit` begins with new ones, requests for metadata
+    (`set_fit_request` and the like) and callbacks.
     """
     kind = _kind_of(estimator)
     check_is_fitted(estimator, kind.networks)
