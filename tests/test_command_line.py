@@ -89,6 +89,27 @@ def test_classify__malformed_file__names_its_line(tmp_path, capsys):
     assert "broken.ts, line 3" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--level", "80", "0.95"], "A level must be a percentage in the range [1, 100), such as 90. Got 0.95"),
+        (["--out", "absent/out.csv"], "absent/out.csv cannot be written: there is no folder absent."),
+        (["--plot", "absent/out.png"], "absent/out.png cannot be written: there is no folder absent."),
+    ],
+)
+def test_forecast__a_mistake_in_what_to_write__is_told_before_training(
+    arguments, message, tmp_path, capsys, monkeypatch
+):
+    def fit(*_):
+        raise AssertionError("trained first")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tsformer.TransformerForecaster.fit", fit)
+    months().to_csv("data.csv", index=False)
+    assert main(["forecast", "data.csv", "--time", "month", "--out", "out.csv", *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
 def test_command__without_arguments__exits_with_2_and_no_traceback():
     ended = subprocess.run([sys.executable, "-m", "tsformer"], capture_output=True, text=True, check=False)
     assert ended.returncode == 2

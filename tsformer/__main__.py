@@ -10,6 +10,7 @@ import pandas as pd
 
 from tsformer import plotting
 from tsformer.data.files import READERS, Labelled
+from tsformer.data.forecasts import quantiles_of
 from tsformer.estimators.classifier import TransformerClassifier
 from tsformer.estimators.forecaster import TransformerForecaster
 
@@ -18,6 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return 0, or 2 after an error, which is told in one line."""
     options = _parser().parse_args(arguments)
     try:
+        _check_folder(options.out)  # before minutes of training
         options.command(options)
     except (ValueError, TypeError, OSError, ImportError) as error:
         print(f"tsformer: error: {' '.join(str(error).split())}", file=sys.stderr)
@@ -94,7 +96,9 @@ def _forecast(options: argparse.Namespace) -> None:
         random_state=options.seed,
         verbose=not options.quiet,
     )
+    quantiles_of(options.level)  # an error of these must not come after training either
     if options.plot is not None:
+        _check_folder(options.plot)
         plotting.require_matplotlib()
     forecast = pd.DataFrame(forecaster.fit(df).predict(level=options.level))
     if isinstance(forecast.columns, pd.MultiIndex):
@@ -106,6 +110,12 @@ def _forecast(options: argparse.Namespace) -> None:
         display = plotting.ForecastDisplay.from_estimator(forecaster, level=options.level, series=first)
         display.figure_.savefig(options.plot, dpi=150)
         print(f"Drew {len(first)} series in {options.plot}.")
+
+
+def _check_folder(path: Path) -> None:
+    """Raise a ValueError where the folder that a file is to be written to is not there."""
+    if not path.parent.is_dir():
+        raise ValueError(f"{path} cannot be written: there is no folder {path.parent}.")
 
 
 def _dates(texts: pd.Series, date_format: str) -> pd.Series:
