@@ -519,3 +519,16 @@ def test_read_series__mistake_of_the_user__is_named_with_the_way_out(df, match):
 def test_read_series__no_frame_of_pandas__is_a_type_error(df):
     with pytest.raises(TypeError, match=r"df must be a pandas Series or DataFrame.*Got (ndarray|list|dict|NoneType)"):
         read_series(df)
+
+
+@pytest.mark.parametrize(
+    ("freq", "message"),
+    [
+        ("D", r"freq='D' is finer than the data: .* are 28 steps apart\. .* look like freq='MS'"),
+        ("12h", "are 56 steps apart"),
+    ],
+)
+def test_read_series__frequency_finer_than_the_data__is_an_error(freq, message):
+    monthly = pd.Series(np.arange(40.0), index=pd.date_range("2021-01-01", periods=40, freq="MS"))
+    with pytest.raises(ValueError, match=message):
+        read_series(monthly, freq=freq)

@@ -181,6 +181,14 @@ def regular(
     if wrong.any():
         code = int(ordered.codes[wrong.argmax()])
         raise ValueError(_what_is_wrong(ordered, code, steps[ordered.codes == code], freq, insert))
+    apart = np.diff(steps)[ordered.codes[1:] == ordered.codes[:-1]]
+    if len(apart) and apart.min() > 1:
+        own = _likely(ordered.times_of(int(ordered.lengths.argmax())))
+        look = "" if own is None else f" The times look like freq={_alias(own, ordered.times)}."
+        raise ValueError(
+            f"freq={_alias(freq, ordered.times)} is finer than the data: the nearest two times of a series are "
+            f"{apart.min()} steps apart.{look}"
+        )
     lengths = steps[ordered.starts + ordered.lengths - 1] + 1
     if lengths.sum() == len(steps):
         return ordered.codes, ordered.values, [ordered.times_of(code) for code in range(len(ordered.ids))]
