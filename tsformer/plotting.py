@@ -204,7 +204,7 @@ class CaseAttention:
         ax.xaxis.set_visible(False)
         ax.set_xlim(min(0.0, self.lost.min()), max(0.1, self.lost.max()))  # next to nothing should look so
         ax.yaxis.tick_right()
-        ax.set_yticks(rows, [f"{lost:.3f}" for lost in self.lost[drawn]], fontsize=8)
+        ax.set_yticks(rows, [f"{lost:z.3f}" for lost in self.lost[drawn]], fontsize=8)
         ax.tick_params(right=False)
         ax.spines[["bottom", "left"]].set_visible(False)
 
