@@ -1,0 +1,53 @@
+"""Pages of Markdown whose Python runs: README.md and docs/*.md.
+
+A block of ```text right after a block of Python shows what that block prints. `python tests/pages.py PAGE ...` runs
+pages and writes what they print into these blocks; leave a new one empty. `docs/figures.py` draws the pictures.
+"""
+
+import contextlib
+import io
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md")])
+BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.DOTALL | re.MULTILINE)
+NUMBER = re.compile(r"-?\d+\.?\d*(?:e[+-]?\d+)?")
+
+
+def run(page: Path) -> list[tuple[str | None, str]]:
+    """Run the blocks of a page in order; return for each what the page shows and what was printed."""
+    names: dict[str, object] = {"__name__": "page"}
+    results = []
+    for block in BLOCK.finditer(page.read_text()):
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile(block[1], page.name, "exec"), names)
+        results.append((block[2], printed.getvalue()))
+    return results
+
+
+def words_and_numbers(text: str) -> tuple[list[str], list[float]]:
+    """Take a text apart, since the last digits of numbers are a machine's own; how it is spaced does not count."""
+    return NUMBER.sub("0", text).split(), [float(number) for number in NUMBER.findall(text)]
+
+
+def write_outputs(page: Path) -> None:
+    """Put what the blocks print into the page."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        results = iter(run(page))
+
+    def renewed(block: re.Match[str]) -> str:
+        shown, printed = next(results)
+        code = f"```python\n{block[1]}```\n"
+        lines = [line.rstrip() + "\n" for line in printed.splitlines()]
+        return code if shown is None else f"{code}\n```text\n{''.join(lines)}```\n"
+
+    page.write_text(BLOCK.sub(renewed, page.read_text()))
+
+
+if __name__ == "__main__":
+    for path in sys.argv[1:]:
+        write_outputs(Path(path).resolve())

@@ -1,0 +1,31 @@
+"""The documentation: its Python runs and prints what the pages show, and the site builds without a warning."""
+
+import subprocess
+import sys
+
+import pytest
+from pages import PAGES, ROOT, run, words_and_numbers
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_page__python_blocks_in_order__run_and_print_what_it_shows(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    results = run(page)
+    assert results
+    for shown, printed in results:
+        if shown is not None:
+            words, numbers = words_and_numbers(printed)
+            expected_words, expected_numbers = words_and_numbers(shown)
+            assert words == expected_words, printed
+            assert numbers == pytest.approx(expected_numbers, rel=0.02, abs=0.01), printed
+
+
+def test_site__built_strictly__has_no_warning(tmp_path):
+    build = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(tmp_path)]
+    ran = subprocess.run(build, cwd=ROOT, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    for shown in ("Networks that are trained", "Width of a token"):  # own parameters and shared ones
+        assert shown in (tmp_path / "reference/estimators/index.html").read_text()
+        assert shown in (tmp_path / "reference/interop/index.html").read_text()
