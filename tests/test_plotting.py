@@ -159,8 +159,17 @@ def test_attention_display__forecast__draws_a_row_for_each_patch_over_the_times_
     assert list(panel.attention.columns) == list(df.index[-forecaster.lengths_.context :])
     _, series, attention, bar = display.figure_.axes
     assert_allclose(series.get_lines()[1].get_ydata(), forecaster.predict(horizon=9)["b"])
-    assert_allclose(attention.collections[0].get_array(), panel.attention)
+    assert_allclose(attention.collections[0].get_array(), panel.attention.to_numpy().repeat(2, axis=0))
     assert bar.get_ylabel() == "attention\n(1 = equal share)"
+
+
+def test_attention_display__forecast_of_one_patch__fills_a_row_numbered_1(fitted):
+    display = AttentionDisplay.from_estimator(fitted, horizon=1)
+    _, _, attention, _ = display.figure_.axes
+    assert sorted(attention.get_ylim()) == [0.5, 1.5]
+    extent = attention.collections[0].get_datalim(attention.transData)
+    assert (extent.y0, extent.y1) == (0.5, 1.5)
+    assert [tick for tick in attention.get_yticks() if 0.5 <= tick <= 1.5] == [1.0]
 
 
 def test_attention_display__history_shorter_than_the_context__draws_what_there_is():

@@ -229,10 +229,12 @@ class ForecastAttention:
         series_ax, map_ax = _split(ax, (3, 2), (1,))
         self.panel.plot(series_ax)
         times: Any = self.attention.columns  # dates too
-        patches = np.arange(1, len(self.attention) + 1)
-        mesh = map_ax.pcolormesh(times, patches, self.attention, shading="nearest", cmap="Blues", vmin=0.0)
+        # Each patch as two halves, since a mesh knows no height of a single row.
+        halves = 0.75 + np.arange(2 * len(self.attention)) / 2
+        values = self.attention.to_numpy().repeat(2, axis=0)
+        mesh = map_ax.pcolormesh(times, halves, values, shading="nearest", cmap="Blues", vmin=0.0)
         map_ax.invert_yaxis()
-        map_ax.locator_params(axis="y", integer=True)
+        map_ax.locator_params(axis="y", integer=True, min_n_ticks=1)
         map_ax.set_ylabel("patch of\nforecast", fontsize=8)
         if isinstance(times, pd.DatetimeIndex):
             _write_dates_short(map_ax)
