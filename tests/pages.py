@@ -1,7 +1,7 @@
 """Pages of Markdown whose Python runs: README.md and docs/*.md.
 
 A block of ```text right after a block of Python shows what that block prints. `python tests/pages.py PAGE ...` runs
-pages and writes what they print into these blocks; leave a new one empty. `docs/figures.py` draws the pictures.
+pages and writes what they print into these blocks; leave a new one empty.
 """
 
 import contextlib
@@ -18,7 +18,11 @@ NUMBER = re.compile(r"-?\d+\.?\d*(?:e[+-]?\d+)?")
 
 
 def run(page: Path) -> list[tuple[str | None, str]]:
-    """Run the blocks of a page in order; return for each what the page shows and what was printed."""
+    """Run the blocks of a page in order; return for each what the page shows and what was printed.
+
+    The working directory should be a scratch one. It gets a link to benchmarks/, whose results pages read.
+    """
+    Path("benchmarks").symlink_to(ROOT / "benchmarks")
     names: dict[str, object] = {"__name__": "page"}
     results = []
     for block in BLOCK.finditer(page.read_text()):

@@ -1,5 +1,6 @@
 """The documentation: its Python runs and prints what the pages show, and the site builds without a warning."""
 
+import re
 import subprocess
 import sys
 
@@ -29,3 +30,19 @@ def test_site__built_strictly__has_no_warning(tmp_path):
     for shown in ("Networks that are trained", "Width of a token"):  # own parameters and shared ones
         assert shown in (tmp_path / "reference/estimators/index.html").read_text()
         assert shown in (tmp_path / "reference/interop/index.html").read_text()
+
+
+@pytest.mark.slow
+def test_figures__of_the_paper__are_drawn_as_the_committed_ones(tmp_path, monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    monkeypatch.syspath_prepend(ROOT / "examples")
+    import figures
+
+    figures.draw_paper(tmp_path, n_steps=1)
+    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in ROOT.glob("docs/images/paper_*")}
+
+
+def test_images__committed__are_those_shown():
+    text = "".join(page.read_text() for page in ROOT.glob("docs/*.md"))
+    assert set(re.findall(r"\(images/(.*?)\)", text)) == {path.name for path in ROOT.glob("docs/images/*")}

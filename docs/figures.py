@@ -1,0 +1,283 @@
+"""Draws the pictures of the documentation into docs/images, in about two minutes on one core:
+
+    PYTHONPATH=tests:examples python docs/figures.py
+
+Those of pictures.md are drawn by the code on that page. Those of paper.md are drawn here, a function each, from the
+layers of the package.
+"""
+
+import contextlib
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pages
+import reverse_digits
+import torch
+from matplotlib import pyplot as plt
+from torch import Tensor, nn
+
+from tsformer import TransformerClassifier
+from tsformer.data.arrays import to_batch
+from tsformer.datasets import load_classification
+from tsformer.layers.attention import attention_weights, causal_mask, padding_mask, record_attention, window_mask
+from tsformer.layers.blocks import EncoderStack, Residual, initialise_weights
+from tsformer.layers.embeddings import LinearEmbedding, TokenEmbedding
+from tsformer.layers.positions import SinusoidalPositions, rotate, rotation, sinusoidal
+from tsformer.models.generation import generate
+from tsformer.models.seq2seq import EncoderDecoder
+
+Axes = Any
+DIGITS = torch.tensor([[3, 1, 4, 1, 5, 9, 2, 6]])
+
+
+def main(folder: Path, n_steps: int = 300) -> None:
+    """Draw all pictures; `n_steps` trains the network that writes digits backwards."""
+    folder = folder.resolve()
+    folder.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch, contextlib.chdir(scratch):
+        pages.run(pages.ROOT / "docs" / "pictures.md")
+        for picture in Path(scratch).glob("*.png"):
+            (folder / picture.name).write_bytes(picture.read_bytes())
+    draw_paper(folder, n_steps)
+
+
+def draw_paper(folder: Path, n_steps: int) -> None:
+    """Draw the pictures of paper.md."""
+    torch.manual_seed(0)
+    X, y = load_classification("ItalyPowerDemand", split="train")
+    classifier = TransformerClassifier(
+        encoder="transformer", n_estimators=1, differences=False, max_steps=60, random_state=0
+    ).fit(X, y)
+    writer = reverse_digits.fit(
+        reverse_digits.random_strings(20_000, 8, torch.Generator().manual_seed(0)), n_steps=n_steps
+    )
+    drawn = {
+        "scale": scale(),
+        "masks": masks(),
+        "heads": heads(classifier, X[:1]),
+        "residuals": residuals(X),
+        "feed_forward": feed_forward(classifier, X[:1]),
+        "positions": positions(),
+        "embeddings": embeddings(writer),
+        "generation": generation(writer),
+    }
+    for name, figure in drawn.items():
+        figure.savefig(folder / f"paper_{name}.png", dpi=100)
+        plt.close(figure)
+
+
+def scale() -> Any:
+    """Attention weights of random queries and keys, without and with 1/sqrt(d_k)."""
+    figure, axes = new_figure(2, sharey=True)
+    for d_k in (4, 64, 512):
+        query, key = torch.randn(500, 1, 1, d_k), torch.randn(500, 1, 16, d_k)
+        for ax, factor in zip(axes, (d_k**0.5, 1.0), strict=True):
+            weights = attention_weights(query * factor, key)[:, 0, 0].sort(descending=True).values
+            ax.plot(range(1, 17), weights.mean(dim=0), marker=".", label=f"d_k = {d_k}")
+    for ax, title in zip(axes, ("softmax(Q Kᵀ)", "softmax(Q Kᵀ / sqrt(d_k))"), strict=True):
+        label(ax, title, "key, from the most to the least attended of 16", "")
+    axes[0].set_ylabel("weight, mean of 500 queries")
+    axes[1].legend(frameon=False, fontsize=8)
+    return figure
+
+
+def masks() -> Any:
+    """The three masks, and attention weights under the causal one."""
+    figure, axes = new_figure(4)
+    X, _ = load_classification("JapaneseVowels", split="train")
+    lengths = to_batch(X[:6]).observed.any(dim=-1)
+    hidden = padding_mask(lengths)
+    assert hidden is not None
+    shown = {
+        "causal": causal_mask(8, 8),
+        "window of ±2": window_mask(8, 2),
+        "padding, 6 series": hidden[:, 0, 0],
+        "weights, causal": attention_weights(*torch.randn(2, 1, 1, 8, 16), causal_mask(8, 8))[0, 0],
+    }
+    for ax, (title, values) in zip(axes, shown.items(), strict=True):
+        heatmap(ax, values, title, "key", "query" if values.shape[0] == 8 else "series")
+        ax.set_aspect("auto")
+    return figure
+
+
+def heads(classifier: TransformerClassifier, case: Any) -> Any:
+    """What the heads of the first block attend to in a day of ItalyPowerDemand."""
+    figure, axes = new_figure(5)
+    axes[0].plot(case[0, 0], color="0.25")
+    label(axes[0], "demand, one day", "hour", "standardised")
+    for head, weights in enumerate(classifier.attention_maps(case)[0][0][0]):
+        heatmap(
+            axes[1 + head], weights, f"head {head + 1}", "hour attended to", "hour that attends" if not head else ""
+        )
+    return figure
+
+
+def residuals(X: Any) -> Any:
+    """What LayerNorm does to tokens, and how alike the tokens of a case become without residual connections."""
+    figure, axes = new_figure(2)
+    x = to_batch(X).x.float()
+    tokens = SinusoidalPositions()(LinearEmbedding(1, 64)(x, torch.ones_like(x, dtype=torch.bool))[0])
+    for name, norm_first, residual in (
+        ("post-norm, as in the paper", False, Residual),
+        ("pre-norm", True, Residual),
+        ("post-norm without residuals", False, WithoutResidual),
+    ):
+        torch.manual_seed(0)
+        stack = EncoderStack(64, 4, 12, 128, norm_first=norm_first, final_norm=norm_first)
+        initialise_weights(stack)
+        seen = [tokens]
+        for block in stack.blocks:
+            for module in block.residuals:
+                module.__class__ = residual
+            seen.append(block(seen[-1]))
+        alike = [float(nn.functional.cosine_similarity(h[:, 6], h[:, 18], dim=-1).mean().detach()) for h in seen]
+        axes[1].plot(range(13), alike, marker=".", label=name)
+        if name.startswith("post-norm, as"):
+            block = stack.blocks[0]
+            summed = tokens + block.self_attention(tokens)
+            for values, look in ((summed, "x + attention(x)"), (block.residuals[0].norm(summed), "LayerNorm of it")):
+                axes[0].plot(values.std(dim=-1, correction=0).mean(dim=0).detach(), marker=".", label=look)
+    label(axes[0], "Spread of a token over its 64 values", "hour", "standard deviation")
+    axes[0].legend(frameon=False, fontsize=8)
+    axes[0].set_ylim(0.0)
+    label(axes[1], "Tokens of 6 and of 18 o'clock, untrained", "after block", "cosine similarity")
+    axes[1].legend(frameon=False, fontsize=8)
+    return figure
+
+
+class WithoutResidual(Residual):
+    """The branch alone, normalised: what the paper does not do."""
+
+    def forward(self, x: Tensor, branch: Any) -> Tensor:
+        """Return norm(branch(x))."""
+        return self.norm(branch(x))
+
+
+def feed_forward(classifier: TransformerClassifier, case: Any) -> Any:
+    """The hidden units of the first block's feed-forward network on one day, ordered by the hour of their peak."""
+    figure, axes = new_figure(1, width=5.0)
+    (model,) = classifier.models_
+    seen = []
+    hook = model.encoder.stack.blocks[0].feed_forward[1].register_forward_hook(lambda *call: seen.append(call[-1]))
+    classifier.predict(case)
+    hook.remove()
+    hidden = seen[0][0].detach().T
+    heatmap(axes[0], hidden[hidden.argmax(dim=1).argsort()], "Hidden units after ReLU", "hour", "unit, by hour of peak")
+    axes[0].set_aspect("auto")
+    bar(axes[0], "activation")
+    return figure
+
+
+def positions() -> Any:
+    """The sinusoidal table, what it says of distance, and scores under rotary positions."""
+    figure, axes = new_figure(3)
+    table = sinusoidal(torch.arange(64), 64)
+    axes[0].imshow(table.numpy(), aspect="auto", cmap="RdBu", vmin=-1, vmax=1)
+    label(axes[0], "Sinusoidal positions (red -1, blue 1)", "place in the vector", "position")
+    for position in (8, 32):
+        axes[1].plot(table @ table[position], label=f"with position {position}")
+    label(axes[1], "Product of two positions", "position", "")
+    axes[1].legend(frameon=False, fontsize=8)
+    query, key = torch.randn(2, 1, 1, 1, 16)
+    offsets = torch.arange(-20, 21)
+    for start, look in ((30, "-"), (60, "--"), (90, ":")):
+        turned = rotate(query, rotation(torch.tensor([start]), 16))
+        keys = rotate(key.expand(1, 1, 41, 16), rotation(start + offsets, 16))
+        axes[2].plot(offsets, (turned @ keys.transpose(-2, -1))[0, 0, 0], look, lw=2, label=f"query at {start}")
+    label(axes[2], "Rotary: score of a query and a key", "position of the key minus that of the query", "")
+    axes[2].set_ylim(top=13)
+    axes[2].legend(frameon=False, fontsize=8)
+    return figure
+
+
+def embeddings(writer: EncoderDecoder) -> Any:
+    """Lengths of embeddings before and after the factor, and the softmax of a network that writes digits backwards."""
+    figure, axes = new_figure(2)
+    embedding = TokenEmbedding(1000, 512)
+    initialise_weights(embedding)
+    numbers = torch.arange(1000)
+    lengths = {
+        "entry of the table": embedding.weight.norm(dim=-1),
+        "times sqrt(512)": embedding(numbers).norm(dim=-1),
+    }
+    for look, values in lengths.items():
+        axes[0].hist(values.detach().numpy(), bins=np.arange(0, 28, 0.5), label=look)
+    axes[0].axvline(float(sinusoidal(numbers, 512).norm(dim=-1)[0]), color="0.25", ls=":", label="a position's length")
+    label(axes[0], "Length of embeddings, d_model = 512", "length", "entries")
+    axes[0].legend(frameon=False, fontsize=8)
+    _, logits, _ = write(writer)
+    heatmap(axes[1], logits.softmax(dim=-1), "Softmax at each step of writing 62951413", "vocabulary", "step")
+    axes[1].set_xticks(range(12), [*map(str, range(10)), "start", "stop"], fontsize=7)
+    axes[1].set_aspect("auto")
+    bar(axes[1], "probability")
+    return figure
+
+
+def generation(writer: EncoderDecoder) -> Any:
+    """Cross-attention of a network that writes digits backwards, and the tokens that its decoder works on."""
+    figure, axes = new_figure(2)
+    written, _, maps = write(writer)
+    heatmap(axes[0], maps[-1][0].mean(dim=0), "Cross-attention of the last block", "digit read", "token written")
+    axes[0].set_xticks(range(8), [str(int(digit)) for digit in DIGITS[0]])
+    names = ["stop" if token == reverse_digits.STOP else str(int(token)) for token in written]
+    axes[0].set_yticks(range(len(names)), names)
+    for cached, look in ((False, "without cache"), (True, "with key/value cache")):
+        counts: list[int] = []
+        hook = writer.decoder.register_forward_pre_hook(
+            lambda _, given, counts=counts: counts.append(given[0].shape[1])
+        )
+        generate(writer, *source(), start=10, stop=-1, max_length=9, cached=cached)
+        hook.remove()
+        axes[1].plot(range(1, 10), counts, marker=".", label=look)
+    label(axes[1], "Work of the decoder in generation", "step", "tokens that pass through it")
+    axes[1].legend(frameon=False, fontsize=8)
+    return figure
+
+
+def source() -> tuple[Tensor, Tensor]:
+    """The digits as a series, and its mask."""
+    return DIGITS.unsqueeze(-1), torch.ones(1, DIGITS.shape[1], 1, dtype=torch.bool)
+
+
+def write(writer: EncoderDecoder) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """What is written for the digits, its logits (M, K), and the weights of cross-attention (1, H, M, N) by block."""
+    writer.eval()
+    written = generate(writer, *source(), start=reverse_digits.START, stop=reverse_digits.STOP, max_length=9)[0]
+    before = torch.cat([torch.tensor([reverse_digits.START]), written[:-1]])
+    with torch.inference_mode(), record_attention(writer) as maps:
+        logits = writer(*source(), before[None])[0]
+    return written, logits, [weights for weights in maps if weights.shape[-2:] == (len(written), DIGITS.shape[1])]
+
+
+def new_figure(n: int, *, width: float = 10.0, **kwargs: Any) -> tuple[Any, list[Axes]]:
+    """A row of n axes."""
+    figure, axes = plt.subplots(1, n, figsize=(width, 2.8), layout="constrained", squeeze=False, **kwargs)
+    return figure, list(axes[0])
+
+
+def heatmap(ax: Axes, values: Any, title: str, x: str, y: str) -> None:
+    """Values from 0 upwards, the first row on top."""
+    ax.imshow(np.asarray(values), cmap="Blues", vmin=0.0, interpolation="nearest")
+    label(ax, title, x, y)
+    ax.locator_params(integer=True, nbins=7)
+
+
+def bar(ax: Axes, name: str) -> None:
+    """What the colours of a heatmap stand for."""
+    drawn = ax.figure.colorbar(ax.images[0], ax=ax)
+    drawn.set_label(name, fontsize=8)
+    drawn.ax.tick_params(labelsize=8)
+
+
+def label(ax: Axes, title: str, x: str, y: str) -> None:
+    """Title and names of the axes."""
+    ax.set_title(title, fontsize=9)
+    ax.set_xlabel(x, fontsize=8)
+    ax.set_ylabel(y, fontsize=8)
+    ax.tick_params(labelsize=8)
+
+
+if __name__ == "__main__":
+    main(pages.ROOT / "docs" / "images")
