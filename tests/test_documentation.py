@@ -12,10 +12,7 @@ from pages import PAGES, ROOT, run, words_and_numbers
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_page__python_blocks_in_order__run_and_print_what_it_shows(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MPLBACKEND", "agg")
-    results = run(page)
-    assert results
-    for shown, printed in results:
+    for shown, printed in run(page):
         if shown is not None:
             words, numbers = words_and_numbers(printed)
             expected_words, expected_numbers = words_and_numbers(shown)
@@ -34,7 +31,6 @@ def test_site__built_strictly__has_no_warning(tmp_path):
 
 @pytest.mark.slow
 def test_figures__of_the_paper__are_drawn_as_the_committed_ones(tmp_path, monkeypatch):
-    monkeypatch.setenv("MPLBACKEND", "agg")
     monkeypatch.syspath_prepend(ROOT / "docs")
     monkeypatch.syspath_prepend(ROOT / "examples")
     import figures
