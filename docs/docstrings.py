@@ -1,17 +1,24 @@
-"""What mkdocstrings shows of a class whose docstring is composed at import: the docstring that help() shows."""
+"""What mkdocstrings shows of docstrings beyond what stands in the source, or otherwise than it reads it."""
 
 import importlib
 import inspect
+import re
 from typing import Any
 
 import griffe
 
+COMPOSED = {"documents_parameters_of", "takes_parameters_of"}
+CHOICES = re.compile(r"^(\w[\w, ]* : )\{(.*)\}", re.MULTILINE)
 
-class ComposedDocstrings(griffe.Extension):
-    """Take the docstrings of classes decorated with `documents_parameters_of` or `takes_parameters_of` from them."""
 
-    def on_class(self, *, cls: griffe.Class, **kwargs: Any) -> None:
-        """Replace the docstring that stands in the source, which lacks the shared parameters."""
-        composed = {"documents_parameters_of", "takes_parameters_of"}
-        if composed & {decorator.callable_path.rpartition(".")[2] for decorator in cls.decorators} and cls.docstring:
-            cls.docstring.value = inspect.getdoc(getattr(importlib.import_module(cls.module.path), cls.name)) or ""
+class Docstrings(griffe.Extension):
+    """Complete the docstrings that decorators compose, and keep the defaults of choices."""
+
+    def on_object(self, *, obj: griffe.Object, **kwargs: Any) -> None:
+        """Rewrite the docstring of an object."""
+        if obj.docstring is None:
+            return
+        if isinstance(obj, griffe.Class) and COMPOSED & {d.callable_path.rpartition(".")[2] for d in obj.decorators}:
+            obj.docstring.value = inspect.getdoc(getattr(importlib.import_module(obj.module.path), obj.name)) or ""
+        # Of `name : {"a", "b"}, default="b"` griffe takes the first choice for the default.
+        obj.docstring.value = CHOICES.sub(r"\1one of \2", obj.docstring.value)
