@@ -34,8 +34,6 @@ DIGITS = torch.tensor([[3, 1, 4, 1, 5, 9, 2, 6]])
 
 def main(folder: Path, n_steps: int = 300) -> None:
     """Draw all pictures; `n_steps` trains the network that writes digits backwards."""
-    folder = folder.resolve()
-    folder.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch, contextlib.chdir(scratch):
         pages.run(pages.ROOT / "docs" / "pictures.md")
         for picture in Path(scratch).glob("*.png"):
