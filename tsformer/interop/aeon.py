@@ -14,8 +14,8 @@ from tsformer.interop._parameters import takes_parameters_of
 class TransformerClassifier(BaseClassifier):
     """Classify multivariate time series by attention: `tsformer.TransformerClassifier` for aeon.
 
-    It takes every collection that aeon knows. Series may differ in length and have missing values. Of the parameters
-    only `warm_start` is left out, since fit of aeon always starts anew.
+    It takes every collection that aeon knows. Series may differ in length and have missing values. Left out are the
+    parameters that could do nothing: `warm_start`, since fit of aeon always starts anew, `id_col` and `time_col`.
 
     Parameters
     ----------

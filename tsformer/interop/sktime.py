@@ -22,8 +22,8 @@ NO_COLUMN = "no column, since times are in the index"
 class TransformerClassifier(BaseClassifier):
     """Classify multivariate time series by attention: `tsformer.TransformerClassifier` for sktime.
 
-    It takes every panel that sktime knows. Series may differ in length and have missing values. Of the parameters
-    only `warm_start` is left out, since fit of sktime always starts anew.
+    It takes every panel that sktime knows. Series may differ in length and have missing values. Left out are the
+    parameters that could do nothing: `warm_start`, since fit of sktime always starts anew, `id_col` and `time_col`.
 
     Parameters
     ----------
