@@ -31,7 +31,9 @@ from tsformer.estimators._fitting import resolve_device, seeded
 from tsformer.estimators._forecasting import Lengths, build_network
 from tsformer.estimators.classifier import TransformerClassifier
 from tsformer.estimators.forecaster import TransformerForecaster
+from tsformer.estimators.pretrainer import TransformerPretrainer
 from tsformer.models.classifier import blank_classifier
+from tsformer.models.pretraining import blank_pretraining
 
 VERSION = 1  # of the document; a change that this code cannot read gets the next number
 RECORDS: dict[str, type] = {kept.__name__: kept for kept in (Lengths, Covariates, Given)}
@@ -108,6 +110,20 @@ KINDS = {
             optional={},
             left_out=frozenset({"_series", *REQUESTED}),
         ),
+        Kind(
+            estimator=TransformerPretrainer,
+            networks="model_",
+            build=blank_pretraining,
+            fitted={
+                "history_": dict,
+                "n_iter_": int,
+                "n_channels_": int,
+                "n_features_in_": int,
+                "_fitted_flat": bool,
+            },
+            optional={"feature_names_in_": np.ndarray, "_sklearn_output_config": dict},
+            left_out=frozenset({"_moments", *REQUESTED}),
+        ),
     )
 }
 
@@ -117,7 +133,7 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
 
     Parameters
     ----------
-    estimator : TransformerClassifier or TransformerForecaster
+    estimator : TransformerClassifier, TransformerForecaster or TransformerPretrainer
         Fitted. A forecaster keeps the histories and covariates that `predict` goes on from.
     path : str or path
         The file, such as "model.safetensors". An existing one is replaced.
@@ -165,7 +181,7 @@ def load(path: str | os.PathLike[str], device: str | None = None) -> Any:
 
     Returns
     -------
-    TransformerClassifier or TransformerForecaster
+    TransformerClassifier, TransformerForecaster or TransformerPretrainer
 
     Raises
     ------
@@ -193,7 +209,8 @@ def _kind_of(estimator: Any) -> Kind:
     kind = KINDS.get(type(estimator).__name__)
     if kind is None or kind.estimator is not type(estimator):
         raise ValueError(
-            f"save takes a {' or '.join(KINDS)}. Got {type(estimator).__name__}; save the estimator in it."
+            f"save takes an estimator of tsformer, {', '.join(KINDS)}. Got {type(estimator).__name__}; save the "
+            "estimator in it."
         )
     return kind
 
@@ -360,6 +377,10 @@ def _attach(estimator: Any, kind: Kind, networks: list[Any]) -> None:
     if isinstance(estimator, TransformerForecaster):
         (estimator.model_,) = networks
         estimator._remember(estimator._df, estimator._read(estimator._df), estimator._given)
+        return
+    if isinstance(estimator, TransformerPretrainer):
+        (estimator.model_,) = networks
+        estimator._moments = None
         return
     fits = {"n_classes": len(estimator.classes_), "n_channels": estimator.n_channels_}
     if not networks or any(network.settings | fits != network.settings for network in networks):

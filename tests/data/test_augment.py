@@ -3,7 +3,15 @@
 import pytest
 import torch
 
-from tsformer.data.augment import add_noise, blank_window, standard_augmentation, vary_gain, warp_time
+from tsformer.data.augment import (
+    add_noise,
+    blank_window,
+    standard_augmentation,
+    strong_view,
+    vary_gain,
+    warp_magnitude,
+    warp_time,
+)
 
 
 def ramps(lengths: list[int], n_channels: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
@@ -151,3 +159,22 @@ def test_augmentations__same_seed__are_the_same():
         torch.manual_seed(7)
         results.append(standard_augmentation(x, observed)[0])
     assert torch.equal(*results)
+
+
+@pytest.mark.parametrize("lengths", [[1], [2], [30, 7, 1, 2]])
+def test_strong_view__any_length__keeps_shapes_and_padding_and_differs_each_time(lengths):
+    x, observed = ramps(lengths)
+    first, seen = strong_view(x, observed)
+    assert first.shape == x.shape
+    assert first.isfinite().all()
+    assert torch.equal(seen, observed)
+    assert not torch.equal(first, strong_view(x, observed)[0])
+
+
+def test_warp_magnitude__ones__wave_smoothly_around_one_differently_in_each_case():
+    curves = warp_magnitude(torch.ones(500, 100, 1), amplitude=0.3)[..., 0]
+    assert curves.mean() == pytest.approx(1.0, abs=0.05)
+    assert (curves - 1.0).abs().max() <= 0.9 + 1e-6
+    assert curves.std(dim=1).mean() > 0.05
+    assert curves.diff(dim=1).abs().max() < 0.1
+    assert not torch.equal(curves[0], curves[1])

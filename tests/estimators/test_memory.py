@@ -10,7 +10,7 @@ from tsformer.models.encoders import ENCODERS
 
 pytest.importorskip("resource")
 
-QUADRATIC = {"transformer"}
+QUADRATIC = {"transformer", "strided_stem"}  # the latter in tokens of 16 time points
 GIBIBYTE = 2**30
 FIT = """
 import resource, sys

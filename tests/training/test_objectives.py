@@ -6,7 +6,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from tsformer.data.batch import Batch
-from tsformer.training.objectives import classification
+from tsformer.models.pretraining import build_pretraining
+from tsformer.training.objectives import classification, contrastive, info_nce, reconstruction
 
 
 class FirstTimePoint(nn.Module):
@@ -56,3 +57,74 @@ def test_classification__no_labels__says_so():
     batch = random_batch()
     with pytest.raises(ValueError, match=r"needs labels\. Got a batch whose y is None"):
         classification()(FirstTimePoint(), Batch(batch.x, batch.observed))
+
+
+def test_info_nce__by_hand__is_the_mean_over_both_views():
+    first, second = torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.tensor([[3.0, 0.0], [1.0, 1.0]])
+    views = F.normalize(torch.cat([first, second]), dim=1)
+    losses = []
+    for i, positive in enumerate([2, 3, 0, 1]):
+        exponents = [(views[i] @ views[j] / 0.5).exp() for j in range(4) if j != i]
+        losses.append(-torch.log((views[i] @ views[positive] / 0.5).exp() / sum(exponents)))
+    torch.testing.assert_close(info_nce(first, second, 0.5), torch.stack(losses).mean())
+
+
+def test_info_nce__views_of_a_series_alike_and_others_opposite__is_near_zero():
+    first = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
+    assert info_nce(first, first, 0.1) < 1e-6
+    assert info_nce(first, first.flip(0), 0.1) > 10
+
+
+def test_info_nce__one_series__is_zero_with_a_finite_gradient():
+    first = torch.randn(1, 4, requires_grad=True)
+    loss = info_nce(first, torch.randn(1, 4), 0.1)
+    loss.backward()
+    assert loss == 0
+    assert first.grad.isfinite().all()
+
+
+def pretraining_network(objective: str) -> nn.Module:
+    size = {"d_model": 16, "n_heads": 2, "n_layers": 1, "d_ff": 16, "dropout": 0.0, "encoder": "strided_stem"}
+    return build_pretraining(objective=objective, n_timepoints=64, half_windows=False, **size)
+
+
+@pytest.mark.parametrize(
+    ("name", "objective"),
+    [
+        ("contrastive", contrastive(lambda x, observed: (x + 0.1 * torch.randn_like(x), observed), 0.1)),
+        ("reconstruction", reconstruction(0.4)),
+    ],
+)
+def test_pretraining__gaps_and_flat_series_in_the_batch__every_parameter_gets_a_finite_gradient(name, objective):
+    x = torch.randn(6, 40, 1, dtype=torch.float64)
+    observed = torch.rand_like(x) < 0.8
+    x[0], observed[1, 20:] = 3.0, False
+    model = pretraining_network(name)
+    objective(model, Batch(torch.where(observed, x, 0.0), observed)).backward()
+    gradients = {name: parameter.grad for name, parameter in model.named_parameters()}
+    assert all(gradient is not None and gradient.isfinite().all() for gradient in gradients.values())
+    assert all(gradient.any() for name, gradient in gradients.items() if not name.startswith("head"))
+
+
+def test_reconstruction__guess_of_zero_everywhere__loses_the_variance_of_standardised_series():
+    model = pretraining_network("reconstruction")
+    nn.init.zeros_(model.head.weight)
+    nn.init.zeros_(model.head.bias)
+    x = torch.randn(400, 64, 1)
+    loss = reconstruction(0.5)(model, Batch(x, torch.ones_like(x).bool()))
+    assert loss.item() == pytest.approx(1.0, abs=0.05)
+
+
+def test_reconstruction__hidden_values__do_not_reach_the_encoder():
+    """White noise cannot be guessed; a linear map trained on what is shown must not do better than nothing."""
+    model = pretraining_network("reconstruction")
+    seen_by_encoder = []
+    model.encoder.register_forward_pre_hook(lambda module, inputs: seen_by_encoder.append(inputs))
+    x = torch.randn(50, 64, 1)
+    reconstruction(0.5)(model, Batch(x, torch.ones_like(x).bool()))
+    values, observed = seen_by_encoder[0]
+    hidden = ~observed[..., 0]
+    assert hidden.float().mean() == pytest.approx(0.5, abs=0.01)
+    assert (values[~observed] == 0).all()
+    # Neither a hidden value nor the difference to one.
+    assert not (observed[:, 1:, 1] & (hidden[:, 1:] | hidden[:, :-1])).any()

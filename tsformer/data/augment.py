@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from tsformer.layers.resampling import interpolate
+
 N_WAVES = 3  # sine waves that make up a warp
 
 
@@ -12,6 +14,15 @@ def standard_augmentation(x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
     x = vary_gain(x, deviation=0.1)
     x = add_noise(x, deviation=0.05)
     x = blank_window(x, observed, share=0.5, width=0.1)
+    return x, observed
+
+
+def strong_view(x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
+    """Crop up to half of each standardised series, warp its time and magnitude, and add noise of a random level."""
+    x, observed = warp_time(x, observed, share=1.0, amplitude=0.3, crop=0.5)
+    x = warp_magnitude(x, amplitude=0.3)
+    # Of a random level: noise that is always there would hide the first differences of smooth series.
+    x = add_noise(x, deviation=0.1 * torch.rand(x.shape[0], 1, 1, device=x.device))
     return x, observed
 
 
@@ -47,23 +58,7 @@ def warp_time(x: Tensor, observed: Tensor, *, share: float, amplitude: float, cr
     source = (start + (1.0 - cut) * warped).clamp(0.0, 1.0) * last
 
     altered = torch.rand(n_cases, 1, device=x.device) < share
-    return _interpolate(x, observed, torch.where(altered & (time <= last), source, time))
-
-
-def _interpolate(x: Tensor, observed: Tensor, source: Tensor) -> tuple[Tensor, Tensor]:
-    """Values of x (B, T, C) at the fractional time points `source` (B, T), from those neighbours that are observed."""
-
-    def at(time: Tensor) -> Tensor:
-        return time.long().unsqueeze(-1).expand_as(x)
-
-    before, after = at(source.floor()), at(source.ceil())
-    share = (source - source.floor()).unsqueeze(-1).to(x.dtype)
-    weight_before = (1.0 - share) * observed.gather(1, before)
-    weight_after = share * observed.gather(1, after)
-    total = weight_before + weight_after
-    values = (weight_before * x.gather(1, before) + weight_after * x.gather(1, after)) / total.clamp(min=1e-6)
-    seen = observed.gather(1, at(source.round()))
-    return torch.where(seen, values, 0.0), seen
+    return interpolate(x, observed, torch.where(altered & (time <= last), source, time))
 
 
 def vary_gain(x: Tensor, *, deviation: float) -> Tensor:
@@ -71,7 +66,16 @@ def vary_gain(x: Tensor, *, deviation: float) -> Tensor:
     return x * (1.0 + deviation * torch.randn(x.shape[0], 1, x.shape[2], device=x.device))
 
 
-def add_noise(x: Tensor, *, deviation: float) -> Tensor:
+def warp_magnitude(x: Tensor, *, amplitude: float) -> Tensor:
+    """Multiply each series by a smooth curve around 1, to which each of three sine waves adds up to `amplitude`."""
+    progress = torch.linspace(0.0, 1.0, x.shape[1], device=x.device)
+    waves = torch.arange(1, N_WAVES + 1, device=x.device) * torch.pi
+    size, phase = (torch.rand(x.shape[0], 1, N_WAVES, device=x.device) for _ in range(2))
+    curves = (2.0 * size - 1.0) * torch.sin(waves * progress.unsqueeze(-1) + 2.0 * torch.pi * phase)  # (B, T, waves)
+    return x * (1.0 + amplitude * curves.sum(dim=-1, keepdim=True))
+
+
+def add_noise(x: Tensor, *, deviation: float | Tensor) -> Tensor:
     """Add noise drawn from N(0, deviation) to each value."""
     return x + deviation * torch.randn_like(x)
 

@@ -204,12 +204,17 @@ class EncoderStack(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Map tokens (B, N, D) to tokens (B, N, D); `mask` is as in `attention`, with windows a `padding_mask`."""
+        return self.states(x, mask)[-1]
+
+    def states(self, x: Tensor, mask: Tensor | None = None) -> list[Tensor]:
+        """Return the tokens as they came, and after each block; the last ones, which `forward` returns, normalised."""
         turn = None
         if self.rotary:
             turn = rotation(torch.arange(self.window or x.shape[1], device=x.device), self.head_dim)
+        states = [x]
         for block in self.blocks:
-            x = block(x, mask=mask, turn=turn)
-        return self.norm(x)
+            states.append(block(states[-1], mask=mask, turn=turn))
+        return [*states[:-1], self.norm(states[-1])]
 
 
 def pre_norm_stack(

@@ -137,6 +137,38 @@ class ConvolutionalEmbedding(nn.Module):
         return x.transpose(1, 2), seen
 
 
+class StridedEmbedding(nn.Module):
+    """Convolutions with a stride, one on the other; LayerNorm after each, so that no series depends on its batch.
+
+    Parameters
+    ----------
+    n_channels, d_model : int
+        Width of the series and of the tokens; each convolution but the last makes half of what the next one makes.
+    strides : tuple of int
+        Of the convolutions. A token spans as many time points as their product.
+    """
+
+    def __init__(self, n_channels: int, d_model: int, strides: tuple[int, ...]) -> None:
+        super().__init__()
+        self.strides = strides
+        widths = [n_channels, *(max(1, d_model >> halvings) for halvings in reversed(range(len(strides))))]
+        sizes = [_covering_width(stride) for stride in strides]
+        self.convolutions = nn.ModuleList(
+            nn.Conv1d(n_in, n_out, size, stride=stride, padding=size // 2, bias=False)
+            for n_in, n_out, size, stride in zip(widths, widths[1:], sizes, strides, strict=False)
+        )
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for width in widths[1:])
+
+    def forward(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
+        """Return tokens (B, N, D) and which of them are observed (B, N); those that are not are 0."""
+        x, seen = torch.where(observed, x, 0.0), observed.any(dim=-1)
+        for convolution, norm, stride in zip(self.convolutions, self.norms, self.strides, strict=True):
+            x = F.gelu(norm(convolution(x.transpose(1, 2)).transpose(1, 2)))
+            seen = _observed_spans(seen, stride)
+            x = x * seen.unsqueeze(-1)  # the next convolution must not see what padding became
+        return x, seen
+
+
 def bounded_embedding(
     n_channels: int,
     n_timepoints: int,

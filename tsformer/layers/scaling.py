@@ -9,18 +9,30 @@ CLIP = 20.0  # in standard deviations: one broken sensor value must not drown a 
 NORMAL_QUARTILES = 1.349  # distance between the quartiles of N(0, 1)
 
 
-def masked_mean_std(x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
+def masked_mean_std(
+    x: Tensor, observed: Tensor, dim: tuple[int, ...] = (0, 1), *, keepdim: bool = False
+) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each channel over the observed values of x (B, T, C): two Tensors (C,).
 
-    A channel without values gets mean 0, a constant channel or one without values gets deviation 1.
+    With dim=(1,) they are those of each channel of each case, (B, C), or with keepdim (B, 1, C). A channel without
+    values gets mean 0, a constant channel or one without values gets deviation 1.
     """
-    count = observed.sum(dim=(0, 1)).clamp(min=1)
-    mean = torch.where(observed, x, 0.0).sum(dim=(0, 1)) / count
+    count = observed.sum(dim=dim, keepdim=True).clamp(min=1)
+    mean = torch.where(observed, x, 0.0).sum(dim=dim, keepdim=True) / count
     deviation = torch.where(observed, x - mean, 0.0)
-    std = (deviation.square().sum(dim=(0, 1)) / count).sqrt()
+    std = (deviation.square().sum(dim=dim, keepdim=True) / count).sqrt()
     # Rounding leaves a constant channel with a tiny deviation; dividing by it would make noise of it.
-    constant = std <= 1e-12 * mean.abs()
-    return mean, torch.where(constant, 1.0, std)
+    std = torch.where(std <= 1e-12 * mean.abs(), 1.0, std)
+    return (mean, std) if keepdim else (mean.squeeze(dim), std.squeeze(dim))
+
+
+def normalise_instances(x: Tensor, observed: Tensor, smallest: float = 0.0) -> Tensor:
+    """Bring each channel of each case of x (B, T, C) to mean 0 and deviation 1 over its observed values; others are 0.
+
+    A deviation below `smallest` counts as that: it is rounding, which must not be blown up.
+    """
+    mean, std = masked_mean_std(x, observed, dim=(1,), keepdim=True)
+    return torch.where(observed, (x - mean) / std.clamp(min=smallest), 0.0)
 
 
 def masked_location_spread(x: Tensor, observed: Tensor, season: int, *, shifted: bool) -> tuple[Tensor, Tensor]:
@@ -136,17 +148,17 @@ class FirstDifferences(nn.Module):
 
     def fit(self, x: Tensor, observed: Tensor) -> "FirstDifferences":
         """Take the statistics of the differences of x (B, T, C)."""
-        self.scaler.fit(*_differences(x, observed))
+        self.scaler.fit(*differences(x, observed))
         return self
 
     def forward(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
         """Return values and differences with their mask, each (B, T, 2 C)."""
-        difference, both_observed = _differences(x, observed)
+        difference, both_observed = differences(x, observed)
         difference = self.scaler(difference, both_observed).to(x.dtype)
         return torch.cat([x, difference], dim=-1), torch.cat([observed, both_observed], dim=-1)
 
 
-def _differences(x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
+def differences(x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
     """x[t] - x[t - 1], 0 and not observed where either value is missing, as at the first time point."""
     both = torch.zeros_like(observed)
     both[:, 1:] = observed[:, 1:] & observed[:, :-1]

@@ -59,6 +59,64 @@ def next_token(start: int, label_smoothing: float = 0.0) -> Objective:
     return objective
 
 
+def contrastive(view: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], temperature: float) -> Objective:
+    """Tell which two of the altered series in a batch are views of one series, as the SimCLR of Chen et al. (2020).
+
+    Parameters
+    ----------
+    view : callable (x, observed) -> (x, observed)
+        Alters series (B, T, 1) in a new way each time.
+    temperature : float
+        Divides the cosines of the projections; smaller ones heed the most similar others more.
+    """
+
+    def objective(model: Any, batch: Batch) -> Tensor:  # a PretrainingNetwork
+        x, observed = model.prepare(batch.x, batch.observed)
+        first, second = (model.project(*view(x, observed)).float() for _ in range(2))
+        return info_nce(first, second, temperature)
+
+    return objective
+
+
+def info_nce(first: Tensor, second: Tensor, temperature: float) -> Tensor:
+    """Cross-entropy of finding the other view of each series among all others (van den Oord et al. 2018).
+
+    Row i of `first` and row i of `second`, both (B, D), are views of one series. Alone in a batch it is found at once.
+    """
+    views = F.normalize(torch.cat([first, second]), dim=1)
+    similarity = views @ views.T / temperature
+    similarity.fill_diagonal_(-torch.inf)
+    other = torch.arange(len(views), device=views.device).roll(len(first))
+    return F.cross_entropy(similarity, other)
+
+
+def reconstruction(share: float, n_spans: int = 16) -> Objective:
+    """Mean squared error of values that were hidden from the encoder, in deviations of their series.
+
+    Parameters
+    ----------
+    share : float in (0, 1)
+        Share of the equal spans of each series that is hidden, as in Zerveas et al. (2021).
+    n_spans : int, default=16
+        Spans of a series.
+    """
+
+    def objective(model: Any, batch: Batch) -> Tensor:  # a PretrainingNetwork
+        values, seen = model.inputs(*model.prepare(batch.x, batch.observed))
+        n_cases, n_timepoints, _ = values.shape
+        order = torch.rand(n_cases, n_spans, device=values.device).argsort(dim=1)
+        span = torch.arange(n_timepoints, device=values.device) * n_spans // n_timepoints
+        hidden = (order < max(1, round(share * n_spans)))[:, span]  # (B, T)
+        # The difference to the last hidden value, one later, would give it away.
+        shown = torch.stack([~hidden, ~(hidden | hidden.roll(1, dims=1))], dim=-1)
+        tokens, _ = model.encoder(torch.where(shown, values, 0.0), seen & shown)
+        guess = model.head(tokens).float().flatten(1)[:, :n_timepoints]
+        wanted = hidden & seen[..., 0]
+        return ((guess - values[..., 0]).square() * wanted).sum() / wanted.sum().clamp(min=1)
+
+    return objective
+
+
 def forecasting(own_share: float) -> Objective:
     """Loss of a forecaster's head over the horizon, given the true patches before each, or its own.
 

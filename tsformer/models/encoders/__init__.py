@@ -8,6 +8,8 @@ observed (B, T, C), True = a real value, to tokens (B, N, d_model) and the mask 
 - What is not observed must not matter: neither its value nor how much padding follows a series.
 - n_layers counts the blocks of each part, where there are several: a tower, a stage.
 - Attention goes through `layers.attention.MultiHeadAttention`, which `record_attention` reads.
+- It may have `stages(x, observed) -> ([tokens, ...], observed tokens)`, from early tokens to those that it returns, for
+  features of several depths.
 
 There is nothing to inherit. A new encoder is one file here and one line in ENCODERS. Private settings are its own
 keyword defaults; users reach them by `functools.partial`.
@@ -21,6 +23,7 @@ from tsformer.models.encoders.conv_stem import ConvStemEncoder
 from tsformer.models.encoders.gated_two_tower import GatedTwoTowerEncoder
 from tsformer.models.encoders.patch import PatchEncoder
 from tsformer.models.encoders.shifted_window import ShiftedWindowEncoder
+from tsformer.models.encoders.strided_stem import StridedStemEncoder
 from tsformer.models.encoders.transformer import TransformerEncoder
 
 ENCODERS: dict[str, Callable[..., nn.Module]] = {
@@ -29,4 +32,5 @@ ENCODERS: dict[str, Callable[..., nn.Module]] = {
     "patch": PatchEncoder,
     "gated_two_tower": GatedTwoTowerEncoder,
     "shifted_window": ShiftedWindowEncoder,
+    "strided_stem": StridedStemEncoder,
 }

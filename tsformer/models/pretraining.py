@@ -1,0 +1,172 @@
+"""The network of pretraining: series in, what its objective compares or the features of each case out."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tsformer.layers.blocks import initialise_weights
+from tsformer.layers.pooling import MeanPooling
+from tsformer.layers.resampling import resample
+from tsformer.layers.scaling import differences, masked_mean_std, normalise_instances
+from tsformer.models.encoders import ENCODERS
+
+WHOLE = {"whole": (0.0, 1.0)}
+HALVES = {"start": (0.0, 0.5), "centre": (0.25, 0.75), "end": (0.5, 1.0)}
+STATISTICS = ("mean", "deviation", "maximum")
+SMALLEST = 1e-4  # deviation of a part of a standardised series; what is below is rounding
+SMALLEST_DIFFERENCE = 1e-3  # half the slope of a straight line over 512 points
+CHANNELS_AT_ONCE = 256  # bounds memory: cases may have hundreds of channels
+PROJECTED = 64  # width in which two views of a series are compared
+
+
+class PretrainingNetwork(nn.Module):
+    """An encoder of single channels, each brought to one length and scale, and the head that its objective needs.
+
+    Parameters
+    ----------
+    encoder : Module
+        Fulfils the contract of `tsformer.models.encoders`, for 2 channels: the series and its first difference.
+    head : Module
+        From pooled tokens to what is compared (contrastive), or from each token to the time points it spans
+        (reconstruction). Features do not use it.
+    n_timepoints : int
+        Length to which channels are resampled.
+    windows : dict from str to (start, stop)
+        Parts of a series that features are made of, from 0 to 1.
+    """
+
+    def __init__(
+        self, encoder: nn.Module, head: nn.Module, n_timepoints: int, windows: dict[str, tuple[float, float]]
+    ) -> None:
+        super().__init__()
+        self.encoder: Any = encoder
+        self.head = head
+        self.pooling = MeanPooling(0)  # any width; it has no weights
+        self.n_timepoints = n_timepoints
+        self.windows = windows
+        self.augment = None  # the objective alters series itself
+        self.settings: dict[str, Any] = {}  # of `blank_pretraining`, which can make a network of this shape again
+
+    def prepare(self, x: Tensor, observed: Tensor, start: float = 0.0, stop: float = 1.0) -> tuple[Tensor, Tensor]:
+        """Resample the part from start to stop of single channels x (B, T, 1), and scale it: (B, n_timepoints, 1)."""
+        # In float64, so that a small signal on a large level survives.
+        x, observed = resample(x.double(), observed, self.n_timepoints, start, stop)
+        return normalise_instances(x, observed).to(next(self.parameters()).dtype), observed
+
+    def inputs(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the encoder reads of prepared series, altered or not: values and differences (B, T, 2)."""
+        x = normalise_instances(x, observed, SMALLEST)
+        change, both_observed = differences(x, observed)
+        change = normalise_instances(change, both_observed, SMALLEST_DIFFERENCE)
+        return torch.cat([x, change], dim=-1), torch.cat([observed, both_observed], dim=-1)
+
+    def project(self, x: Tensor, observed: Tensor) -> Tensor:
+        """Return what contrastive learning compares of prepared series (B, T, 1): (B, PROJECTED)."""
+        return self.head(self.pooling(*self.encoder(*self.inputs(x, observed))))
+
+    def embed(self, x: Tensor, observed: Tensor) -> Tensor:
+        """Return the features of series (B, T, C), those of a channel side by side: (B, C * features)."""
+        channels = zip(*(each.split(CHANNELS_AT_ONCE) for each in as_channels(x, observed)), strict=True)
+        features = torch.cat([self._describe(*some) for some in channels])  # (B * C, features)
+        return features.unflatten(0, (len(x), x.shape[2])).flatten(1)
+
+    def _describe(self, x: Tensor, observed: Tensor) -> Tensor:
+        """Features (B, F) of single channels (B, T, 1), in the order of `feature_names`."""
+        dtype = next(self.parameters()).dtype
+        mean, std = masked_mean_std(x.double(), observed, dim=(1,))
+        features = [mean.to(dtype), std.to(dtype)]
+        for start, stop in self.windows.values():
+            stages, seen = self._stages(*self.inputs(*self.prepare(x, observed, start, stop)))
+            features += [token_statistics(tokens, seen) for tokens in stages]
+        return torch.cat(features, dim=1)
+
+    def _stages(self, values: Tensor, seen: Tensor) -> tuple[list[Tensor], Tensor]:
+        if hasattr(self.encoder, "stages"):
+            return self.encoder.stages(values, seen)
+        tokens, seen = self.encoder(values, seen)
+        return [tokens], seen
+
+    @property
+    def feature_names(self) -> list[str]:
+        """What the features of a channel are: the part of the series, the depth in the network, the statistic."""
+        stages = ("stem", "middle", "last") if hasattr(self.encoder, "stages") else ("last",)
+        width = self.settings["d_model"]
+        return ["mean", "deviation"] + [
+            f"{window}_{stage}_{statistic}{i}"
+            for window in self.windows
+            for stage in stages
+            for statistic in STATISTICS
+            for i in range(width)
+        ]
+
+
+def as_channels(x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
+    """Make each channel of series (B, T, C) a case of its own: (B * C, T, 1)."""
+    n_timepoints = x.shape[1]
+    return tuple(each.transpose(1, 2).reshape(-1, n_timepoints, 1) for each in (x, observed))  # type: ignore[return-value]
+
+
+def token_statistics(tokens: Tensor, observed: Tensor) -> Tensor:
+    """Mean, deviation and maximum of the observed tokens (B, N, D), side by side: (B, 3 D); of none observed, 0."""
+    mask = observed.unsqueeze(-1)
+    count = mask.sum(dim=1).clamp(min=1)
+    mean = torch.where(mask, tokens, 0.0).sum(dim=1) / count
+    variance = torch.where(mask, tokens - mean.unsqueeze(1), 0.0).square().sum(dim=1) / count
+    largest = tokens.masked_fill(~mask, torch.finfo(tokens.dtype).min).amax(dim=1)
+    return torch.cat([mean, variance.sqrt(), torch.where(mask.any(dim=1), largest, 0.0)], dim=1)
+
+
+def build_pretraining(**settings: Any) -> PretrainingNetwork:
+    """Make a network whose weights are drawn anew; `settings` are those of `blank_pretraining`."""
+    model = blank_pretraining(**settings)
+    initialise_weights(model)
+    return model
+
+
+def blank_pretraining(
+    *,
+    objective: str,
+    encoder: str | Callable[..., nn.Module],
+    n_timepoints: int,
+    half_windows: bool,
+    d_model: int,
+    **shape: float,
+) -> PretrainingNetwork:
+    """Make a network that is yet to be trained, or to be given the weights of another.
+
+    `objective` is a name in HEADS, `encoder` a name in ENCODERS or a callable; d_model and `shape` go to the encoder.
+    """
+    build = ENCODERS[encoder] if isinstance(encoder, str) else encoder
+    make = functools.partial(build, 2, n_timepoints, d_model=d_model, **shape)
+    windows = WHOLE | HALVES if half_windows else WHOLE
+    model = PretrainingNetwork(make(), HEADS[objective](make, d_model, n_timepoints), n_timepoints, windows)
+    model.settings = {
+        "objective": objective,
+        "encoder": encoder,
+        "n_timepoints": n_timepoints,
+        "half_windows": half_windows,
+        "d_model": d_model,
+        **shape,
+    }
+    return model
+
+
+def _projection(make_encoder: Callable[[], nn.Module], d_model: int, n_timepoints: int) -> nn.Module:
+    return nn.Sequential(nn.Linear(d_model, d_model), nn.GELU(), nn.Linear(d_model, PROJECTED))
+
+
+def _reconstruction(make_encoder: Callable[[], nn.Module], d_model: int, n_timepoints: int) -> nn.Module:
+    """From a token to the time points that it spans; how many these are is read off what an encoder makes of zeros."""
+    with torch.no_grad(), torch.device("cpu"):  # not on torch's meta device, on which `load` compares shapes
+        blank = torch.zeros(1, n_timepoints, 2)
+        n_tokens = make_encoder()(blank, torch.ones_like(blank, dtype=torch.bool))[1].shape[1]
+    return nn.Linear(d_model, -(-n_timepoints // n_tokens))
+
+
+HEADS: dict[str, Callable[[Callable[[], nn.Module], int, int], nn.Module]] = {
+    "contrastive": _projection,
+    "reconstruction": _reconstruction,
+}
