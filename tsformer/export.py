@@ -6,7 +6,7 @@ import copy
 import importlib.util
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,7 +19,6 @@ from tsformer.estimators.classifier import TransformerClassifier
 from tsformer.estimators.forecaster import TransformerForecaster
 from tsformer.layers.attention import KeyValueCache
 from tsformer.layers.positions import rotation
-from tsformer.models.classifier import SeriesClassifier
 from tsformer.models.decoder import DecoderCache
 from tsformer.models.encoders.conv_stem import ConvStemEncoder
 from tsformer.models.encoders.gated_two_tower import GatedTwoTowerEncoder
@@ -83,7 +82,7 @@ def to_onnx(estimator: TransformerClassifier | TransformerForecaster, path: str 
 class ProbabilityGraph(nn.Module):
     """The networks of a classifier as one: X (B, C, T) with NaN in, the mean of their probabilities (B, K) out."""
 
-    def __init__(self, models: list[SeriesClassifier]) -> None:
+    def __init__(self, models: Sequence[nn.Module]) -> None:
         super().__init__()
         self.models = nn.ModuleList(_for_graph(model) for model in models)
 
@@ -169,7 +168,7 @@ def _export_classifier(classifier: TransformerClassifier, path: Path) -> None:
     graph = ProbabilityGraph(classifier.models_)
     X = torch.zeros(3, classifier.n_channels_, max(2, classifier.n_timepoints_), dtype=torch.float64)
     dynamic = {0: torch.export.Dim.DYNAMIC}
-    if all(isinstance(model.encoder, ANY_LENGTH) for model in classifier.models_):
+    if all(isinstance(model.encoder, ANY_LENGTH) for model in classifier._networks):
         dynamic[2] = torch.export.Dim.AUTO
     _write(graph, {"X": X}, ["probabilities"], {"X": dynamic}, path)
 

@@ -33,6 +33,7 @@ from tsformer.estimators.classifier import TransformerClassifier
 from tsformer.estimators.forecaster import TransformerForecaster
 from tsformer.estimators.pretrainer import TransformerPretrainer
 from tsformer.models.classifier import blank_classifier
+from tsformer.models.pretrained import blank_pretrained
 from tsformer.models.pretraining import blank_pretraining
 
 VERSION = 1  # of the document; a change that this code cannot read gets the next number
@@ -41,6 +42,7 @@ AUGMENTATIONS = {"standard": standard_augmentation, None: None}
 WAYS_OUT = {
     "encoder": "Name one of tsformer.models.encoders.ENCODERS",
     "augment": "Set it to 'standard' or None, since predictions do not use it",
+    "pretrained": "Save the pretrainer and set the path of its file",
 }
 OR_PICKLE = "or use pickle, and load no pickle but your own: it runs code."
 
@@ -81,7 +83,7 @@ KINDS = {
         Kind(
             estimator=TransformerClassifier,
             networks="models_",
-            build=blank_classifier,
+            build=lambda **settings: (blank_pretrained if "objective" in settings else blank_classifier)(**settings),
             fitted={
                 "classes_": np.ndarray,
                 "history_": dict,
@@ -244,10 +246,10 @@ def _parameters(estimator: Any, store: Store) -> dict[str, Any]:
     kept = {}
     for name, value in estimator.get_params(deep=False).items():
         what = f"The {name!r} parameter of {type(estimator).__name__}"
-        if callable(value):
-            way_out = WAYS_OUT.get(name, "Set another")
-            raise ValueError(f"{what} is a callable, and the file holds no code. Got {value!r}. {way_out}, {OR_PICKLE}")
-        kept[name] = _kept(value, store, what)
+        if callable(value) or hasattr(value, "fit"):
+            kind, way_out = "a callable" if callable(value) else "an estimator", WAYS_OUT.get(name, "Set another")
+            raise ValueError(f"{what} is {kind}, and the file holds no code. Got {value!r}. {way_out}, {OR_PICKLE}")
+        kept[name] = _kept(os.fspath(value) if isinstance(value, os.PathLike) else value, store, what)
     return kept
 
 

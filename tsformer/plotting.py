@@ -476,7 +476,7 @@ def _cases_seen(classifier: TransformerClassifier, X: Any) -> list[CaseAttention
     if n_cases > MAX_PANELS:
         raise ValueError(f"X must hold at most {MAX_PANELS} cases to draw. Got {n_cases}; choose some, as in X[:2].")
     device = resolve_device(classifier.device)
-    received = torch.stack([attention_over_time(model, data, device) for model in classifier.models_]).mean(dim=0)
+    received = torch.stack([attention_over_time(model, data, device) for model in classifier._networks]).mean(dim=0)
     lost = chance_lost(classifier._log_probability, data) if n_channels > 1 else torch.zeros(n_cases, 1)
     probability, best = classifier._log_probability(data).exp().max(dim=1)
     columns = [f"channel {channel}" for channel in range(n_channels)] if n_channels > 1 else [""]

@@ -115,8 +115,8 @@ def test_transform__names__say_what_each_column_is(fitted):
     column = dict(zip(names, embedded.T, strict=True))
     assert_allclose(column["channel1_mean"], X[:, 1].mean(axis=1))
     assert_allclose(column["channel1_deviation"], X[:, 1].std(axis=1))
-    assert "channel0_whole_last_maximum15" in column
-    assert "channel1_centre_stem_deviation0" in column
+    assert "channel0_last_maximum15" in column
+    assert "channel1_stem_part3_mean0" in column
 
 
 def test_transform__tokens_of_the_last_layer__are_those_of_encoder_(fitted):
@@ -125,16 +125,10 @@ def test_transform__tokens_of_the_last_layer__are_those_of_encoder_(fitted):
     x = torch.from_numpy(X[:, :1].transpose(0, 2, 1))
     with torch.inference_mode():
         tokens, _ = fitted.encoder_(*model.inputs(*model.prepare(x, torch.ones_like(x, dtype=torch.bool))))
-    assert_allclose(column["channel0_whole_last_mean3"], tokens.mean(dim=1)[:, 3])
-    assert_allclose(column["channel0_whole_last_maximum3"], tokens.amax(dim=1)[:, 3])
-
-
-def test_transform__without_half_windows__is_the_part_of_the_whole():
-    model = small(half_windows=False).fit(X)
-    names, all_names = model.get_feature_names_out(), list(small().fit(X).get_feature_names_out())
-    assert not any("centre" in name for name in names)
-    columns = [all_names.index(name) for name in names]
-    assert_array_equal(model.transform(X), small().fit_transform(X)[:, columns])
+    assert_allclose(column["channel0_last_mean3"], tokens.mean(dim=1)[:, 3])
+    assert_allclose(column["channel0_last_maximum3"], tokens.amax(dim=1)[:, 3])
+    last_part = tokens[:, 3 * tokens.shape[1] // 4 :]
+    assert_allclose(column["channel0_last_part3_mean3"], last_part.mean(dim=1)[:, 3])
 
 
 def test_transform__padding__does_not_matter(fitted):
@@ -229,7 +223,7 @@ def test_transform__long_frame__names_channels_and_cases():
     long = pd.concat(cases, names=["unique_id", "ds"]).reset_index()
     embedded = small().set_output(transform="pandas").fit_transform(long)
     assert list(embedded.index) == list(cases)
-    assert list(embedded.columns[[0, -1]]) == ["x_mean", "y_end_last_maximum15"]
+    assert list(embedded.columns[[0, -1]]) == ["x_mean", "y_last_part3_maximum15"]
     assert_allclose(embedded.to_numpy(), small().fit_transform(X))
 
 

@@ -27,11 +27,6 @@ def test_resample__padding__is_left_out():
     torch.testing.assert_close(resample(*line(30, 20), 50), resample(*line(20), 50))
 
 
-def test_resample__part__runs_from_start_to_stop():
-    x, _ = resample(*line(101), 11, 0.25, 0.75)
-    torch.testing.assert_close(x[0, :, 0], torch.linspace(25, 75, 11, dtype=torch.float64))
-
-
 def test_resample__gap__stays_a_gap_of_its_share_and_is_not_read():
     x, observed = line(100)
     observed = observed.clone()

@@ -69,7 +69,7 @@ def resolve_device(device: str) -> torch.device:
 
 def draw_seeds(seed: int, n: int) -> list[int]:
     """Return n seeds, `seed` the first; the further ones of two neighbouring seeds have nothing in common."""
-    return [seed, *map(int, np.random.default_rng(seed).integers(2**31, size=n - 1))]
+    return [seed, *map(int, np.random.default_rng(seed).integers(2**31, size=max(n - 1, 0)))][:n]
 
 
 def ready_to_predict(model: Network, device: torch.device) -> Network:

@@ -3,6 +3,7 @@
 import functools
 import itertools
 import math
+import os
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -13,7 +14,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
@@ -53,14 +54,18 @@ from tsformer.estimators._networks import (
     run_in_turn,
     run_once,
 )
+from tsformer.estimators._pretrained import fit_pretrained
 from tsformer.layers.attention import record_attention
 from tsformer.layers.pooling import POOLINGS
 from tsformer.layers.scaling import SCALERS
 from tsformer.models.classifier import Augmentation, SeriesClassifier, build_classifier
 from tsformer.models.encoders import ENCODERS
+from tsformer.models.pretrained import PretrainedClassifier
 from tsformer.params import TrainingParams, TransformerParams, constraints_of, documents_parameters_of
 from tsformer.training.loop import joined
 from tsformer.training.objectives import Objective, classification
+
+Member = SeriesClassifier | PretrainedClassifier  # of the ensemble
 
 
 @documents_parameters_of(TransformerParams, TrainingParams)
@@ -83,7 +88,12 @@ class TransformerClassifier(
     Parameters
     ----------
     n_estimators : int, default=3
-        Networks that are trained, each from its own random weights. 1 is a single network.
+        Networks that are trained, each from its own random weights. 1 is a single network; 0, beside a pretrained
+        encoder, trains none.
+    pretrained : "bundled", path, fitted TransformerPretrainer or None, default=None
+        An encoder that is not trained on, to whose features of each channel a linear head is fitted, in seconds: one
+        more network whose probabilities count. "bundled" comes with the package. A path is that of a file which
+        `tsformer.save` or `scripts/pretrain` wrote.
     scaling : {"standard", "robust"} or sequence of these, default=("standard", "robust")
         How a network's series are scaled: "standard" to mean 0 and deviation 1, "robust" by median and quartiles, with
         heavy tails compressed. The networks take the entries of a sequence in turn, over and over.
@@ -113,7 +123,7 @@ class TransformerClassifier(
     classes_ : ndarray of shape (n_classes,)
         Labels, sorted; the order of the columns of `predict_proba`.
     models_ : list of torch.nn.Module
-        The trained networks.
+        The trained networks, then the pretrained one.
     history_ : dict of lists
         Network (its place in `models_`), step, loss, learning rate and seconds at the end of each epoch, and the
         validation loss where there is one: `pandas.DataFrame(clf.history_)`.
@@ -148,6 +158,7 @@ class TransformerClassifier(
     """
 
     n_estimators: int = 3
+    pretrained: Any = None
     scaling: str | Sequence[str] = ("standard", "robust")
     encoder: str | Callable[..., nn.Module] = "conv_stem"
     pooling: str = "mean"
@@ -162,7 +173,8 @@ class TransformerClassifier(
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = constraints_of(
         TransformerParams,
         TrainingParams,
-        n_estimators=[Interval(Integral, 1, None, closed="left")],
+        n_estimators=[Interval(Integral, 0, None, closed="left")],
+        pretrained=[str, os.PathLike, HasMethods("transform"), None],
         scaling=[StrOptions(set(SCALERS)), tuple, list],
         encoder=[StrOptions(set(ENCODERS)), callable],
         pooling=[StrOptions(set(POOLINGS))],
@@ -215,11 +227,11 @@ class TransformerClassifier(
         """
         self._validate_params()
         device = resolve_device(self.device)
-        fitted = self.models_ if self.warm_start and hasattr(self, "models_") else None
+        fitted = self._networks if self.warm_start and hasattr(self, "models_") else None
         data = self._read_labelled(X, y, sample_weight, classes=None, reset=fitted is None)
         held_out = check_held_out(self, X_val, y_val, sample_weight_val, self.classes_)
         seed = draw_seed(self.random_state)
-        training = data
+        training, frozen = data, self._fit_pretrained(data, device)
         if self.early_stopping and held_out is None:
             training, held_out = hold_out(data, self.validation_fraction, seed)
         starts = list(self._starts(fitted, seed))
@@ -242,7 +254,7 @@ class TransformerClassifier(
             device=device,
             task=task,
         )
-        self._keep([run for run in runs if not run.history.interrupted] or runs, fitted)
+        self._keep([run for run in runs if not run.history.interrupted] or runs, fitted, frozen)
         task.end()
         log_end(self, [run.history for run in runs])
         return self
@@ -251,6 +263,8 @@ class TransformerClassifier(
         self, X: Any, y: ArrayLike, classes: ArrayLike | None = None, sample_weight: ArrayLike | None = None
     ) -> "TransformerClassifier":
         """Train for one pass over the given series, at a constant learning rate.
+
+        The head of a pretrained encoder learns in `fit` alone, from all cases at once: what fit made stays as it is.
 
         Parameters
         ----------
@@ -265,8 +279,11 @@ class TransformerClassifier(
         """
         self._validate_params()
         device = resolve_device(self.device)
-        fitted = getattr(self, "models_", None)
-        first = fitted is None
+        first = not hasattr(self, "models_")
+        fitted = None if first else self._networks
+        frozen = [] if first else self.models_[len(self._networks) :]
+        if not (self.n_estimators if first else fitted):
+            raise ValueError("partial_fit trains networks, of which n_estimators=0 leaves none. Use fit.")
         if first and classes is None:
             raise ValueError("classes must be passed on the first call to partial_fit.")
         if not first and classes is not None and not np.array_equal(np.unique(classes), self.classes_):
@@ -290,7 +307,7 @@ class TransformerClassifier(
             )
             for member, (start, seed) in enumerate(starts)
         ]
-        self._keep(runs, fitted)
+        self._keep(runs, fitted, frozen)
         self.n_iter_ += n_iter
         self._moments: list[dict[str, Any]] | None = [to_cpu(run.optimizer.state_dict()["state"]) for run in runs]
         return self
@@ -330,11 +347,14 @@ class TransformerClassifier(
         Returns
         -------
         ndarray of shape (n_cases, n_estimators * d_model)
+            With `pretrained`, further columns: those of `TransformerPretrainer.transform`.
         """
-        return with_ids(self, X, torch.cat(self._apply(SeriesClassifier.embed, self._read(X)), dim=1).numpy())
+        return with_ids(self, X, torch.cat(self._apply("embed", self._read(X)), dim=1).numpy())
 
     def attention_maps(self, X: Any) -> list[list[NDArray[np.float32]]]:
         """Return what each token of each case attends to: `maps[network][layer]`; X is as in `fit`.
+
+        A pretrained encoder is not among the networks: it looks at each channel alone.
 
         Returns
         -------
@@ -347,7 +367,7 @@ class TransformerClassifier(
         data = self._read(X)
         device = resolve_device(self.device)
         maps = []
-        for model in self.models_:
+        for model in self._networks:
             ready_to_predict(model, device)
             # All cases in one batch, so that all have the same number of tokens.
             with torch.inference_mode(), record_attention(model) as layers:
@@ -357,13 +377,26 @@ class TransformerClassifier(
 
     def _log_probability(self, data: Batch) -> Tensor:
         """The logarithm of the mean of the networks' probabilities, (n_cases, n_classes)."""
-        each = torch.stack([logits.log_softmax(dim=1) for logits in self._apply(SeriesClassifier.forward, data)])
+        each = torch.stack([logits.log_softmax(dim=1) for logits in self._apply("forward", data)])
         return each.logsumexp(dim=0) - math.log(len(each))
 
-    def _apply(self, method: Callable[..., Tensor], data: Batch) -> list[Tensor]:
-        """What a method of SeriesClassifier returns for the cases, from each network."""
+    def _apply(self, method: str, data: Batch) -> list[Tensor]:
+        """What a method of each network returns for the cases."""
         device = resolve_device(self.device)
-        return [predict_in_batches(model, method, data, device).double() for model in self.models_]
+        return [predict_in_batches(m, getattr(type(m), method), data, device).double() for m in self.models_]
+
+    @property
+    def _networks(self) -> list[SeriesClassifier]:
+        """The trained networks."""
+        return [model for model in self.models_ if isinstance(model, SeriesClassifier)]
+
+    def _fit_pretrained(self, data: Batch, device: torch.device) -> list[PretrainedClassifier]:
+        """The member with the pretrained encoder, if there is to be one."""
+        if self.pretrained is not None:
+            return [fit_pretrained(self.pretrained, data, len(self.classes_), device)]
+        if self.n_estimators == 0:
+            raise ValueError("n_estimators=0 leaves no network. Set it to 1 or more, or pretrained='bundled'.")
+        return []
 
     def _read(self, X: Any) -> Batch:
         check_is_fitted(self, "models_")
@@ -413,14 +446,14 @@ class TransformerClassifier(
     def _objective(self) -> Objective:
         return classification(self.label_smoothing)
 
-    def _keep(self, runs: list[Run], fitted: list[SeriesClassifier] | None) -> None:
-        """Make the trained networks the estimator's, beside the fitted ones that Ctrl-C left no time to train on."""
+    def _keep(self, runs: list[Run], fitted: list[SeriesClassifier] | None, frozen: Sequence[Member]) -> None:
+        """Make the networks the estimator's, those fitted before too that Ctrl-C left no time to train on."""
         untouched = fitted[len(runs) :] if fitted else []
         n_iter = [run.history.best_step for run in runs]
         if untouched:
             n_iter += self.n_iter_[len(runs) :].tolist()
-        self.models_: list[SeriesClassifier] = [run.model for run in runs] + untouched
-        self.n_iter_: NDArray[np.int64] = np.array(n_iter)
+        self.models_: list[Member] = [*(run.model for run in runs), *untouched, *frozen]
+        self.n_iter_: NDArray[np.int64] = np.array(n_iter, dtype=np.int64)
         self.history_ = joined([run.history for run in runs])
         self._moments = None  # of the optimisers, for partial_fit
 

@@ -1,5 +1,6 @@
 """TransformerPretrainer: learns from unlabelled series, and turns series into embeddings."""
 
+import os
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 from torch import nn
 
@@ -29,6 +30,7 @@ from tsformer.estimators._fitting import (
     to_cpu,
 )
 from tsformer.estimators._networks import Run, batch_size, budget, go_on_from, run_in_turn, run_once
+from tsformer.estimators._pretrained import pretrained_network
 from tsformer.models.encoders import ENCODERS
 from tsformer.models.pretraining import HEADS, PretrainingNetwork, as_channels, build_pretraining
 from tsformer.params import TrainingParams, TransformerParams, constraints_of, documents_parameters_of
@@ -55,8 +57,10 @@ class TransformerPretrainer(TransformerParams, TrainingParams, TransformerMixin,
         Share of a series that the reconstruction objective hides.
     n_resampled : int, default=512
         Time points to which each channel is resampled.
-    half_windows : bool, default=True
-        Embed the first, middle and last half of each series too, beside the whole: better, at four times the cost.
+    pretrained : "bundled", path, fitted TransformerPretrainer or None, default=None
+        Weights to begin with, and with them encoder, widths, layers and `n_resampled`, whatever these say. "bundled"
+        comes with the package; `max_steps=0` takes it as it is. A path is that of a file which `tsformer.save` or
+        `scripts/pretrain` wrote.
     encoder : str or callable, default="strided_stem"
         A name in `tsformer.models.encoders.ENCODERS`, or a callable that fulfils the contract stated there.
     d_model : int, default=128
@@ -106,16 +110,16 @@ class TransformerPretrainer(TransformerParams, TrainingParams, TransformerMixin,
     >>> from tsformer import TransformerPretrainer
     >>> from tsformer.datasets import load_classification
     >>> X, _ = load_classification("BasicMotions", split="train")
-    >>> pretrainer = TransformerPretrainer(max_steps=2, half_windows=False, random_state=0).fit(X)
+    >>> pretrainer = TransformerPretrainer(max_steps=2, random_state=0).fit(X)
     >>> pretrainer.transform(X).shape
-    (40, 6924)
+    (40, 25356)
     """
 
     objective: str = "contrastive"
     temperature: float = 0.1
     masked_share: float = 0.4
     n_resampled: int = 512
-    half_windows: bool = True
+    pretrained: Any = None
     encoder: str | Callable[..., nn.Module] = "strided_stem"
     d_model: int = 128
     n_layers: int = 4
@@ -132,7 +136,8 @@ class TransformerPretrainer(TransformerParams, TrainingParams, TransformerMixin,
         temperature=[Interval(Real, 0, None, closed="neither")],
         masked_share=[Interval(Real, 0, 1, closed="neither")],
         n_resampled=[Interval(Integral, 16, None, closed="left")],
-        half_windows=["boolean"],
+        pretrained=[str, os.PathLike, HasMethods("transform"), None],
+        max_steps=[Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
         encoder=[StrOptions(set(ENCODERS)), callable],
         id_col=[str, Integral, tuple],
         time_col=[str, Integral, tuple],
@@ -219,9 +224,9 @@ class TransformerPretrainer(TransformerParams, TrainingParams, TransformerMixin,
         Returns
         -------
         ndarray of shape (n_cases, n_channels * n_features)
-            Of each channel its mean and deviation, then mean, deviation and maximum over the tokens of the stem, the
-            middle and the last layer (of other encoders, of the last layer only), of the whole series and, with
-            `half_windows`, of three halves. A channel without a value is embedded as one of zeros without tokens.
+            Of each channel its mean and deviation, then of the tokens of the stem, the middle and the last layer (of
+            other encoders, of the last layer only) the mean, deviation and maximum over the whole series, and mean and
+            maximum over each of four parts of it. A channel without a value is embedded as one of zeros without tokens.
             `get_feature_names_out` names them.
         """
         check_is_fitted(self, "model_")
@@ -264,11 +269,18 @@ class TransformerPretrainer(TransformerParams, TrainingParams, TransformerMixin,
         """How the network begins: as a copy of a fitted one, or with new weights, whatever the series."""
         if fitted is not None:
             return lambda data: go_on_from(fitted, data)  # type: ignore[arg-type]
+        if self.pretrained is not None:
+            network = pretrained_network(self.pretrained)
+            if network.settings["objective"] != self.objective:
+                raise ValueError(
+                    f"The 'pretrained' parameter stands for a network of objective={network.settings['objective']!r}. "
+                    f"Got objective={self.objective!r}; set the same."
+                )
+            return lambda data: go_on_from(network, data)  # type: ignore[arg-type]
         return lambda data: build_pretraining(
             objective=self.objective,
             encoder=self.encoder,
             n_timepoints=self.n_resampled,
-            half_windows=self.half_windows,
             d_model=self.d_model,
             n_heads=self.n_heads,
             n_layers=self.n_layers,

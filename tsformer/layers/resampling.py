@@ -4,10 +4,8 @@ import torch
 from torch import Tensor
 
 
-def resample(
-    x: Tensor, observed: Tensor, n_timepoints: int, start: float = 0.0, stop: float = 1.0
-) -> tuple[Tensor, Tensor]:
-    """Resample single channels to one length, from `start` to `stop` of what lies before their padding.
+def resample(x: Tensor, observed: Tensor, n_timepoints: int) -> tuple[Tensor, Tensor]:
+    """Resample single channels to one length, padding left out.
 
     Parameters
     ----------
@@ -15,8 +13,6 @@ def resample(
     observed : bool Tensor of shape (B, T, 1)
     n_timepoints : int
         Length of the result.
-    start, stop : float in [0, 1], default=0.0 and 1.0
-        The part, in shares of the way from the first time point to the last observed one.
 
     Returns
     -------
@@ -26,7 +22,7 @@ def resample(
     """
     time = torch.arange(x.shape[1], device=x.device, dtype=torch.float64)
     last = (observed.any(dim=-1) * time).amax(dim=1, keepdim=True)  # (B, 1)
-    share = torch.linspace(start, stop, n_timepoints, device=x.device, dtype=torch.float64)
+    share = torch.linspace(0.0, 1.0, n_timepoints, device=x.device, dtype=torch.float64)
     return interpolate(x, observed, share * last)
 
 

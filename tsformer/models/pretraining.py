@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -13,9 +14,8 @@ from tsformer.layers.resampling import resample
 from tsformer.layers.scaling import differences, masked_mean_std, normalise_instances
 from tsformer.models.encoders import ENCODERS
 
-WHOLE = {"whole": (0.0, 1.0)}
-HALVES = {"start": (0.0, 0.5), "centre": (0.25, 0.75), "end": (0.5, 1.0)}
-STATISTICS = ("mean", "deviation", "maximum")
+N_PARTS = 4  # of a series, described one by one too: where something happens matters
+ROUNDING = 1e-6  # a mean of so few deviations is what standardising left of it
 SMALLEST = 1e-4  # deviation of a part of a standardised series; what is below is rounding
 SMALLEST_DIFFERENCE = 1e-3  # half the slope of a straight line over 512 points
 CHANNELS_AT_ONCE = 256  # bounds memory: cases may have hundreds of channels
@@ -34,26 +34,21 @@ class PretrainingNetwork(nn.Module):
         (reconstruction). Features do not use it.
     n_timepoints : int
         Length to which channels are resampled.
-    windows : dict from str to (start, stop)
-        Parts of a series that features are made of, from 0 to 1.
     """
 
-    def __init__(
-        self, encoder: nn.Module, head: nn.Module, n_timepoints: int, windows: dict[str, tuple[float, float]]
-    ) -> None:
+    def __init__(self, encoder: nn.Module, head: nn.Module, n_timepoints: int) -> None:
         super().__init__()
         self.encoder: Any = encoder
         self.head = head
         self.pooling = MeanPooling(0)  # any width; it has no weights
         self.n_timepoints = n_timepoints
-        self.windows = windows
         self.augment = None  # the objective alters series itself
         self.settings: dict[str, Any] = {}  # of `blank_pretraining`, which can make a network of this shape again
 
-    def prepare(self, x: Tensor, observed: Tensor, start: float = 0.0, stop: float = 1.0) -> tuple[Tensor, Tensor]:
-        """Resample the part from start to stop of single channels x (B, T, 1), and scale it: (B, n_timepoints, 1)."""
+    def prepare(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
+        """Resample single channels x (B, T, 1), and scale them: (B, n_timepoints, 1)."""
         # In float64, so that a small signal on a large level survives.
-        x, observed = resample(x.double(), observed, self.n_timepoints, start, stop)
+        x, observed = resample(x.double(), observed, self.n_timepoints)
         return normalise_instances(x, observed).to(next(self.parameters()).dtype), observed
 
     def inputs(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
@@ -77,10 +72,14 @@ class PretrainingNetwork(nn.Module):
         """Features (B, F) of single channels (B, T, 1), in the order of `feature_names`."""
         dtype = next(self.parameters()).dtype
         mean, std = masked_mean_std(x.double(), observed, dim=(1,))
+        mean = torch.where(mean.abs() < ROUNDING * std, 0.0, mean)
         features = [mean.to(dtype), std.to(dtype)]
-        for start, stop in self.windows.values():
-            stages, seen = self._stages(*self.inputs(*self.prepare(x, observed, start, stop)))
-            features += [token_statistics(tokens, seen) for tokens in stages]
+        stages, seen = self._stages(*self.inputs(*self.prepare(x, observed)))
+        for tokens in stages:
+            features += token_statistics(tokens, seen)
+            for part in parts_of(tokens.shape[1]):
+                mean, _, maximum = token_statistics(tokens[:, part], seen[:, part])
+                features += [mean, maximum]
         return torch.cat(features, dim=1)
 
     def _stages(self, values: Tensor, seen: Tensor) -> tuple[list[Tensor], Tensor]:
@@ -91,16 +90,12 @@ class PretrainingNetwork(nn.Module):
 
     @property
     def feature_names(self) -> list[str]:
-        """What the features of a channel are: the part of the series, the depth in the network, the statistic."""
+        """What the features of a channel are: the depth in the network, the part of the series, the statistic."""
         stages = ("stem", "middle", "last") if hasattr(self.encoder, "stages") else ("last",)
+        each = ["mean", "deviation", "maximum"]
+        each += [f"part{part}_{statistic}" for part in range(N_PARTS) for statistic in ("mean", "maximum")]
         width = self.settings["d_model"]
-        return ["mean", "deviation"] + [
-            f"{window}_{stage}_{statistic}{i}"
-            for window in self.windows
-            for stage in stages
-            for statistic in STATISTICS
-            for i in range(width)
-        ]
+        return ["mean", "deviation"] + [f"{stage}_{what}{i}" for stage in stages for what in each for i in range(width)]
 
 
 def as_channels(x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
@@ -109,14 +104,20 @@ def as_channels(x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
     return tuple(each.transpose(1, 2).reshape(-1, n_timepoints, 1) for each in (x, observed))  # type: ignore[return-value]
 
 
-def token_statistics(tokens: Tensor, observed: Tensor) -> Tensor:
-    """Mean, deviation and maximum of the observed tokens (B, N, D), side by side: (B, 3 D); of none observed, 0."""
+def parts_of(n_tokens: int) -> list[slice]:
+    """Cut tokens into parts of nearly equal length, each of one token or more."""
+    starts = [part * n_tokens // N_PARTS for part in range(N_PARTS + 1)]
+    return [slice(start, max(stop, start + 1)) for start, stop in pairwise(starts)]
+
+
+def token_statistics(tokens: Tensor, observed: Tensor) -> list[Tensor]:
+    """Mean, deviation and maximum of the observed tokens (B, N, D): three Tensors (B, D); of none observed, 0."""
     mask = observed.unsqueeze(-1)
     count = mask.sum(dim=1).clamp(min=1)
     mean = torch.where(mask, tokens, 0.0).sum(dim=1) / count
     variance = torch.where(mask, tokens - mean.unsqueeze(1), 0.0).square().sum(dim=1) / count
     largest = tokens.masked_fill(~mask, torch.finfo(tokens.dtype).min).amax(dim=1)
-    return torch.cat([mean, variance.sqrt(), torch.where(mask.any(dim=1), largest, 0.0)], dim=1)
+    return [mean, variance.sqrt(), torch.where(mask.any(dim=1), largest, 0.0)]
 
 
 def build_pretraining(**settings: Any) -> PretrainingNetwork:
@@ -131,7 +132,6 @@ def blank_pretraining(
     objective: str,
     encoder: str | Callable[..., nn.Module],
     n_timepoints: int,
-    half_windows: bool,
     d_model: int,
     **shape: float,
 ) -> PretrainingNetwork:
@@ -141,13 +141,11 @@ def blank_pretraining(
     """
     build = ENCODERS[encoder] if isinstance(encoder, str) else encoder
     make = functools.partial(build, 2, n_timepoints, d_model=d_model, **shape)
-    windows = WHOLE | HALVES if half_windows else WHOLE
-    model = PretrainingNetwork(make(), HEADS[objective](make, d_model, n_timepoints), n_timepoints, windows)
+    model = PretrainingNetwork(make(), HEADS[objective](make, d_model, n_timepoints), n_timepoints)
     model.settings = {
         "objective": objective,
         "encoder": encoder,
         "n_timepoints": n_timepoints,
-        "half_windows": half_windows,
         "d_model": d_model,
         **shape,
     }
