@@ -3,7 +3,7 @@
 import copy
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -12,19 +12,20 @@ from tsformer.data.batch import Batch, Minibatches
 from tsformer.estimators._callbacks import Task
 from tsformer.estimators._fitting import ready_to_train, seeded
 from tsformer.layers.scaling import SCALERS
-from tsformer.models.classifier import Augmentation, SeriesClassifier
+from tsformer.models.classifier import Augmentation
 from tsformer.params import TrainingParams
 from tsformer.training.loop import EarlyStopping, History, train
 from tsformer.training.objectives import Objective
 from tsformer.training.optim import SCHEDULES, Schedule, adamw, constant
 
-Start = Callable[[Batch], SeriesClassifier]  # from the training cases to the network that training begins with
+Network = TypeVar("Network", bound=nn.Module)
+Start = Callable[[Batch], Any]  # from the training cases to the network that training begins with
 
 
 class Run(NamedTuple):
     """A trained network and how it came about."""
 
-    model: SeriesClassifier
+    model: Any
     history: History
     optimizer: torch.optim.Optimizer
 
@@ -53,7 +54,7 @@ def check_scaling(scaling: str | Sequence[str]) -> list[str]:
     return names
 
 
-def go_on_from(model: SeriesClassifier, data: Batch) -> SeriesClassifier:
+def go_on_from(model: Network, data: Batch) -> Network:
     """Begin where a fitted network stands, whatever the cases."""
     return copy.deepcopy(model)
 
@@ -130,7 +131,7 @@ def run_schedule(
     device: torch.device,
     title: str,
     task: Task,
-    before: list[SeriesClassifier],
+    before: list[nn.Module],
 ) -> Run:
     """Train for n_steps by the schedule of `params`, or until early stopping on the cases held out.
 

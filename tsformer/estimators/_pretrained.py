@@ -25,6 +25,7 @@ from tsformer.models.pretraining import PretrainingNetwork, blank_pretraining
 
 BUNDLED = Path(__file__).parents[1] / "weights" / "encoder.safetensors"
 PENALTIES = np.logspace(-1, 6, 15)  # of the ridge regression, on standardised features
+NEGLIGIBLE = 1e-4  # deviation of a feature over the cases, relative to its size
 SHARPEST = 4.0  # bounds the logarithm of the unit in which regressed labels are logits
 
 
@@ -119,6 +120,8 @@ def ridge_head(
         From features, as they come in, to logits.
     """
     scaler = StandardScaler().fit(features, sample_weight=weight)
+    # What hardly varies, as the deviation of series that were standardised before, must not be blown up.
+    scaler.scale_[scaler.scale_ < NEGLIGIBLE * np.abs(features).max(axis=0)] = np.inf
     targets = np.where(y[:, None] == np.arange(n_classes), 1.0, -1.0)
     ridge = RidgeCV(PENALTIES, scoring="neg_mean_squared_error", store_cv_results=True)
     ridge.fit(scaler.transform(features), targets, sample_weight=weight)

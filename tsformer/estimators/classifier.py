@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
@@ -66,6 +66,8 @@ from tsformer.training.loop import joined
 from tsformer.training.objectives import Objective, classification
 
 Member = SeriesClassifier | PretrainedClassifier  # of the ensemble
+FINE_TUNING = 0.03  # of the learning rate
+MAX_CHANNELS = 10_000  # of all training cases; with more, features take long and much memory, and are needed less
 
 
 @documents_parameters_of(TransformerParams, TrainingParams)
@@ -91,9 +93,11 @@ class TransformerClassifier(
         Networks that are trained, each from its own random weights. 1 is a single network; 0, beside a pretrained
         encoder, trains none.
     pretrained : "bundled", path, fitted TransformerPretrainer or None, default=None
-        An encoder that is not trained on, to whose features of each channel a linear head is fitted, in seconds: one
-        more network whose probabilities count. "bundled" comes with the package. A path is that of a file which
-        `tsformer.save` or `scripts/pretrain` wrote.
+        An encoder to whose features of each channel a linear head is fitted, in seconds: one more network whose
+        probabilities count. "bundled" comes with the package. A path is that of a file which `tsformer.save` or
+        `scripts/pretrain` wrote.
+    fine_tune : bool, default=False
+        Train the pretrained encoder and its head on, at 3 % of the learning rate; slow.
     scaling : {"standard", "robust"} or sequence of these, default=("standard", "robust")
         How a network's series are scaled: "standard" to mean 0 and deviation 1, "robust" by median and quartiles, with
         heavy tails compressed. The networks take the entries of a sequence in turn, over and over.
@@ -143,6 +147,9 @@ class TransformerClassifier(
     time points fewer in proportion; `batch_size="auto"` for 16, and 64 from 1,000 cases. After Ctrl-C the finished
     networks predict, or the first as far as it came.
 
+    Beside other networks the pretrained one is left out where the training cases have more than 10,000 channels in all
+    (cases times channels).
+
     References
     ----------
     Vaswani et al. (2017), "Attention is all you need".
@@ -159,6 +166,7 @@ class TransformerClassifier(
 
     n_estimators: int = 3
     pretrained: Any = None
+    fine_tune: bool = False
     scaling: str | Sequence[str] = ("standard", "robust")
     encoder: str | Callable[..., nn.Module] = "conv_stem"
     pooling: str = "mean"
@@ -175,6 +183,7 @@ class TransformerClassifier(
         TrainingParams,
         n_estimators=[Interval(Integral, 0, None, closed="left")],
         pretrained=[str, os.PathLike, HasMethods("transform"), None],
+        fine_tune=["boolean"],
         scaling=[StrOptions(set(SCALERS)), tuple, list],
         encoder=[StrOptions(set(ENCODERS)), callable],
         pooling=[StrOptions(set(POOLINGS))],
@@ -232,6 +241,7 @@ class TransformerClassifier(
         held_out = check_held_out(self, X_val, y_val, sample_weight_val, self.classes_)
         seed = draw_seed(self.random_state)
         training, frozen = data, self._fit_pretrained(data, device)
+        tuned = len(frozen) if self.fine_tune else 0
         if self.early_stopping and held_out is None:
             training, held_out = hold_out(data, self.validation_fraction, seed)
         starts = list(self._starts(fitted, seed))
@@ -242,18 +252,15 @@ class TransformerClassifier(
             *(type(self).__name__, len(training), self.n_channels_, self.n_timepoints_, len(self.classes_)),
             *(len(starts), device, budget(self, len(training), training.x.shape[1]), batch_size(self, len(training))),
         )
-        task = whole_fit(self, len(starts) * (1 if whole is None else 2), X, y)
-        runs = run_in_turn(
-            starts,
-            training,
-            held_out,
-            whole,
-            self._objective(),
-            self,
-            augment_until=self.augment_until,
-            device=device,
-            task=task,
-        )
+        task = whole_fit(self, (len(starts) + tuned) * (1 if whole is None else 2), X, y)
+        how: dict[str, Any] = {"augment_until": self.augment_until, "device": device, "task": task}
+        runs = run_in_turn(starts, training, held_out, whole, self._objective(), self, **how)
+        if tuned and not any(run.history.interrupted for run in runs):
+            gently = clone(self).set_params(learning_rate=FINE_TUNING * self.learning_rate)
+            frozen[0].augment = self._augmentation
+            begun = [(functools.partial(go_on_from, frozen[0]), seed)]
+            runs += run_in_turn(begun, training, held_out, whole, self._objective(), gently, **how)
+            frozen = []
         self._keep([run for run in runs if not run.history.interrupted] or runs, fitted, frozen)
         task.end()
         log_end(self, [run.history for run in runs])
@@ -392,11 +399,12 @@ class TransformerClassifier(
 
     def _fit_pretrained(self, data: Batch, device: torch.device) -> list[PretrainedClassifier]:
         """The member with the pretrained encoder, if there is to be one."""
-        if self.pretrained is not None:
-            return [fit_pretrained(self.pretrained, data, len(self.classes_), device)]
-        if self.n_estimators == 0:
+        if self.pretrained is None and self.n_estimators == 0:
             raise ValueError("n_estimators=0 leaves no network. Set it to 1 or more, or pretrained='bundled'.")
-        return []
+        too_many = len(data) * data.x.shape[2] > MAX_CHANNELS and self.n_estimators > 0
+        if self.pretrained is None or too_many:
+            return []
+        return [fit_pretrained(self.pretrained, data, len(self.classes_), device)]
 
     def _read(self, X: Any) -> Batch:
         check_is_fitted(self, "models_")
@@ -432,7 +440,7 @@ class TransformerClassifier(
             data.observed,
             len(self.classes_),
             scaling=scaling,
-            augment=standard_augmentation if self.augment == "standard" else self.augment,
+            augment=self._augmentation,
             differences=self.differences,
             encoder=self.encoder,
             pooling=self.pooling,
@@ -442,6 +450,10 @@ class TransformerClassifier(
             d_ff=self.d_ff,
             dropout=self.dropout,
         )
+
+    @property
+    def _augmentation(self) -> Augmentation | None:
+        return standard_augmentation if self.augment == "standard" else self.augment
 
     def _objective(self) -> Objective:
         return classification(self.label_smoothing)

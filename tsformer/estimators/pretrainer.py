@@ -268,7 +268,7 @@ class TransformerPretrainer(TransformerParams, TrainingParams, TransformerMixin,
     def _start(self, fitted: PretrainingNetwork | None) -> Any:
         """How the network begins: as a copy of a fitted one, or with new weights, whatever the series."""
         if fitted is not None:
-            return lambda data: go_on_from(fitted, data)  # type: ignore[arg-type]
+            return lambda data: go_on_from(fitted, data)
         if self.pretrained is not None:
             network = pretrained_network(self.pretrained)
             if network.settings["objective"] != self.objective:
@@ -276,7 +276,7 @@ class TransformerPretrainer(TransformerParams, TrainingParams, TransformerMixin,
                     f"The 'pretrained' parameter stands for a network of objective={network.settings['objective']!r}. "
                     f"Got objective={self.objective!r}; set the same."
                 )
-            return lambda data: go_on_from(network, data)  # type: ignore[arg-type]
+            return lambda data: go_on_from(network, data)
         return lambda data: build_pretraining(
             objective=self.objective,
             encoder=self.encoder,

@@ -4,6 +4,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from tsformer.models.classifier import Augmentation
 from tsformer.models.pretraining import PretrainingNetwork, blank_pretraining
 
 
@@ -18,14 +19,21 @@ class PretrainedClassifier(nn.Module):
         From the features of all channels to the logits of the classes.
     """
 
-    augment = None  # the encoder stays as it is
-
     def __init__(self, network: PretrainingNetwork, head: nn.Linear) -> None:
         super().__init__()
         self.network = network
         self.network.head = nn.Identity()
         self.head = head
         self.settings: dict[str, Any] = {}  # of `blank_pretrained`, which can make a network of this shape again
+
+    @property
+    def augment(self) -> Augmentation | None:
+        """What alters the prepared series when the network is fine-tuned."""
+        return self.network.augment
+
+    @augment.setter
+    def augment(self, augment: Augmentation | None) -> None:
+        self.network.augment = augment
 
     def forward(self, x: Tensor, observed: Tensor) -> Tensor:
         """Return logits (B, K)."""

@@ -12,6 +12,7 @@ from tsformer.layers.blocks import initialise_weights
 from tsformer.layers.pooling import MeanPooling
 from tsformer.layers.resampling import resample
 from tsformer.layers.scaling import differences, masked_mean_std, normalise_instances
+from tsformer.models.classifier import Augmentation
 from tsformer.models.encoders import ENCODERS
 
 N_PARTS = 4  # of a series, described one by one too: where something happens matters
@@ -42,7 +43,7 @@ class PretrainingNetwork(nn.Module):
         self.head = head
         self.pooling = MeanPooling(0)  # any width; it has no weights
         self.n_timepoints = n_timepoints
-        self.augment = None  # the objective alters series itself
+        self.augment: Augmentation | None = None  # in fine-tuning; objectives of pretraining alter series themselves
         self.settings: dict[str, Any] = {}  # of `blank_pretraining`, which can make a network of this shape again
 
     def prepare(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
@@ -74,7 +75,10 @@ class PretrainingNetwork(nn.Module):
         mean, std = masked_mean_std(x.double(), observed, dim=(1,))
         mean = torch.where(mean.abs() < ROUNDING * std, 0.0, mean)
         features = [mean.to(dtype), std.to(dtype)]
-        stages, seen = self._stages(*self.inputs(*self.prepare(x, observed)))
+        series = self.prepare(x, observed)
+        if self.augment is not None and self.training:
+            series = self.augment(*series)
+        stages, seen = self._stages(*self.inputs(*series))
         for tokens in stages:
             features += token_statistics(tokens, seen)
             for part in parts_of(tokens.shape[1]):
