@@ -36,6 +36,6 @@ def cut(X: NDArray[np.float64], shortest: int = 18) -> list[NDArray[np.float64]]
 
 
 def small(**params: Any) -> TransformerClassifier:
-    """Make a classifier of one network that trains fast and repeatably."""
-    size = {"n_estimators": 1, "d_model": 16, "n_heads": 2, "n_layers": 1, "d_ff": 16}
+    """Make a classifier of one network that trains fast and repeatably, without a pretrained one."""
+    size = {"n_estimators": 1, "pretrained": None, "d_model": 16, "n_heads": 2, "n_layers": 1, "d_ff": 16}
     return TransformerClassifier(**({"max_steps": 5, "random_state": 0, "device": "cpu"} | size | params))

@@ -137,7 +137,7 @@ def ridge_head(
 
     unit = np.exp(minimize_scalar(log_loss, bounds=(-SHARPEST, SHARPEST), method="bounded").x)
     slope = unit * ridge.coef_ / scaler.scale_
-    head = nn.Linear(features.shape[1], n_classes, dtype=torch.float64)
+    head = nn.utils.skip_init(nn.Linear, features.shape[1], n_classes, dtype=torch.float64)
     with torch.no_grad():
         head.weight.copy_(torch.from_numpy(slope))
         head.bias.copy_(torch.from_numpy(unit * ridge.intercept_ - slope @ scaler.mean_))

@@ -1,0 +1,251 @@
+"""A classifier with a pretrained encoder: where the weights come from, what its head learns, how it counts."""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import RidgeClassifier
+from sklearn.metrics import log_loss
+from sklearn.model_selection import GridSearchCV
+from sklearn.preprocessing import StandardScaler
+
+import tsformer
+from tsformer import TransformerClassifier, TransformerPretrainer
+from tsformer.estimators import classifier
+from tsformer.estimators._pretrained import PENALTIES, ridge_head
+
+from .waves import cut, small, waves
+
+X, y = waves(n_channels=2)
+X_test, y_test = waves(n_channels=2, seed=1)
+SHAPE = {"n_resampled": 64, "d_model": 16, "n_heads": 2, "n_layers": 2, "d_ff": 16}
+
+
+@pytest.fixture(scope="module")
+def pretrainer() -> TransformerPretrainer:
+    return TransformerPretrainer(**SHAPE, max_steps=2, random_state=0, device="cpu").fit(X)
+
+
+def frozen(pretrained, **params) -> TransformerClassifier:
+    return small(n_estimators=0, pretrained=pretrained, **params)
+
+
+# The frozen member
+
+
+def test_fit__frozen__classifies_new_cases_and_leaves_the_encoder_as_it_was(pretrainer):
+    clf = frozen(pretrainer).fit(X, y)
+    assert clf.score(X_test, y_test) >= 0.9
+    (model,) = clf.models_
+    for name, weight in pretrainer.encoder_.state_dict().items():
+        assert torch.equal(model.network.encoder.state_dict()[name].float(), weight.float()), name
+    assert clf.n_iter_.shape == (0,)
+
+
+def test_transform__frozen__is_the_embedding_of_the_pretrainer(pretrainer):
+    clf = frozen(pretrainer).fit(X, y)
+    assert_allclose(clf.transform(X_test), pretrainer.transform(X_test), atol=1e-12)
+    assert len(clf.get_feature_names_out()) == pretrainer.transform(X).shape[1]
+
+
+def test_predict_proba__with_networks__is_the_mean_over_all(pretrainer):
+    both = small(pretrained=pretrainer).fit(X, y)
+    alone = [small().fit(X, y), frozen(pretrainer).fit(X, y)]
+    expected = np.mean([clf.predict_proba(X_test) for clf in alone], axis=0)
+    assert_allclose(both.predict_proba(X_test), expected, atol=1e-9)
+    assert len(both.models_) == 2
+    assert both.n_iter_.tolist() == [5]
+    assert len(both.attention_maps(X[:3])) == 1
+
+
+def test_fit__unequal_lengths_with_missing_values__is_as_good_as_whole(pretrainer):
+    series = cut(X)
+    series[2][0, 3:7] = np.nan
+    assert frozen(pretrainer).fit(series, y).score(series, y) == 1.0
+
+
+def test_fit__cases_of_weight_0__are_as_if_left_out(pretrainer):
+    weight = np.ones(len(X))
+    weight[:6] = 0
+    weighted = frozen(pretrainer).fit(X, y, sample_weight=weight)
+    without = frozen(pretrainer).fit(X[6:], y[6:])
+    assert_allclose(weighted.predict_proba(X_test), without.predict_proba(X_test), atol=1e-9)
+
+
+def test_fit__more_channels_than_it_is_made_for__trains_networks_alone(pretrainer, monkeypatch):
+    monkeypatch.setattr(classifier, "MAX_CHANNELS", X.shape[0] * X.shape[1] - 1)
+    assert len(small(pretrained=pretrainer).fit(X, y).models_) == 1
+    assert len(frozen(pretrainer).fit(X, y).models_) == 1
+    monkeypatch.setattr(classifier, "MAX_CHANNELS", X.shape[0] * X.shape[1])
+    assert len(small(pretrained=pretrainer).fit(X, y).models_) == 2
+
+
+def test_fit__random_state__does_not_matter_to_a_frozen_encoder(pretrainer):
+    before = torch.get_rng_state()
+    first, second = (frozen(pretrainer, random_state=seed).fit(X, y).predict_proba(X_test) for seed in (0, 1))
+    assert_array_equal(first, second)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_partial_fit__after_fit__trains_networks_and_leaves_the_head(pretrainer):
+    clf = small(pretrained=pretrainer).fit(X, y)
+    head = clf.models_[1].head.weight.detach().clone()
+    clf.partial_fit(X, y)
+    assert len(clf.models_) == 2
+    assert_allclose(clf.models_[1].head.weight.detach(), head)
+    assert clf.n_iter_.tolist() == [7]
+
+
+def test_fit__warm_start__trains_networks_on_and_fits_the_head_anew(pretrainer):
+    clf = small(pretrained=pretrainer, warm_start=True).fit(X, y).fit(X[:12], y[:12])
+    head = frozen(pretrainer).fit(X[:12], y[:12]).models_[0].head
+    assert_allclose(clf.models_[1].head.weight.detach(), head.weight.detach(), rtol=1e-6)
+    assert len(clf.models_) == 2
+
+
+def test_fit__fine_tune__trains_the_encoder_and_lowers_the_loss(pretrainer):
+    hard = X + np.random.default_rng(0).normal(size=X.shape)
+    clf = frozen(pretrainer, fine_tune=True, max_steps=60, augment=None).fit(hard, y)
+    before = frozen(pretrainer).fit(hard, y)
+    assert log_loss(y, clf.predict_proba(hard)) < log_loss(y, before.predict_proba(hard))
+    weights, old = (next(each.models_[0].network.encoder.parameters()) for each in (clf, before))
+    assert not torch.equal(weights, old)
+    assert clf.n_iter_.tolist() == [60]
+    assert set(clf.history_["network"]) == {0}
+
+
+def test_fit__fine_tune_beside_a_network__numbers_its_history_after_it(pretrainer):
+    clf = small(pretrained=pretrainer, fine_tune=True).fit(X, y)
+    assert clf.n_iter_.tolist() == [5, 5]
+    assert set(clf.history_["network"]) == {0, 1}
+    assert len(clf.models_) == 2
+
+
+# The head
+
+
+def test_ridge_head__decides__as_ridge_regression_at_its_penalty():
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 3
+    features = rng.normal(size=(60, 8)) + np.eye(3)[labels] @ rng.normal(size=(3, 8))
+    new = rng.normal(size=(40, 8))
+    logits = ridge_head(features, labels, 3)(torch.from_numpy(new)).detach().numpy()
+    scaler = StandardScaler().fit(features)
+    others = [RidgeClassifier(p).fit(scaler.transform(features), labels) for p in PENALTIES]
+    assert any(np.array_equal(logits.argmax(axis=1), other.predict(scaler.transform(new))) for other in others)
+
+
+def test_ridge_head__noise__is_not_sure_of_anything():
+    rng = np.random.default_rng(0)
+    head = ridge_head(rng.normal(size=(100, 50)), np.arange(100) % 2, 2)
+    probability = head(torch.from_numpy(rng.normal(size=(500, 50)))).softmax(dim=1).detach().numpy()
+    assert log_loss(np.arange(500) % 2, probability) < 1.05 * np.log(2)
+
+
+def test_ridge_head__few_cases_far_apart__are_told_apart_with_a_doubt():
+    labels = np.arange(10) % 2
+    features = np.where(labels[:, None] == 1, 1.0, -1.0) * np.ones((10, 5))
+    probability = ridge_head(features, labels, 2)(torch.from_numpy(features)).softmax(dim=1).detach().numpy()
+    right = probability[np.arange(10), labels]
+    assert (right > 0.9).all()
+    assert (right < 0.99).all()
+
+
+def test_ridge_head__feature_that_hardly_varies__gets_no_weight():
+    rng = np.random.default_rng(0)
+    labels = np.arange(20) % 2
+    features = np.column_stack([labels + 0.1 * rng.normal(size=20), 1 + 1e-7 * labels, np.full(20, 3.0)])
+    weight = ridge_head(features, labels, 2).weight.detach().numpy()
+    assert_array_equal(weight[:, 1:], 0)
+    assert (weight[:, 0] != 0).all()
+
+
+# Where the weights come from
+
+
+def test_pretrained__path_of_a_saved_pretrainer__is_that_pretrainer(pretrainer, tmp_path):
+    tsformer.save(pretrainer, tmp_path / "pretrainer.safetensors")
+    expected = frozen(pretrainer).fit(X, y).predict_proba(X_test)
+    for path in (tmp_path / "pretrainer.safetensors", str(tmp_path / "pretrainer.safetensors")):
+        assert_allclose(frozen(path).fit(X, y).predict_proba(X_test), expected, atol=1e-9)
+
+
+def test_pretrained__frozen_in_a_grid_search__keeps_its_weights(pretrainer):
+    search = GridSearchCV(frozen(FrozenEstimator(pretrainer)), {"class_weight": [None, "balanced"]}, cv=2).fit(X, y)
+    assert search.best_score_ >= 0.9
+    with pytest.raises(NotFittedError, match=r"wrap it: pretrained=sklearn.frozen.FrozenEstimator\(pretrainer\)"):
+        clone(frozen(pretrainer)).fit(X, y)
+
+
+@pytest.mark.parametrize("way", ["save", "pickle"])
+def test_fitted__kept_and_read__predicts_alike(pretrainer, tmp_path, way):
+    tsformer.save(pretrainer, tmp_path / "pretrainer.safetensors")
+    clf = small(pretrained=tmp_path / "pretrainer.safetensors").fit(X, y)
+    if way == "save":
+        tsformer.save(clf, tmp_path / "clf.safetensors")
+        again = tsformer.load(tmp_path / "clf.safetensors")
+    else:
+        again = pickle.loads(pickle.dumps(clf))
+    assert_allclose(again.predict_proba(X_test), clf.predict_proba(X_test), atol=1e-6)
+    assert [type(model) for model in again.models_] == [type(model) for model in clf.models_]
+
+
+def test_save__pretrained_is_an_estimator__says_to_save_that_first(pretrainer, tmp_path):
+    with pytest.raises(ValueError, match=r"(?s)'pretrained' parameter .* is an estimator.* Save the pretrainer"):
+        tsformer.save(frozen(pretrainer).fit(X, y), tmp_path / "clf.safetensors")
+
+
+def test_pretrainer__begun_with_weights__takes_them_as_they_are_or_trains_on(pretrainer):
+    as_it_is = TransformerPretrainer(pretrained=pretrainer, max_steps=0, device="cpu").fit(X)
+    assert_array_equal(as_it_is.transform(X_test), pretrainer.transform(X_test))
+    assert as_it_is.n_iter_ == 0
+    further = TransformerPretrainer(pretrained=pretrainer, max_steps=2, device="cpu").fit(X)
+    assert further.n_iter_ == 2
+    assert not np.array_equal(further.transform(X_test), pretrainer.transform(X_test))
+
+
+def test_pretrainer__begun_with_weights_of_another_objective__says_so(pretrainer):
+    with pytest.raises(ValueError, match=r"network of objective='contrastive'. Got objective='reconstruction'"):
+        TransformerPretrainer(pretrained=pretrainer, objective="reconstruction").fit(X)
+
+
+# Mistakes
+
+
+def test_fit__no_network_at_all__says_what_to_set():
+    with pytest.raises(ValueError, match=r"n_estimators=0 leaves no network. .* or pretrained='bundled'"):
+        small(n_estimators=0).fit(X, y)
+
+
+def test_partial_fit__no_network_to_train__says_to_use_fit(pretrainer):
+    with pytest.raises(ValueError, match=r"partial_fit trains networks, of which n_estimators=0 leaves none. Use fit"):
+        frozen(pretrainer).partial_fit(X, y, classes=[0, 1])
+
+
+def test_fit__not_a_pretrainer__says_what_is_taken():
+    with pytest.raises(ValueError, match="The 'pretrained' parameter of TransformerClassifier must be"):
+        small(pretrained=3).fit(X, y)
+
+
+def test_fit__file_of_another_estimator__names_it(tmp_path):
+    path = tmp_path / "clf.safetensors"
+    tsformer.save(small().fit(X, y), path)
+    with pytest.raises(
+        ValueError, match=r"must name a file of a TransformerPretrainer.* holds a TransformerClassifier"
+    ):
+        small(pretrained=path).fit(X, y)
+
+
+def test_fit__damaged_file__says_so(tmp_path):
+    path = tmp_path / "pretrainer.safetensors"
+    path.write_bytes(b"not at all")
+    with pytest.raises(ValueError, match=r"The 'pretrained' parameter names .* damaged"):
+        small(pretrained=path).fit(X, y)
+    with pytest.raises(FileNotFoundError):
+        small(pretrained=Path("nowhere.safetensors")).fit(X, y)
