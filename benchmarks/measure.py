@@ -47,12 +47,12 @@ ESTIMATORS = {
 # aeon 1.6 refuses shorter series, or fails on them.
 SHORTEST = {"MiniRocketClassifier": 9, "MultiRocketHydraClassifier": 10, "HydraClassifier": 6}
 COLUMNS = (
-    *("dataset", "archive", "estimator", "seed", "accuracy", "balanced_accuracy", "log_loss"),
+    *("dataset", "archive", "estimator", "seed", "labels", "accuracy", "balanced_accuracy", "log_loss"),
     *("fit_seconds", "predict_seconds", "peak_memory_mb", "n_parameters"),
     *("n_train", "n_test", "n_channels", "n_timepoints", "n_classes", "adapted"),
     *("version", "code", "commit", "device", "threads", "versions", "started", "error"),
 )
-ROWS = RowFile(COLUMNS, ("dataset", "archive", "estimator", "seed"))
+ROWS = RowFile(COLUMNS, ("dataset", "archive", "estimator", "seed", "labels"))
 
 Series = np.ndarray | list[np.ndarray]  # (n_cases, n_channels, n_timepoints), or n_cases of (n_channels, length)
 
@@ -82,6 +82,8 @@ def fit_and_score(task: Row) -> Row:
     from tsformer.datasets import load_classification
 
     X, y = load_classification(task["dataset"], "train", task["folder"])
+    if task["labels"]:
+        X, y = drawn(X, y, task["labels"], task["seed"])
     estimator = build(task)
     length = max(longest(X), SHORTEST.get(type(estimator).__name__, 0))
     X_fit, changes = fitted_to(estimator, X, length)
@@ -186,6 +188,13 @@ def code_hash() -> str:
     for path in sorted(package.rglob("*.py")):
         digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:12]
+
+
+def drawn(X: Series, y: np.ndarray, n_labels: int, seed: int) -> tuple[Series, np.ndarray]:
+    """Draw so many cases of each class, the same for every estimator."""
+    rng = np.random.default_rng(seed)
+    kept = np.sort(np.concatenate([rng.choice(np.flatnonzero(y == label), n_labels, False) for label in np.unique(y)]))
+    return (X[kept] if isinstance(X, np.ndarray) else [X[case] for case in kept]), y[kept]
 
 
 # Data as a rival can take them

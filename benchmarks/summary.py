@@ -42,8 +42,9 @@ def summarise(results: Path, references: Iterable[Path]) -> str:
 
 
 def read_results(path: Path) -> pd.DataFrame:
-    """Read the rows of a run of uea.py."""
-    return read_rows(path, [*DATASET, "estimator", "adapted"])
+    """Read the rows of a run of uea.py that trained on all cases."""
+    rows = read_rows(path, [*DATASET, "estimator", "adapted"])
+    return rows[rows["labels"].isna()] if "labels" in rows else rows
 
 
 def read_rows(path: Path, texts: Iterable[str]) -> pd.DataFrame:

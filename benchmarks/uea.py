@@ -46,6 +46,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help=f"{', '.join(ESTIMATORS)} (default: all) or module:Class; with parameters: 'NAME(key=value, ...)'",
     )
     add("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="SEED")
+    add("--labels", nargs="+", type=int, metavar="N", help="train on so many cases of each class; default: on all")
     add("--jobs", type=int, default=1, help="rows measured at a time")
     add("--threads", type=int, default=1, help="threads of each; needs --jobs 1")
     add("--out", type=Path, metavar="CSV", help="the file of rows")
@@ -85,11 +86,12 @@ def all_tasks(options: argparse.Namespace) -> list[Row]:
     tasks = [
         same
         | {"folder": str(folder), "archive": folder.resolve().name, "dataset": name}
-        | {"estimator": estimator, "version": version(estimator), "seed": seed}
+        | {"estimator": estimator, "version": version(estimator), "seed": seed, "labels": labels}
         for folder, name in folders
         if name in names
         for estimator in dict.fromkeys(options.estimators)
         for seed in dict.fromkeys(options.seeds)
+        for labels in dict.fromkeys(options.labels or [""])
     ]
     if len({key(task) for task in tasks}) < len(tasks):
         sys.exit("Two folders of the same name hold the same dataset: their rows could not be told apart.")
@@ -107,6 +109,7 @@ def datasets_in(folder: Path) -> list[str]:
 def outcome(row: Row) -> str:
     """Tell of a finished row in a line."""
     name = f"{row['dataset']}, {row['estimator']}, seed {row['seed']}"
+    name += f", {row['labels']} cases a class" if row["labels"] else ""
     if row["error"]:
         return f"{name}: FAILED, {row['error']}"
     return f"{name}: accuracy {row['accuracy']:.3f} in {row['fit_seconds'] + row['predict_seconds']:.1f} s"

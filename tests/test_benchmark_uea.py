@@ -125,6 +125,22 @@ def test_uea__as_a_script__measures_each_task_in_its_own_process_and_writes_the_
     assert "| One " in Path("r.md").read_text()
 
 
+def test_uea__labels__trains_on_so_many_cases_of_each_class(archive, in_process):
+    assert run("--estimators", "helpers:Nearest", "--labels", "2", "3") == 0
+    assert [(row["labels"], row["n_train"], row["n_test"]) for row in rows_of("r.csv")[:2]] == [
+        ("2", "4", "10"),
+        ("3", "6", "10"),
+    ]
+    assert run("--estimators", "helpers:Nearest", "--datasets", "One") == 0
+    assert [row["labels"] for row in rows_of("r.csv")] == ["2", "3", "2", "3", ""]
+    assert len(summary.read_results(Path("r.csv"))) == 1
+
+
+def test_uea__more_labels_than_there_are__is_an_error(archive, in_process):
+    assert run("--estimators", "helpers:Nearest", "--labels", "5") == 1
+    assert "larger sample" in rows_of("r.csv")[0]["error"]
+
+
 def test_uea__ours__records_parameters_code_and_no_adaptation(workplace, in_process):
     ragged = [(label, channels[:, : 12 - i]) for i, (label, channels) in enumerate(cases(12))]
     ragged[0][1][0, 3] = np.nan
@@ -237,8 +253,8 @@ def test_uea__failing_estimator__is_a_row_and_is_tried_again(archive, in_process
 
 
 def test_run_fresh__process_dies__is_a_row_too(archive):
-    task = {"dataset": "One", "folder": "small", "archive": "small", "estimator": "helpers:Dying", "seed": 0}
-    row = measure.run_fresh(task | {"threads": 1})
+    task = {"dataset": "One", "folder": "small", "archive": "small", "estimator": "helpers:Dying"}
+    row = measure.run_fresh(task | {"seed": 0, "labels": "", "threads": 1})
     assert row["error"] == "The process ended with status 7."
     assert tuple(row) == measure.COLUMNS
 

@@ -1,0 +1,119 @@
+"""Measures what pretrained weights are worth: frozen, trained on, in the default ensemble, and with few labels.
+
+    python benchmarks/pretraining.py --data DATA/uea DATA/ucr --out benchmarks/results/DATE-pretraining.csv
+    python benchmarks/pretraining.py --summary benchmarks/results/DATE-pretraining.csv
+
+Frozen features have a linear head; beside them are the same network with random weights and MiniRocket, whose head is
+linear too. Rows are those of uea.py, which measures them; those with `labels` were trained on so many cases a class.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import uea
+from summary import DATASET, markdown, read_rows
+
+from tsformer import TransformerClassifier, TransformerPretrainer
+from tsformer.datasets import load_classification
+
+METHODS = {
+    "frozen": "TransformerClassifier(n_estimators=0)",
+    "random weights": "pretraining:random_weights",
+    "MiniRocket": "MiniRocket",
+    "fine-tuned": "TransformerClassifier(n_estimators=0, fine_tune=True)",
+    "one network from scratch": "TransformerClassifier(n_estimators=1, pretrained=None)",
+    "default": "TransformerClassifier",
+    "default without pretraining": "TransformerClassifier(pretrained=None)",
+}
+WITH_LABELS = ("frozen", "random weights", "MiniRocket", "default", "one network from scratch")
+LABELS = (1, 2, 5, 10, 20)
+
+
+def random_weights(random_state: int) -> TransformerClassifier:
+    """Make the frozen classifier whose encoder has learnt nothing."""
+    blank = TransformerPretrainer(max_steps=0, random_state=random_state).fit(np.random.default_rng(0).random((2, 20)))
+    return TransformerClassifier(n_estimators=0, pretrained=blank)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run and summarise, or only summarise; the status is 1 where rows failed."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    add = parser.add_argument
+    add("--data", nargs="+", type=Path, help="folders that hold NAME/NAME_TRAIN.ts")
+    add("--methods", nargs="+", choices=METHODS, default=list(METHODS), metavar="NAME", help=", ".join(METHODS))
+    add("--labels", nargs="*", type=int, default=list(LABELS), metavar="N", help="cases of each class; beside all")
+    add("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="SEED")
+    add("--jobs", type=int, default=1, help="rows measured at a time")
+    add("--out", type=Path, metavar="CSV", help="the file of rows")
+    add("--summary", type=Path, metavar="CSV", help="only summarise this file")
+    options = parser.parse_args(arguments)
+    if not options.summary and not (options.data and options.out):
+        parser.error("give --data and --out, or --summary")
+    n_failed = 0 if options.summary else sum(uea.run(uea.parse(part)) for part in parts(options))
+    print(summarise(options.summary or options.out))
+    return int(n_failed > 0)
+
+
+def parts(options: argparse.Namespace) -> list[list[str]]:
+    """The command lines of uea.py: all cases, then each number of labels on the datasets that have as many."""
+    same = ["--data", *map(str, options.data), "--out", str(options.out), "--jobs", str(options.jobs)]
+    same += ["--seeds", *map(str, options.seeds), "--estimators"]
+    few = [METHODS[name] for name in options.methods if name in WITH_LABELS]
+    smallest = {name: smallest_class(name, folder) for folder in options.data for name in uea.datasets_in(folder)}
+    lines = [[*same, *(METHODS[name] for name in options.methods)]]
+    for n in options.labels if few else []:
+        enough = [name for name, size in smallest.items() if size >= n]
+        lines += [[*same, *few, "--labels", str(n), "--datasets", *enough]] if enough else []
+    return lines
+
+
+def smallest_class(dataset: str, folder: Path) -> int:
+    """Count the training cases of the class that has the fewest."""
+    _, y = load_classification(dataset, "train", folder)
+    return int(np.unique(y, return_counts=True)[1].min())
+
+
+def summarise(path: Path) -> str:
+    """Write `<results>.md` beside a CSV of results, and return its text."""
+    rows = read_rows(path, [*DATASET, "estimator", "adapted"])
+    rows["method"] = rows["estimator"].map({estimator: name for name, estimator in METHODS.items()})
+    rows["cases"] = rows["labels"].map(lambda n: "all" if np.isnan(n) else f"{n:.0f} a class")
+    parts = [f"# {path.stem}", "Mean accuracy over the datasets that all methods of a line have; their number first."]
+    archives: dict[Any, pd.DataFrame] = dict(list(rows.groupby("archive"))) | {"all archives": rows}
+    parts += [f"## {name}\n\n{markdown(accuracies(part))}" for name, part in archives.items()]
+    parts += ["## Seconds and memory\n\nMeans over datasets and seeds, all cases.", markdown(costs(rows))]
+    text = "\n\n".join(parts)
+    path.with_suffix(".md").write_text(text + "\n", encoding="utf-8")
+    return text
+
+
+def accuracies(rows: pd.DataFrame) -> pd.DataFrame:
+    """One row a number of cases, one column a method: the mean over datasets of the means over seeds."""
+    table = {}
+    for cases, part in rows.groupby("cases", sort=False):
+        means = part.groupby([*DATASET, "method"])["accuracy"].mean().unstack("method")
+        complete = means[[name for name in METHODS if name in means]].dropna()
+        table[cases] = {"datasets": f"{len(complete)}"} | complete.mean().map("{:.4f}".format).to_dict()
+    return pd.DataFrame.from_dict(table, orient="index").fillna("").rename_axis("training cases")
+
+
+def costs(rows: pd.DataFrame) -> pd.DataFrame:
+    """Seconds of fit and predict, beside MiniRocket's, and memory."""
+    rows = rows[rows["labels"].isna()]
+    means = rows.groupby("method")[["fit_seconds", "predict_seconds", "seconds", "peak_memory_mb"]].mean()
+    means = means.reindex([name for name in METHODS if name in means.index])
+    if "MiniRocket" in means.index:
+        means["times MiniRocket's"] = means["seconds"].div(float(means["seconds"]["MiniRocket"]))
+    return means.map("{:.2f}".format)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("Stopped. The same command goes on from here.")
