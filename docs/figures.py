@@ -2,8 +2,8 @@
 
     PYTHONPATH=tests:examples python docs/figures.py
 
-Those of pictures.md are drawn by the code on that page. Those of paper.md are drawn here, a function each, from the
-layers of the package.
+Those of pictures.md and pretrained.md are drawn by the code on these pages, but for the generator's samples, which
+examples/synthetic_series.py draws. Those of paper.md are drawn here, a function each, from the layers of the package.
 """
 
 import contextlib
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pages
 import reverse_digits
+import synthetic_series
 import torch
 from matplotlib import pyplot as plt
 from torch import Tensor, nn
@@ -34,10 +35,12 @@ DIGITS = torch.tensor([[3, 1, 4, 1, 5, 9, 2, 6]])
 
 def main(folder: Path, n_steps: int = 300) -> None:
     """Draw all pictures; `n_steps` trains the network that writes digits backwards."""
-    with tempfile.TemporaryDirectory() as scratch, contextlib.chdir(scratch):
-        pages.run(pages.ROOT / "docs" / "pictures.md")
-        for picture in Path(scratch).glob("*.png"):
-            (folder / picture.name).write_bytes(picture.read_bytes())
+    for page in ("pictures.md", "pretrained.md"):
+        with tempfile.TemporaryDirectory() as scratch, contextlib.chdir(scratch):
+            pages.run(pages.ROOT / "docs" / page)
+            for picture in Path(scratch).glob("*.png"):
+                (folder / picture.name).write_bytes(picture.read_bytes())
+    synthetic_series.draw_picture(str(folder / "synthetic.png"))
     draw_paper(folder, n_steps)
 
 

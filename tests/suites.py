@@ -15,6 +15,11 @@ def report(
     assert not failed, "\n".join(f"{name}: {result!r}" for name, result in failed.items())
 
 
+def passed(record_property: Callable[[str, Any], None], suite: str) -> None:
+    """Record that a check has passed which is a test of its own."""
+    record_property(RECORDED, (suite, 1, [], {}))
+
+
 def summary(terminalreporter: Any) -> None:
     """Print for each suite how many checks passed and failed, and which were excluded."""
     reports = [report for reports in terminalreporter.stats.values() for report in reports]
@@ -27,7 +32,11 @@ def summary(terminalreporter: Any) -> None:
     ]
     if recorded:
         terminalreporter.section("checks of other packages")
-    for suite, n_passed, failed, excluded in sorted(recorded):
+    for suite in sorted({suite for suite, *_ in recorded}):
+        parts = [part for name, *part in recorded if name == suite]
+        n_passed = sum(n for n, _, _ in parts)
+        failed = [name for _, names, _ in parts for name in names]
+        excluded = {name: reason for _, _, reasons in parts for name, reason in reasons.items()}
         terminalreporter.line(f"{suite}: {n_passed} passed, {len(failed)} failed, {len(excluded)} excluded")
         for name in failed:
             terminalreporter.line(f"  failed: {name}")

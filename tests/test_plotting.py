@@ -11,10 +11,15 @@ from forecasts import long_frame, small, wave
 from matplotlib import pyplot as plt
 from numpy.testing import assert_allclose
 
-from tsformer import TransformerClassifier
+from tsformer import TransformerClassifier, TransformerPretrainer
 from tsformer.plotting import AttentionDisplay, ForecastDisplay, HistoryDisplay
 
 mpl.use("Agg")
+
+
+def small_classifier(**changes) -> TransformerClassifier:
+    shape = {"n_estimators": 1, "pretrained": None, "max_steps": 3, "d_model": 16, "n_layers": 1}
+    return TransformerClassifier(**(shape | {"random_state": 0, "device": "cpu"} | changes))
 
 
 @pytest.fixture(scope="module")
@@ -94,10 +99,7 @@ def classified():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(16, 3, 20)), np.array(["no", "yes"] * 8)
     X[y == "yes", 1] += 2.0
-    shape = {"d_model": 16, "n_heads": 2, "n_layers": 1, "d_ff": 16}
-    clf = TransformerClassifier(
-        n_estimators=2, max_steps=20, early_stopping=True, random_state=0, device="cpu", **shape
-    )
+    clf = small_classifier(n_estimators=2, max_steps=20, early_stopping=True, n_heads=2, d_ff=16)
     return clf.fit(X, y), [X[0], X[1, :, :12]]
 
 
@@ -107,7 +109,7 @@ def test_attention_display__cases_of_unequal_length__draws_channels_attention_an
     assert len(display.axes_) == 2
     series, attention, worth = display.figure_.axes[-3:]
     assert series is display.axes_[1]
-    assert series.get_title(loc="left").startswith(f"case 1: {clf.predict(X)[1]}, probability 0.")
+    assert series.get_title(loc="left").startswith(f"case 1: class {clf.predict(X)[1]}, probability 0.")
     assert [len(line.get_xdata()) for line in series.get_lines()] == [12] * 3
     assert [label.get_text() for label in series.get_yticklabels()] == ["channel 0", "channel 1", "channel 2"]
     shares = display.panels[1].attention
@@ -117,9 +119,24 @@ def test_attention_display__cases_of_unequal_length__draws_channels_attention_an
     assert display.panels[1].lost.argmax() == 1
 
 
+def test_attention_display__frame__names_channels_as_it_does(classified):
+    _, (case, _) = classified
+    frames = [pd.DataFrame(case.T, columns=["left", "right", "both"])] * 4
+    clf = small_classifier().fit(frames, [0, 1, 0, 1])
+    axes = AttentionDisplay.from_estimator(clf, frames[:1]).axes_
+    assert [label.get_text() for label in axes[0].get_yticklabels()] == ["left", "right", "both"]
+
+
+def test_attention_display__pretrained_encoder_alone__says_what_to_set(classified):
+    _, X = classified
+    clf = small_classifier(n_estimators=0, pretrained=TransformerPretrainer(max_steps=0).fit(X)).fit(X, [0, 1])
+    with pytest.raises(ValueError, match="AttentionDisplay draws trained networks, of which n_estimators=0 has none"):
+        AttentionDisplay.from_estimator(clf, X)
+
+
 def test_attention_display__many_channels__draws_those_that_count(classified):
     X, y = np.random.default_rng(0).normal(size=(8, 10, 15)), [0, 1] * 4
-    clf = TransformerClassifier(n_estimators=1, max_steps=3, d_model=16, n_layers=1, random_state=0).fit(X, y)
+    clf = small_classifier().fit(X, y)
     display = AttentionDisplay.from_estimator(clf, X[:1])
     assert display.axes_[0].get_title(loc="left").endswith("8 of 10 channels")
     least = np.argsort(np.abs(display.panels[0].lost))[:2]
@@ -129,7 +146,7 @@ def test_attention_display__many_channels__draws_those_that_count(classified):
 
 def test_attention_display__one_channel_on_own_axes__has_no_bars_and_keeps_its_values():
     X, y = np.random.default_rng(0).normal(size=(8, 15)), [0, 1] * 4
-    clf = TransformerClassifier(n_estimators=1, max_steps=3, d_model=16, n_layers=1, random_state=0).fit(X, y)
+    clf = small_classifier().fit(X, y)
     figure, (left, right) = plt.subplots(1, 2)
     display = AttentionDisplay.from_estimator(clf, X[:1], ax=right)
     assert_allclose(display.axes_[0].get_lines()[0].get_ydata(), X[0])

@@ -475,11 +475,13 @@ def _cases_seen(classifier: TransformerClassifier, X: Any) -> list[CaseAttention
     n_cases, _, n_channels = data.x.shape
     if n_cases > MAX_PANELS:
         raise ValueError(f"X must hold at most {MAX_PANELS} cases to draw. Got {n_cases}; choose some, as in X[:2].")
+    if not classifier._networks:
+        raise ValueError("AttentionDisplay draws trained networks, of which n_estimators=0 has none: set 1 or more.")
     device = resolve_device(classifier.device)
     received = torch.stack([attention_over_time(model, data, device) for model in classifier._networks]).mean(dim=0)
     lost = chance_lost(classifier._log_probability, data) if n_channels > 1 else torch.zeros(n_cases, 1)
     probability, best = classifier._log_probability(data).exp().max(dim=1)
-    columns = [f"channel {channel}" for channel in range(n_channels)] if n_channels > 1 else [""]
+    columns = _channel_names(classifier) if n_channels > 1 else [""]
     panels = []
     for case in range(n_cases):
         seen = data.observed[case].any(dim=-1)
@@ -487,13 +489,19 @@ def _cases_seen(classifier: TransformerClassifier, X: Any) -> list[CaseAttention
         values = data.x[case].masked_fill(~data.observed[case], torch.nan)[:n_timepoints]
         panels.append(
             CaseAttention(
-                f"case {case}: {classifier.classes_[best[case]]}, probability {probability[case]:.2f}",
+                f"case {case}: class {classifier.classes_[best[case]]}, probability {probability[case]:.2f}",
                 pd.DataFrame(values.numpy(), columns=columns),
                 (received[case] * seen.sum())[:n_timepoints].numpy(),
                 lost[case].numpy(),
             )
         )
     return panels
+
+
+def _channel_names(classifier: TransformerClassifier) -> list[str]:
+    if hasattr(classifier, "feature_names_in_") and not classifier._fitted_flat:
+        return list(classifier.feature_names_in_)
+    return [f"channel {channel}" for channel in range(classifier.n_channels_)]
 
 
 def _forecasts_seen(

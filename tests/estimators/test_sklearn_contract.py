@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+import suites
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -49,15 +50,17 @@ def halve(X):
 @parametrize_with_checks(
     [TransformerClassifier(max_steps=60, n_estimators=2)], expected_failed_checks=lambda estimator: EXPECTED_FAILURES
 )
-def test_classifier__check_of_scikit_learn__passes(estimator, check):
+def test_classifier__check_of_scikit_learn__passes(estimator, check, record_property):
     check(estimator)
+    suites.passed(record_property, "scikit-learn, TransformerClassifier")
 
 
 @pytest.mark.skipif(parse_version("1.9") > SKLEARN, reason="older scikit-learn has fewer checks")
-def test_classifier__checks_of_scikit_learn__none_is_missing():
+def test_classifier__checks_of_scikit_learn__none_is_missing(record_property):
     checks = list(estimator_checks_generator(TransformerClassifier()))
 
     assert len(checks) >= 68
+    suites.report(record_property, "scikit-learn, TransformerClassifier", {}, EXPECTED_FAILURES)
 
 
 @pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names:UserWarning")  # the checks mix both

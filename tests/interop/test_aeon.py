@@ -26,7 +26,16 @@ EXCLUDED = {
         "test_predict__fitted_classifier__changes_neither_weights_nor_series stands in"
     )
 }
-SMALL = {"max_steps": 5, "d_model": 16, "n_heads": 2, "n_layers": 1, "d_ff": 16, "random_state": 0, "device": "cpu"}
+SMALL = {
+    "pretrained": None,
+    "max_steps": 5,
+    "d_model": 16,
+    "n_heads": 2,
+    "n_layers": 1,
+    "d_ff": 16,
+    "random_state": 0,
+    "device": "cpu",
+}
 X, y = waves()
 
 

@@ -21,7 +21,16 @@ import tsformer
 from tsformer.interop.sktime import TransformerClassifier
 
 EXCLUDED: dict[str, str] = {}
-SMALL = {"max_steps": 5, "d_model": 16, "n_heads": 2, "n_layers": 1, "d_ff": 16, "random_state": 0, "device": "cpu"}
+SMALL = {
+    "pretrained": None,
+    "max_steps": 5,
+    "d_model": 16,
+    "n_heads": 2,
+    "n_layers": 1,
+    "d_ff": 16,
+    "random_state": 0,
+    "device": "cpu",
+}
 X, y = waves()
 
 

@@ -9,6 +9,13 @@ from tsformer.params import documents_parameters_of
 
 T = TypeVar("T")
 
+SMALL: dict[str, Any] = {"max_steps": 1, "d_model": 8, "n_heads": 2, "n_layers": 1, "d_ff": 8, "random_state": 0}
+# For the packages' own tests.
+SMALL_CLASSIFIERS = [
+    SMALL | {"pretrained": None},
+    SMALL | {"pretrained": None, "encoder": "transformer", "n_estimators": 2, "differences": False},
+]
+
 
 def takes_parameters_of(estimator: type, *, without: Collection[str] = ()) -> Callable[[type[T]], type[T]]:
     """Class decorator that gives an adapter the parameters of an estimator, with their defaults and documentation.

@@ -7,7 +7,7 @@ from aeon.classification import BaseClassifier
 from numpy.typing import NDArray
 
 import tsformer
-from tsformer.interop._parameters import takes_parameters_of
+from tsformer.interop._parameters import SMALL_CLASSIFIERS, takes_parameters_of
 
 
 @takes_parameters_of(tsformer.TransformerClassifier, without=["warm_start", "id_col", "time_col"])
@@ -56,5 +56,4 @@ class TransformerClassifier(BaseClassifier):
     @classmethod
     def _get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
         """Return small settings for aeon's own tests."""
-        small = {"max_steps": 1, "d_model": 8, "n_heads": 2, "n_layers": 1, "d_ff": 8, "random_state": 0}
-        return [small, small | {"encoder": "transformer", "n_estimators": 2, "differences": False}]
+        return SMALL_CLASSIFIERS

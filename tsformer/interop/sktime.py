@@ -11,7 +11,7 @@ from sktime.datatypes import update_data
 from sktime.forecasting.base import BaseForecaster, ForecastingHorizon
 
 import tsformer
-from tsformer.interop._parameters import takes_parameters_of
+from tsformer.interop._parameters import SMALL_CLASSIFIERS, takes_parameters_of
 
 FRAMES = ["pd.DataFrame", "pd-multiindex", "pd_multiindex_hier"]
 # Times are in the index: whatever its name, no column holds ids or times.
@@ -71,8 +71,7 @@ class TransformerClassifier(BaseClassifier):
     @classmethod
     def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
         """Return small settings for sktime's own tests."""
-        small = {"max_steps": 1, "d_model": 8, "n_heads": 2, "n_layers": 1, "d_ff": 8, "random_state": 0}
-        return [small, small | {"encoder": "transformer", "n_estimators": 2, "differences": False}]
+        return SMALL_CLASSIFIERS
 
 
 @takes_parameters_of(tsformer.TransformerForecaster, without=["warm_start", "id_col", "time_col", "target_col"])
