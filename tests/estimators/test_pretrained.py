@@ -13,12 +13,12 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import RidgeClassifier
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV
-from sklearn.preprocessing import StandardScaler
 
 import tsformer
 from tsformer import TransformerClassifier, TransformerPretrainer
 from tsformer.estimators import classifier
 from tsformer.estimators._pretrained import PENALTIES, ridge_head
+from tsformer.models.pretrained import Squash
 
 from .waves import cut, small, waves
 
@@ -136,9 +136,8 @@ def test_ridge_head__decides__as_ridge_regression_at_its_penalty():
     features = rng.normal(size=(60, 8)) + np.eye(3)[labels] @ rng.normal(size=(3, 8))
     new = rng.normal(size=(40, 8))
     logits = ridge_head(features, labels, 3)(torch.from_numpy(new)).detach().numpy()
-    scaler = StandardScaler().fit(features)
-    others = [RidgeClassifier(p).fit(scaler.transform(features), labels) for p in PENALTIES]
-    assert any(np.array_equal(logits.argmax(axis=1), other.predict(scaler.transform(new))) for other in others)
+    others = [RidgeClassifier(penalty).fit(features, labels) for penalty in PENALTIES]
+    assert any(np.array_equal(logits.argmax(axis=1), other.predict(new)) for other in others)
 
 
 def test_ridge_head__noise__is_not_sure_of_anything():
@@ -157,13 +156,24 @@ def test_ridge_head__few_cases_far_apart__are_told_apart_with_a_doubt():
     assert (right < 0.99).all()
 
 
-def test_ridge_head__feature_that_hardly_varies__gets_no_weight():
-    rng = np.random.default_rng(0)
-    labels = np.arange(20) % 2
-    features = np.column_stack([labels + 0.1 * rng.normal(size=20), 1 + 1e-7 * labels, np.full(20, 3.0)])
-    weight = ridge_head(features, labels, 2).weight.detach().numpy()
-    assert_array_equal(weight[:, 1:], 0)
-    assert (weight[:, 0] != 0).all()
+def test_fit__series_standardised_before__are_not_judged_by_the_rest_of_their_scale(pretrainer):
+    standardised = (X - X.mean(axis=2, keepdims=True)) / X.std(axis=2, keepdims=True)
+    clf = frozen(pretrainer).fit(standardised * (1 + 1e-7 * y[:, None, None]), y)
+    expected = clf.predict_proba(standardised)
+    assert_allclose(clf.predict_proba(standardised * (1 + 1e-6)), expected, atol=1e-6)
+
+
+def test_predict_proba__values_far_out__give_probabilities(pretrainer):
+    probability = frozen(pretrainer).fit(X, y).predict_proba(1e12 * X_test)
+    assert np.isfinite(probability).all()
+    assert probability.max() < 0.9999
+
+
+def test_squash__weights__are_as_repeated_cases():
+    features = torch.randn(6, 3, dtype=torch.float64)
+    weight = torch.tensor([1, 2, 1, 3, 1, 1])
+    weighted, repeated = Squash(3).fit(features, weight), Squash(3).fit(features.repeat_interleave(weight, dim=0))
+    torch.testing.assert_close(weighted(features), repeated(features))
 
 
 # Where the weights come from

@@ -14,18 +14,16 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import RidgeCV
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from tsformer.data.batch import Batch
 from tsformer.estimators._fitting import predict_in_batches, seeded
-from tsformer.models.pretrained import PretrainedClassifier
+from tsformer.models.pretrained import PretrainedClassifier, Squash
 from tsformer.models.pretraining import PretrainingNetwork, blank_pretraining
 
 BUNDLED = Path(__file__).parents[1] / "weights" / "encoder.safetensors"
-PENALTIES = np.logspace(-1, 6, 15)  # of the ridge regression, on standardised features
-NEGLIGIBLE = 1e-4  # deviation of a feature over the cases, relative to its size
+PENALTIES = np.logspace(-1, 6, 15)  # of the ridge regression
 SHARPEST = 4.0  # bounds the logarithm of the unit in which regressed labels are logits
 
 
@@ -89,9 +87,11 @@ def fit_pretrained(pretrained: Any, data: Batch, n_classes: int, device: torch.d
     if data.y is None:
         raise ValueError("A head is fitted to labels. Got a batch whose y is None.")
     network = pretrained_network(pretrained)
-    features = predict_in_batches(network, PretrainingNetwork.embed, data, device).double().numpy()
+    features = predict_in_batches(network, PretrainingNetwork.embed, data, device).double()
+    squash = Squash(features.shape[1]).fit(features, data.weight)
     weight = None if data.weight is None else data.weight.double().numpy()
-    model = PretrainedClassifier(network, ridge_head(features, data.y.numpy(), n_classes, weight))
+    head = ridge_head(squash(features).numpy(), data.y.numpy(), n_classes, weight)
+    model = PretrainedClassifier(network, squash, head)
     model.settings = {"n_channels": data.x.shape[2], "n_classes": n_classes, **network.settings}
     return model.eval()
 
@@ -117,14 +117,11 @@ def ridge_head(
     Returns
     -------
     Linear
-        From features, as they come in, to logits.
+        From features to logits.
     """
-    scaler = StandardScaler().fit(features, sample_weight=weight)
-    # What hardly varies, as the deviation of series that were standardised before, must not be blown up.
-    scaler.scale_[scaler.scale_ < NEGLIGIBLE * np.abs(features).max(axis=0)] = np.inf
     targets = np.where(y[:, None] == np.arange(n_classes), 1.0, -1.0)
     ridge = RidgeCV(PENALTIES, scoring="neg_mean_squared_error", store_cv_results=True)
-    ridge.fit(scaler.transform(features), targets, sample_weight=weight)
+    ridge.fit(features, targets, sample_weight=weight)
     chosen = int(np.flatnonzero(ridge.alpha_ == PENALTIES)[0])
     left_out = ridge.cv_results_.reshape(len(y), n_classes, len(PENALTIES))[..., chosen]
 
@@ -136,9 +133,8 @@ def ridge_head(
         return float(np.average(each, weights=weight))
 
     unit = np.exp(minimize_scalar(log_loss, bounds=(-SHARPEST, SHARPEST), method="bounded").x)
-    slope = unit * ridge.coef_ / scaler.scale_
     head = nn.utils.skip_init(nn.Linear, features.shape[1], n_classes, dtype=torch.float64)
     with torch.no_grad():
-        head.weight.copy_(torch.from_numpy(slope))
-        head.bias.copy_(torch.from_numpy(unit * ridge.intercept_ - slope @ scaler.mean_))
+        head.weight.copy_(torch.from_numpy(unit * ridge.coef_))
+        head.bias.copy_(torch.from_numpy(unit * ridge.intercept_))
     return head

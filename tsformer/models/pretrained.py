@@ -2,10 +2,44 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
+from tsformer.layers.scaling import Float64Statistics
 from tsformer.models.classifier import Augmentation
 from tsformer.models.pretraining import PretrainingNetwork, blank_pretraining
+
+NEGLIGIBLE = 1e-4  # deviation of a feature over the cases, relative to its size
+
+
+class Squash(Float64Statistics):
+    """Brings each feature to mean 0 and deviation 1 over the training cases, then squashes it into (-1, 1) by tanh.
+
+    No single feature, however far it lies, then decides. One that hardly varies, as the deviation of series that were
+    standardised before, becomes 0 instead of being blown up.
+    """
+
+    def __init__(self, n_features: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(n_features, dtype=torch.float64))
+        self.register_buffer("factor", torch.ones(n_features, dtype=torch.float64))
+        self.mean: Tensor
+        self.factor: Tensor
+
+    def fit(self, features: Tensor, weight: Tensor | None = None) -> "Squash":
+        """Take the statistics of features (B, F) of cases of these weights."""
+        share = (torch.ones(len(features)) if weight is None else weight).double().unsqueeze(1)
+        share = share / share.sum()
+        mean = (share * features).sum(dim=0)
+        std = (share * (features - mean).square()).sum(dim=0).sqrt()
+        varies = std > NEGLIGIBLE * features.abs().amax(dim=0)
+        self.mean.copy_(mean)
+        self.factor.copy_(torch.where(varies, 1.0 / std, 0.0))
+        return self
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return squashed features (B, F)."""
+        return ((features - self.mean) * self.factor).tanh().to(features.dtype)
 
 
 class PretrainedClassifier(nn.Module):
@@ -15,14 +49,17 @@ class PretrainedClassifier(nn.Module):
     ----------
     network : PretrainingNetwork
         Describes each channel; what its own head was for is over.
+    squash : Squash
+        Fitted to the features of all channels of the training cases.
     head : Linear
-        From the features of all channels to the logits of the classes.
+        From squashed features to the logits of the classes.
     """
 
-    def __init__(self, network: PretrainingNetwork, head: nn.Linear) -> None:
+    def __init__(self, network: PretrainingNetwork, squash: Squash, head: nn.Linear) -> None:
         super().__init__()
         self.network = network
         self.network.head = nn.Identity()
+        self.squash = squash
         self.head = head
         self.settings: dict[str, Any] = {}  # of `blank_pretrained`, which can make a network of this shape again
 
@@ -37,7 +74,7 @@ class PretrainedClassifier(nn.Module):
 
     def forward(self, x: Tensor, observed: Tensor) -> Tensor:
         """Return logits (B, K)."""
-        return self.head(self.embed(x, observed))
+        return self.head(self.squash(self.embed(x, observed)))
 
     def embed(self, x: Tensor, observed: Tensor) -> Tensor:
         """Return the features (B, C * features)."""
@@ -47,7 +84,7 @@ class PretrainedClassifier(nn.Module):
 def blank_pretrained(*, n_channels: int, n_classes: int, **pretraining: Any) -> PretrainedClassifier:
     """Make a network that is yet to be given weights; `pretraining` are the settings of `blank_pretraining`."""
     network = blank_pretraining(**pretraining)
-    head = nn.Linear(n_channels * len(network.feature_names), n_classes)
-    model = PretrainedClassifier(network, head)
+    n_features = n_channels * len(network.feature_names)
+    model = PretrainedClassifier(network, Squash(n_features), nn.Linear(n_features, n_classes))
     model.settings = {"n_channels": n_channels, "n_classes": n_classes, **pretraining}
     return model
