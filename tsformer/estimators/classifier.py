@@ -83,16 +83,15 @@ class TransformerClassifier(
 ):
     """Classify multivariate time series by attention.
 
-    Several networks are trained, and the mean of their probabilities predicts. Series may differ in length and have
-    missing values (NaN); both are masked. They are scaled inside, channel by channel, by statistics of the training
-    series.
+    A network is trained, a linear head is fitted to what a pretrained encoder makes of the series, and the mean of the
+    probabilities of both predicts. Series may differ in length and have missing values (NaN); both are masked. They are
+    scaled inside, channel by channel, by statistics of the training series.
 
     Parameters
     ----------
-    n_estimators : int, default=3
-        Networks that are trained, each from its own random weights. 1 is a single network; 0, beside a pretrained
-        encoder, trains none.
-    pretrained : "bundled", path, fitted TransformerPretrainer or None, default=None
+    n_estimators : int, default=1
+        Networks that are trained, each from its own random weights. 0, beside a pretrained encoder, trains none.
+    pretrained : "bundled", path, fitted TransformerPretrainer or None, default="bundled"
         An encoder to whose features of each channel a linear head is fitted, in seconds: one more network whose
         probabilities count. "bundled" comes with the package. A path is that of a file which `tsformer.save` or
         `scripts/pretrain` wrote.
@@ -164,8 +163,8 @@ class TransformerClassifier(
     (2, 4)
     """
 
-    n_estimators: int = 3
-    pretrained: Any = None
+    n_estimators: int = 1
+    pretrained: Any = "bundled"
     fine_tune: bool = False
     scaling: str | Sequence[str] = ("standard", "robust")
     encoder: str | Callable[..., nn.Module] = "conv_stem"
