@@ -262,7 +262,12 @@ WRONG_PARAMETERS = {
     "n_layers": (-1, r"an int in the range [0, inf)"),
     "d_ff": (0, r"an int in the range [1, inf)"),
     "dropout": (1.0, r"a float in the range [0.0, 1.0)"),
-    "n_estimators": (0, r"an int in the range [1, inf)"),
+    "n_estimators": (-1, r"an int in the range [0, inf)"),
+    "pretrained": (
+        3,
+        r"an instance of 'str', an instance of 'os.PathLike', an object implementing 'transform' or None",
+    ),
+    "fine_tune": (1, r"an instance of 'bool'"),
     "scaling": ("minmax", r"a str among {"),
     "encoder": ("lstm", r"a str among {"),
     "pooling": ("sum", r"a str among {"),

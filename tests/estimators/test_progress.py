@@ -141,10 +141,11 @@ def test_callbacks__of_scikit_learn__work_through_pipeline_and_search(capfd):
 def test_scikit_learn_without_callbacks__estimators__fit_all_the_same():
     program = """
 import sys
-import numpy as np, sklearn.model_selection, sklearn.pipeline
+import numpy as np, sklearn.linear_model, sklearn.model_selection, sklearn.pipeline
 sys.modules["sklearn.callback"] = None  # from here on importing it fails, as before 1.9
 from tsformer import TransformerClassifier
-clf = TransformerClassifier(max_steps=1, n_layers=0, d_model=4, n_heads=1).fit(np.eye(4), [0, 1, 0, 1])
+small = {"pretrained": None, "max_steps": 1, "n_layers": 0, "d_model": 4, "n_heads": 1}
+clf = TransformerClassifier(**small).fit(np.eye(4), [0, 1, 0, 1])
 assert not hasattr(clf, "set_callbacks")
 print(clf.predict(np.eye(4)).shape)
 """
