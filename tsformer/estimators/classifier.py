@@ -83,13 +83,13 @@ class TransformerClassifier(
 ):
     """Classify multivariate time series by attention.
 
-    A network is trained, a linear head is fitted to what a pretrained encoder makes of the series, and the mean of the
-    probabilities of both predicts. Series may differ in length and have missing values (NaN); both are masked. They are
+    Networks are trained, a linear head is fitted to what a pretrained encoder makes of the series, and the mean of the
+    probabilities of all predicts. Series may differ in length and have missing values (NaN); both are masked. They are
     scaled inside, channel by channel, by statistics of the training series.
 
     Parameters
     ----------
-    n_estimators : int, default=1
+    n_estimators : int, default=2
         Networks that are trained, each from its own random weights. 0, beside a pretrained encoder, trains none.
     pretrained : "bundled", path, fitted TransformerPretrainer or None, default="bundled"
         An encoder to whose features of each channel a linear head is fitted, in seconds: one more network whose
@@ -163,7 +163,7 @@ class TransformerClassifier(
     (2, 4)
     """
 
-    n_estimators: int = 1
+    n_estimators: int = 2
     pretrained: Any = "bundled"
     fine_tune: bool = False
     scaling: str | Sequence[str] = ("standard", "robust")
