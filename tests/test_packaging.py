@@ -32,6 +32,7 @@ def test_wheel__unpacked_outside_the_repository__loads_its_samples_and_fits(tmp_
     build = "from hatchling.build import build_wheel; import sys; print(build_wheel(sys.argv[1]))"
     subprocess.run([sys.executable, "-c", build, str(tmp_path)], cwd=REPOSITORY, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
+    assert wheel.stat().st_size < 15e6
     site = tmp_path / "site"
     zipfile.ZipFile(wheel).extractall(site)
     assert (site / "tsformer" / "py.typed").exists()

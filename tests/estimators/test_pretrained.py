@@ -1,5 +1,6 @@
 """A classifier with a pretrained encoder: where the weights come from, what its head learns, how it counts."""
 
+import json
 import pickle
 from pathlib import Path
 
@@ -7,18 +8,21 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from safetensors import safe_open
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import RidgeClassifier
 from sklearn.metrics import log_loss
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, cross_val_score
 
 import tsformer
 from tsformer import TransformerClassifier, TransformerPretrainer
+from tsformer.datasets import load_classification
 from tsformer.estimators import classifier
-from tsformer.estimators._pretrained import PENALTIES, ridge_head
-from tsformer.models.pretrained import Squash
+from tsformer.estimators._pretrained import BUNDLED, PENALTIES, ridge_head
+from tsformer.models.classifier import SeriesClassifier
+from tsformer.models.pretrained import PretrainedClassifier, Squash
 
 from .waves import cut, small, waves
 
@@ -257,3 +261,29 @@ def test_fit__damaged_file__says_so(tmp_path):
         small(pretrained=path).fit(X, y)
     with pytest.raises(FileNotFoundError):
         small(pretrained=Path("nowhere.safetensors")).fit(X, y)
+
+
+# The weights in the package
+
+
+def test_bundled__file_and_card__are_small_and_tell_the_same():
+    folder = BUNDLED.parent
+    with safe_open(BUNDLED, framework="pt") as file:
+        weights = [file.get_tensor(name) for name in file.keys()]  # noqa: SIM118
+    card = json.loads((folder / "card.json").read_text())
+    assert {weight.dtype for weight in weights} == {torch.float16}
+    assert sum(weight.numel() for weight in weights) == card["n_weights"]
+    assert card["finished"]
+    assert BUNDLED.stat().st_size < 8e6
+
+
+@pytest.mark.parametrize("name", ["GunPoint", "ItalyPowerDemand"])
+def test_bundled__alone__classifies_real_series_held_back_from_its_head(name):
+    series, labels = load_classification(name, split="train")
+    scores = cross_val_score(TransformerClassifier(n_estimators=0, device="cpu"), series, labels, cv=3)
+    assert scores.mean() >= 0.9
+
+
+def test_bundled__default__votes_beside_the_networks():
+    clf = TransformerClassifier(max_steps=1, device="cpu").fit(X, y)
+    assert [type(model) for model in clf.models_] == [SeriesClassifier, SeriesClassifier, PretrainedClassifier]
