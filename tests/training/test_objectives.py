@@ -85,7 +85,7 @@ def test_info_nce__one_series__is_zero_with_a_finite_gradient():
 
 def pretraining_network(objective: str) -> nn.Module:
     size = {"d_model": 16, "n_heads": 2, "n_layers": 1, "d_ff": 16, "dropout": 0.0, "encoder": "strided_stem"}
-    return build_pretraining(objective=objective, n_timepoints=64, half_windows=False, **size)
+    return build_pretraining(objective=objective, n_timepoints=64, **size)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,6 @@ def test_reconstruction__guess_of_zero_everywhere__loses_the_variance_of_standar
 
 
 def test_reconstruction__hidden_values__do_not_reach_the_encoder():
-    """White noise cannot be guessed; a linear map trained on what is shown must not do better than nothing."""
     model = pretraining_network("reconstruction")
     seen_by_encoder = []
     model.encoder.register_forward_pre_hook(lambda module, inputs: seen_by_encoder.append(inputs))
