@@ -1,5 +1,6 @@
 """A classifier with a pretrained encoder: where the weights come from, what its head learns, how it counts."""
 
+import itertools
 import json
 import pickle
 from pathlib import Path
@@ -20,7 +21,7 @@ import tsformer
 from tsformer import TransformerClassifier, TransformerPretrainer
 from tsformer.datasets import load_classification
 from tsformer.estimators import classifier
-from tsformer.estimators._pretrained import BUNDLED, PENALTIES, ridge_head
+from tsformer.estimators._pretrained import BUNDLED, PENALTIES, fit_pretrained, ridge_head
 from tsformer.models.classifier import SeriesClassifier
 from tsformer.models.pretrained import PretrainedClassifier, Squash
 
@@ -128,6 +129,42 @@ def test_fit__fine_tune_beside_a_network__numbers_its_history_after_it(pretraine
     clf = small(pretrained=pretrainer, fine_tune=True).fit(X, y)
     assert clf.n_iter_.tolist() == [5, 5]
     assert set(clf.history_["network"]) == {0, 1}
+    assert len(clf.models_) == 2
+
+
+def test_fit__fine_tune_with_early_stopping__fits_no_head_to_cases_held_out(pretrainer, monkeypatch):
+    n_seen = []
+
+    def counted(pretrained, data, *how):
+        n_seen.append(len(data))
+        return fit_pretrained(pretrained, data, *how)
+
+    monkeypatch.setattr(classifier, "fit_pretrained", counted)
+    frozen(pretrainer, fine_tune=True, early_stopping=True, validation_fraction=0.25, refit=True).fit(X, y)
+    assert n_seen == [24, 18, 24]  # to fall back on, to be stopped, to be kept
+
+
+@pytest.mark.parametrize("n_estimators", [0, 1])
+def test_fit__interrupted_in_fine_tuning__keeps_the_pretrained_member(pretrainer, n_estimators):
+    calls = itertools.count(1)
+
+    def augment(x, observed):
+        if next(calls) > 5 * n_estimators + 2:
+            raise KeyboardInterrupt
+        return x, observed
+
+    params = {"n_estimators": n_estimators, "augment": augment, "batch_size": 24}
+    clf = small(pretrained=pretrainer, fine_tune=True, **params)
+    with pytest.warns(UserWarning, match="Training interrupted by user after 2 steps"):
+        clf.fit(X, y)
+    assert isinstance(clf.models_[-1], PretrainedClassifier)
+    assert len(clf.models_) == n_estimators + 1
+    assert clf.n_iter_.tolist() == ([5] if n_estimators else [2])
+
+
+def test_partial_fit__after_fine_tuning__trains_networks_and_keeps_its_steps(pretrainer):
+    clf = small(pretrained=pretrainer, fine_tune=True).fit(X, y).partial_fit(X, y)
+    assert clf.n_iter_.tolist() == [7, 5]
     assert len(clf.models_) == 2
 
 

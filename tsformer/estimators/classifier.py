@@ -130,7 +130,7 @@ class TransformerClassifier(
     history_ : dict of lists
         Network (its place in `models_`), step, loss, learning rate and seconds at the end of each epoch, and the
         validation loss where there is one: `pandas.DataFrame(clf.history_)`.
-    n_iter_ : ndarray of shape (n_estimators,)
+    n_iter_ : ndarray of shape (n_estimators,), or one longer with `fine_tune`
         Optimiser steps behind the weights of each network.
     n_channels_, n_timepoints_ : int
         Channels and longest length of the training series.
@@ -240,10 +240,12 @@ class TransformerClassifier(
         held_out = check_held_out(self, X_val, y_val, sample_weight_val, self.classes_)
         seed = draw_seed(self.random_state)
         training, frozen = data, self._fit_pretrained(data, device)
-        tuned = len(frozen) if self.fine_tune else 0
+        starts: list[tuple[Start, int, TrainingParams]] = [(*start, self) for start in self._starts(fitted, seed)]
+        if frozen and self.fine_tune:
+            gently = clone(self).set_params(learning_rate=FINE_TUNING * self.learning_rate)
+            starts.append((functools.partial(self._begin_fine_tuning, device), seed, gently))
         if self.early_stopping and held_out is None:
             training, held_out = hold_out(data, self.validation_fraction, seed)
-        starts = list(self._starts(fitted, seed))
         whole = data if self.refit and training is not data else None
         LOG.info(
             "%s: %d cases of %d channels, up to %d time points and %d classes; networks: %d, on %s, each for at most "
@@ -251,15 +253,18 @@ class TransformerClassifier(
             *(type(self).__name__, len(training), self.n_channels_, self.n_timepoints_, len(self.classes_)),
             *(len(starts), device, budget(self, len(training), training.x.shape[1]), batch_size(self, len(training))),
         )
-        task = whole_fit(self, (len(starts) + tuned) * (1 if whole is None else 2), X, y)
-        how: dict[str, Any] = {"augment_until": self.augment_until, "device": device, "task": task}
-        runs = run_in_turn(starts, training, held_out, whole, self._objective(), self, **how)
-        if tuned and not any(run.history.interrupted for run in runs):
-            gently = clone(self).set_params(learning_rate=FINE_TUNING * self.learning_rate)
-            frozen[0].augment = self._augmentation
-            begun = [(functools.partial(go_on_from, frozen[0]), seed)]
-            runs += run_in_turn(begun, training, held_out, whole, self._objective(), gently, **how)
-            frozen = []
+        task = whole_fit(self, len(starts) * (1 if whole is None else 2), X, y)
+        runs = run_in_turn(
+            starts,
+            training,
+            held_out,
+            whole,
+            self._objective(),
+            augment_until=self.augment_until,
+            device=device,
+            task=task,
+            ensemble=functools.partial(ensemble, fitted=fitted, frozen=frozen),
+        )
         self._keep([run for run in runs if not run.history.interrupted] or runs, fitted, frozen)
         task.end()
         log_end(self, [run.history for run in runs])
@@ -298,9 +303,9 @@ class TransformerClassifier(
             )
         data = self._read_labelled(X, y, sample_weight, classes=classes, reset=first)
 
-        n_iter = 0 if first else self.n_iter_
+        n_iter = np.zeros(self.n_estimators, dtype=np.int64) if first else self.n_iter_
         moments: list[dict[str, Any]] | None = None if first else self._moments
-        starts = self._starts(fitted, draw_seed(self.random_state) + int(np.sum(n_iter)))
+        starts = self._starts(fitted, draw_seed(self.random_state) + int(n_iter.sum()))
         runs = [
             run_once(
                 start,
@@ -314,7 +319,8 @@ class TransformerClassifier(
             for member, (start, seed) in enumerate(starts)
         ]
         self._keep(runs, fitted, frozen)
-        self.n_iter_ += n_iter
+        # Behind those of the networks: the steps of a pretrained encoder that fit has fine-tuned.
+        self.n_iter_: NDArray[np.int64] = np.append(n_iter[: len(runs)] + self.n_iter_, n_iter[len(runs) :])
         self._moments: list[dict[str, Any]] | None = [to_cpu(run.optimizer.state_dict()["state"]) for run in runs]
         return self
 
@@ -405,6 +411,12 @@ class TransformerClassifier(
             return []
         return [fit_pretrained(self.pretrained, data, len(self.classes_), device)]
 
+    def _begin_fine_tuning(self, device: torch.device, data: Batch) -> PretrainedClassifier:
+        """The pretrained encoder with a head fitted to the training cases alone: early stopping measures others."""
+        model = fit_pretrained(self.pretrained, data, len(self.classes_), device)
+        model.augment = self._augmentation
+        return model
+
     def _read(self, X: Any) -> Batch:
         check_is_fitted(self, "models_")
         return to_batch(check_panel(self, X, "X", reset=False))
@@ -458,13 +470,12 @@ class TransformerClassifier(
         return classification(self.label_smoothing)
 
     def _keep(self, runs: list[Run], fitted: list[SeriesClassifier] | None, frozen: Sequence[Member]) -> None:
-        """Make the networks the estimator's, those fitted before too that Ctrl-C left no time to train on."""
-        untouched = fitted[len(runs) :] if fitted else []
+        """Make the networks the estimator's."""
         n_iter = [run.history.best_step for run in runs]
-        if untouched:
-            n_iter += self.n_iter_[len(runs) :].tolist()
-        self.models_: list[Member] = [*(run.model for run in runs), *untouched, *frozen]
-        self.n_iter_: NDArray[np.int64] = np.array(n_iter, dtype=np.int64)
+        if fitted:
+            n_iter += self.n_iter_[len(runs) : len(fitted)].tolist()
+        self.models_: list[Member] = ensemble([run.model for run in runs], fitted, frozen)
+        self.n_iter_ = np.array(n_iter, dtype=np.int64)
         self.history_ = joined([run.history for run in runs])
         self._moments = None  # of the optimisers, for partial_fit
 
@@ -480,3 +491,10 @@ class TransformerClassifier(
         tags.input_tags.three_d_array = True
         tags.input_tags.allow_nan = True
         return tags
+
+
+def ensemble(trained: list[Member], fitted: list[SeriesClassifier] | None, frozen: Sequence[Member]) -> list[Member]:
+    """What predicts: networks trained now, those fitted before whose turn did not come, the frozen one if not tuned."""
+    untouched = fitted[len(trained) :] if fitted else []
+    tuned = any(isinstance(model, PretrainedClassifier) for model in trained)
+    return [*trained, *untouched, *([] if tuned else frozen)]

@@ -177,12 +177,11 @@ class TransformerPretrainer(TransformerParams, TrainingParams, TransformerMixin,
             *(budget(self, len(training), training.x.shape[1]), batch_size(self, len(training))),
         )
         (run,) = run_in_turn(
-            [(self._start(fitted), seed)],
+            [(self._start(fitted), seed, self)],
             training,
             held_out,
             data if self.refit and held_out is not None else None,
             self._objective(),
-            self,
             augment_until=1.0,
             device=device,
             task=SILENT,
