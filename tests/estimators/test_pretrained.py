@@ -168,6 +168,19 @@ def test_partial_fit__after_fine_tuning__trains_networks_and_keeps_its_steps(pre
     assert len(clf.models_) == 2
 
 
+def test_fit__warm_start_without_networks__begins_with_new_ones(pretrainer):
+    clf = frozen(pretrainer, warm_start=True).fit(X, y).set_params(n_estimators=1, pretrained=None).fit(X, y)
+    assert [type(model) for model in clf.models_] == [SeriesClassifier]
+
+
+def test_fit__early_stopping_with_nothing_to_train__holds_nothing_back(pretrainer):
+    labels = [0] * (len(X) - 1) + [1]  # one case of a class could not be split
+    assert_array_equal(
+        frozen(pretrainer, early_stopping=True).fit(X, labels).predict_proba(X),
+        frozen(pretrainer).fit(X, labels).predict_proba(X),
+    )
+
+
 # The head
 
 

@@ -235,7 +235,7 @@ class TransformerClassifier(
         """
         self._validate_params()
         device = resolve_device(self.device)
-        fitted = self._networks if self.warm_start and hasattr(self, "models_") else None
+        fitted = self._networks or None if self.warm_start and hasattr(self, "models_") else None
         data = self._read_labelled(X, y, sample_weight, classes=None, reset=fitted is None)
         held_out = check_held_out(self, X_val, y_val, sample_weight_val, self.classes_)
         seed = draw_seed(self.random_state)
@@ -244,7 +244,7 @@ class TransformerClassifier(
         if frozen and self.fine_tune:
             gently = clone(self).set_params(learning_rate=FINE_TUNING * self.learning_rate)
             starts.append((functools.partial(self._begin_fine_tuning, device), seed, gently))
-        if self.early_stopping and held_out is None:
+        if starts and self.early_stopping and held_out is None:
             training, held_out = hold_out(data, self.validation_fraction, seed)
         whole = data if self.refit and training is not data else None
         LOG.info(
