@@ -100,6 +100,13 @@ def test_partial_fit__again__counts_steps_and_goes_on_after_pickling_as_if_never
     assert_array_equal(model.transform(X), loaded.transform(X))
 
 
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_going_on__with_another_objective__says_so(method):
+    model = small(warm_start=True).fit(X).set_params(objective="reconstruction")
+    with pytest.raises(ValueError, match=r"network of objective='contrastive'\. Got objective='reconstruction'"):
+        getattr(model, method)(X)
+
+
 @pytest.mark.parametrize("other", ["contrastive loss", None, 3])
 def test_fit__unknown_objective__says_which_there_are(other):
     with pytest.raises(ValueError, match=r"The 'objective' parameter of TransformerPretrainer must be a str among"):
