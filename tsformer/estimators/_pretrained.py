@@ -18,7 +18,9 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from tsformer.data.batch import Batch
+from tsformer.data.plain import Store
 from tsformer.estimators._fitting import predict_in_batches, seeded
+from tsformer.estimators._saved import saved_document, saved_network
 from tsformer.models.pretrained import PretrainedClassifier, Squash
 from tsformer.models.pretraining import PretrainingNetwork, blank_pretraining
 
@@ -64,15 +66,11 @@ def _read(path: Path) -> PretrainingNetwork:
         raise ValueError(
             f"The 'pretrained' parameter names {path}, which is damaged or no such file: {error}"
         ) from error
-    from tsformer.persistence import load  # here, because that module imports the estimators
-
-    pretrainer = load(path, device="cpu")
-    if not isinstance(getattr(pretrainer, "model_", None), PretrainingNetwork):
-        raise ValueError(
-            f"The 'pretrained' parameter must name a file of a TransformerPretrainer. {path} holds a "
-            f"{type(pretrainer).__name__}."
-        )
-    return pretrainer.model_
+    with saved_document(path) as (document, arrays):
+        kind, networks = document["class"], document["networks"]
+        if kind == "TransformerPretrainer":
+            return saved_network(blank_pretraining, 0, Store(arrays=arrays), **networks[0])
+    raise ValueError(f"The 'pretrained' parameter must name a file of a TransformerPretrainer. {path} holds a {kind}.")
 
 
 def _with_encoder(settings: dict[str, Any], weights: dict[str, torch.Tensor]) -> PretrainingNetwork:
