@@ -16,6 +16,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import RidgeClassifier
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.preprocessing import StandardScaler
 
 import tsformer
 from tsformer import TransformerClassifier, TransformerPretrainer
@@ -292,9 +293,12 @@ def test_partial_fit__no_network_to_train__says_to_use_fit(pretrainer):
         frozen(pretrainer).partial_fit(X, y, classes=[0, 1])
 
 
-def test_fit__not_a_pretrainer__says_what_is_taken():
+def test_fit__not_a_pretrainer__says_what_is_taken(pretrainer):
     with pytest.raises(ValueError, match="The 'pretrained' parameter of TransformerClassifier must be"):
         small(pretrained=3).fit(X, y)
+    for other in (frozen(pretrainer).fit(X, y), StandardScaler(), FrozenEstimator(StandardScaler().fit(X[:, 0]))):
+        with pytest.raises(TypeError, match="must be 'bundled', a path, a fitted TransformerPretrainer or None"):
+            small(pretrained=other).fit(X, y)
 
 
 def test_fit__file_of_another_estimator__names_it(tmp_path):
@@ -309,8 +313,12 @@ def test_fit__damaged_file__says_so(tmp_path):
     path.write_bytes(b"not at all")
     with pytest.raises(ValueError, match=r"The 'pretrained' parameter names .* damaged"):
         small(pretrained=path).fit(X, y)
-    with pytest.raises(FileNotFoundError):
-        small(pretrained=Path("nowhere.safetensors")).fit(X, y)
+
+
+@pytest.mark.parametrize("wrong", ["bundle", Path("nowhere.safetensors"), Path(__file__).parent])
+def test_fit__no_such_file__says_what_is_taken(wrong):
+    with pytest.raises(FileNotFoundError, match=r"is 'bundled' or the path of a file\. There is no file .*\w\.$"):
+        small(pretrained=wrong).fit(X, y)
 
 
 # The weights in the package

@@ -39,7 +39,9 @@ def pretrained_network(pretrained: Any) -> PretrainingNetwork:
     """
     if isinstance(pretrained, str | os.PathLike):
         return _read(BUNDLED if pretrained == "bundled" else Path(pretrained))
-    if not hasattr(pretrained, "encoder") and not hasattr(pretrained, "estimator"):
+    from tsformer.estimators.pretrainer import TransformerPretrainer  # here, because that module imports this one
+
+    if not isinstance(getattr(pretrained, "estimator", pretrained), TransformerPretrainer):
         raise TypeError(
             "The 'pretrained' parameter must be 'bundled', a path, a fitted TransformerPretrainer or None. "
             f"Got {pretrained!r} instead."
@@ -56,6 +58,10 @@ def pretrained_network(pretrained: Any) -> PretrainingNetwork:
 
 def _read(path: Path) -> PretrainingNetwork:
     """Read the network of a saved pretrainer, or the encoder alone that `scripts/pretrain` wrote, in half precision."""
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"The 'pretrained' parameter is 'bundled' or the path of a file. There is no file {path}."
+        )
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -64,7 +70,7 @@ def _read(path: Path) -> PretrainingNetwork:
                 return _with_encoder(json.loads(metadata["network"]), weights)
     except SafetensorError as error:
         raise ValueError(
-            f"The 'pretrained' parameter names {path}, which is damaged or no such file: {error}"
+            f"The 'pretrained' parameter names {path}, which is damaged or of another kind: {error}."
         ) from error
     with saved_document(path) as (document, arrays):
         kind, networks = document["class"], document["networks"]
