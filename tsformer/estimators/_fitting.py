@@ -139,13 +139,14 @@ def check_not_negative(weight: NDArray[np.float64], name: str) -> NDArray[np.flo
 
 
 def hold_out(data: Batch, fraction: float, seed: int) -> tuple[Batch, Batch]:
-    """Split labelled cases into a training and a validation part with the same shares of the classes."""
+    """Split cases into a training and a validation part, labelled ones with the same shares of the classes."""
     try:
         kept, held = train_test_split(np.arange(len(data)), test_size=fraction, random_state=seed, stratify=data.y)
     except ValueError as error:
         reason = str(error).rstrip(".")
+        other_cases = "" if data.y is None else "give fit X_val and y_val, "
         raise ValueError(
             f"early_stopping could not hold back validation_fraction={fraction} of {len(data)} cases: {reason}. Change "
-            "validation_fraction, give fit X_val and y_val, or set early_stopping=False."
+            f"validation_fraction, {other_cases}or set early_stopping=False."
         ) from error
     return data.select(torch.from_numpy(kept)), data.select(torch.from_numpy(held))
