@@ -75,6 +75,13 @@ def test_info_nce__views_of_a_series_alike_and_others_opposite__is_near_zero():
     assert info_nce(first, first.flip(0), 0.1) > 10
 
 
+def test_info_nce__mixed_precision__compares_in_float32():
+    first, second = torch.randn(64, 16), torch.randn(64, 16)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = info_nce(first, second, 0.1)
+    assert torch.equal(mixed, info_nce(first, second, 0.1))
+
+
 def test_info_nce__one_series__is_zero_with_a_finite_gradient():
     first = torch.randn(1, 4, requires_grad=True)
     loss = info_nce(first, torch.randn(1, 4), 0.1)
