@@ -19,7 +19,7 @@ from tsformer.data.arrays import to_batch
 from tsformer.data.augment import strong_view
 from tsformer.data.batch import Batch
 from tsformer.estimators._callbacks import SILENT
-from tsformer.estimators._cases import check_panel, with_ids
+from tsformer.estimators._cases import channel_names, check_panel, with_ids
 from tsformer.estimators._fitting import (
     LOG,
     draw_seed,
@@ -248,8 +248,7 @@ class TransformerPretrainer(TransformerParams, TrainingParams, TransformerMixin,
         """
         check_is_fitted(self, "model_")
         _check_feature_names_in(self, input_features, generate_names=False)
-        named = hasattr(self, "feature_names_in_") and not self._fitted_flat
-        channels = self.feature_names_in_ if named else [f"channel{i}" for i in range(self.n_channels_)]
+        channels = channel_names(self, "channel")
         names = [f"{channel}_{name}" for channel in channels for name in self.model_.feature_names]
         return np.array(names, dtype=object)
 
