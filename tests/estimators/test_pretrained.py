@@ -84,10 +84,15 @@ def test_fit__cases_of_weight_0__are_as_if_left_out(pretrainer):
     assert_allclose(weighted.predict_proba(X_test), without.predict_proba(X_test), atol=1e-9)
 
 
-def test_fit__more_channels_than_it_is_made_for__trains_networks_alone(pretrainer, monkeypatch):
+def test_fit__more_channels_than_it_is_made_for__trains_networks_alone_and_logs_it(pretrainer, monkeypatch, caplog):
     monkeypatch.setattr(classifier, "MAX_CHANNELS", X.shape[0] * X.shape[1] - 1)
+    caplog.set_level("INFO", logger="tsformer")
     assert len(small(pretrained=pretrainer).fit(X, y).models_) == 1
+    assert "pretrained encoder is left out, since the cases have 48 channels in all, more than 47" in caplog.text
+    caplog.clear()
     assert len(frozen(pretrainer).fit(X, y).models_) == 1
+    assert "left out" not in caplog.text
+    assert "steps behind the weights: none, last training loss: none." in caplog.text
     monkeypatch.setattr(classifier, "MAX_CHANNELS", X.shape[0] * X.shape[1])
     assert len(small(pretrained=pretrainer).fit(X, y).models_) == 2
 

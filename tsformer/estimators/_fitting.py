@@ -111,8 +111,8 @@ def log_end(estimator: object, histories: list[History]) -> None:
         "%s: fitted in %.1f s; steps behind the weights: %s, last training loss: %s.",
         type(estimator).__name__,
         sum(history.seconds[-1] for history in histories if history.seconds),
-        ", ".join(str(history.best_step) for history in histories),
-        ", ".join(f"{history.loss[-1]:.4g}" if history.loss else "none" for history in histories),
+        ", ".join(str(history.best_step) for history in histories) or "none",
+        ", ".join(f"{history.loss[-1]:.4g}" if history.loss else "none" for history in histories) or "none",
     )
 
 

@@ -406,8 +406,14 @@ class TransformerClassifier(
         """The member with the pretrained encoder, if there is to be one."""
         if self.pretrained is None and self.n_estimators == 0:
             raise ValueError("n_estimators=0 leaves no network. Set it to 1 or more, or pretrained='bundled'.")
-        too_many = len(data) * data.x.shape[2] > MAX_CHANNELS and self.n_estimators > 0
-        if self.pretrained is None or too_many:
+        if self.pretrained is None:
+            return []
+        if self.n_estimators > 0 and (n_channels := len(data) * data.x.shape[2]) > MAX_CHANNELS:
+            LOG.info(
+                "%s: the pretrained encoder is left out, since the cases have %d channels in all, more than %d. With "
+                "n_estimators=0 it is not.",
+                *(type(self).__name__, n_channels, MAX_CHANNELS),
+            )
             return []
         return [fit_pretrained(self.pretrained, data, len(self.classes_), device)]
 
