@@ -85,7 +85,8 @@ class TransformerClassifier(
 
     Networks are trained, a linear head is fitted to what a pretrained encoder makes of the series, and the mean of the
     probabilities of all predicts. Series may differ in length and have missing values (NaN); both are masked. They are
-    scaled inside, channel by channel, by statistics of the training series.
+    scaled inside: for the networks channel by channel by statistics of the training series, for the pretrained encoder
+    each by its own.
 
     Parameters
     ----------
@@ -96,7 +97,7 @@ class TransformerClassifier(
         probabilities count. "bundled" comes with the package. A path is that of a file which `tsformer.save` or
         `scripts/pretrain` wrote.
     fine_tune : bool, default=False
-        Train the pretrained encoder and its head on, at 3 % of the learning rate; slow.
+        Train the pretrained encoder and its head on, at 3 % of the learning rate; slow. A warm start begins it anew.
     scaling : {"standard", "robust"} or sequence of these, default=("standard", "robust")
         How a network's series are scaled: "standard" to mean 0 and deviation 1, "robust" by median and quartiles, with
         heavy tails compressed. The networks take the entries of a sequence in turn, over and over.
@@ -109,7 +110,8 @@ class TransformerClassifier(
         Give the encoder the first difference of each channel as further channels.
     augment : "standard", callable or None, default="standard"
         Alters the scaled series (B, T, C) and their mask in training: warps time, varies gains, adds noise, blanks
-        windows. A callable takes (x, observed), the differences among the channels, and returns the two.
+        windows. A callable takes (x, observed), the differences among the channels, and returns the two; in
+        fine-tuning x holds single channels, without differences.
     augment_until : float in [0, 1], default=1.0
         Share of the steps in which series are altered; in the last ones the networks see them as they are.
     label_smoothing : float, default=0.1
