@@ -18,6 +18,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from tsformer import TransformerPretrainer
 from tsformer.data.synthetic import draw_series
+from tsformer.models.encoders import ENCODERS
 
 from .waves import cut, waves
 
@@ -48,13 +49,14 @@ def test_fit__any_objective__lowers_its_loss(objective):
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
-@pytest.mark.parametrize("encoder", ["strided_stem", "conv_stem", "transformer"])
+@pytest.mark.parametrize("encoder", ENCODERS)
 def test_fit__any_encoder__trains_on_unequal_lengths_with_missing_values(encoder, objective):
     series = cut(X.copy())
     series[3][0, 5:9] = np.nan
     series[4][1] = np.nan
-    embedded = small(encoder=encoder, objective=objective).fit_transform(series)
-    assert embedded.shape[0] == len(series)
+    model = small(encoder=encoder, objective=objective)
+    embedded = model.fit_transform(series)
+    assert embedded.shape == (len(series), len(model.get_feature_names_out()))
     assert np.isfinite(embedded).all()
 
 

@@ -78,28 +78,28 @@ class PretrainingNetwork(nn.Module):
         series = self.prepare(x, observed)
         if self.augment is not None and self.training:
             series = self.augment(*series)
-        stages, seen = self._stages(*self.inputs(*series))
-        for tokens in stages:
+        depths, seen = self._tokens_by_depth(*self.inputs(*series))
+        for tokens in depths:
             features += token_statistics(tokens, seen)
             for part in parts_of(tokens.shape[1]):
                 mean, _, maximum = token_statistics(tokens[:, part], seen[:, part])
                 features += [mean, maximum]
         return torch.cat(features, dim=1)
 
-    def _stages(self, values: Tensor, seen: Tensor) -> tuple[list[Tensor], Tensor]:
-        if hasattr(self.encoder, "stages"):
-            return self.encoder.stages(values, seen)
+    def _tokens_by_depth(self, values: Tensor, seen: Tensor) -> tuple[list[Tensor], Tensor]:
+        if hasattr(self.encoder, "tokens_by_depth"):
+            return self.encoder.tokens_by_depth(values, seen)
         tokens, seen = self.encoder(values, seen)
         return [tokens], seen
 
     @property
     def feature_names(self) -> list[str]:
         """What the features of a channel are: the depth in the network, the part of the series, the statistic."""
-        stages = ("stem", "middle", "last") if hasattr(self.encoder, "stages") else ("last",)
+        depths = ("stem", "middle", "last") if hasattr(self.encoder, "tokens_by_depth") else ("last",)
         each = ["mean", "deviation", "maximum"]
         each += [f"part{part}_{statistic}" for part in range(N_PARTS) for statistic in ("mean", "maximum")]
         width = self.settings["d_model"]
-        return ["mean", "deviation"] + [f"{stage}_{what}{i}" for stage in stages for what in each for i in range(width)]
+        return ["mean", "deviation"] + [f"{depth}_{what}{i}" for depth in depths for what in each for i in range(width)]
 
 
 def as_channels(x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:

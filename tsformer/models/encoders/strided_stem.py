@@ -45,10 +45,10 @@ class StridedStemEncoder(nn.Module):
 
     def forward(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
         """Return tokens (B, N, D) and which of them are observed (B, N); N = ceil(T / 16) with the default strides."""
-        stages, seen = self.stages(x, observed)
-        return stages[-1], seen
+        depths, seen = self.tokens_by_depth(x, observed)
+        return depths[-1], seen
 
-    def stages(self, x: Tensor, observed: Tensor) -> tuple[list[Tensor], Tensor]:
+    def tokens_by_depth(self, x: Tensor, observed: Tensor) -> tuple[list[Tensor], Tensor]:
         """Return the tokens (B, N, D) of the stem, the middle layer and the last, and which are observed (B, N)."""
         tokens, seen = self.embedding(x, observed)
         states = self.stack.states(tokens, padding_mask(seen))
