@@ -80,7 +80,7 @@ def to_onnx(estimator: TransformerClassifier | TransformerForecaster, path: str 
 
 
 class ProbabilityGraph(nn.Module):
-    """The networks of a classifier as one: X (B, C, T) with NaN in, the mean of their probabilities (B, K) out."""
+    """The networks of a classifier as one: X (B, C, T) with NaN in, the probabilities of all (B, K) out."""
 
     def __init__(self, models: Sequence[nn.Module]) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class ProbabilityGraph(nn.Module):
     def forward(self, X: Tensor) -> Tensor:
         """Return probabilities (B, K)."""
         x, observed = _split(X.transpose(1, 2))
-        return torch.stack([model(x, observed).softmax(dim=1) for model in self.models]).mean(dim=0)
+        return torch.stack([model(x, observed).log_softmax(dim=1) for model in self.models]).mean(dim=0).softmax(dim=1)
 
 
 class EncoderGraph(nn.Module):

@@ -58,11 +58,11 @@ def test_transform__frozen__is_the_embedding_of_the_pretrainer(pretrainer):
     assert len(clf.get_feature_names_out()) == pretrainer.transform(X).shape[1]
 
 
-def test_predict_proba__with_networks__is_the_mean_over_all(pretrainer):
+def test_predict_proba__with_networks__is_the_geometric_mean_over_all(pretrainer):
     both = small(pretrained=pretrainer).fit(X, y)
     alone = [small().fit(X, y), frozen(pretrainer).fit(X, y)]
-    expected = np.mean([clf.predict_proba(X_test) for clf in alone], axis=0)
-    assert_allclose(both.predict_proba(X_test), expected, atol=1e-9)
+    product = np.sqrt(np.prod([clf.predict_proba(X_test) for clf in alone], axis=0))
+    assert_allclose(both.predict_proba(X_test), product / product.sum(axis=1, keepdims=True), atol=1e-9)
     assert len(both.models_) == 2
     assert both.n_iter_.tolist() == [5]
     assert len(both.attention_maps(X[:3])) == 1
