@@ -163,8 +163,12 @@ def distributions() -> Mapping[str, list[str]]:
 
 
 def version(name: str, known: Mapping[str, str] = ESTIMATORS) -> str:
-    """Name the library that an estimator comes from, with its version where it is an installed one."""
+    """Name the library that an estimator comes from, with its version where it is an installed one.
+
+    What the scripts beside this one make is ours.
+    """
     module = parse_name(name, known)[0].partition(":")[0].partition(".")[0]
+    module = OURS if Path(__file__).with_name(f"{module}.py").exists() else module
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         return f"{module} {importlib.metadata.version(distributions().get(module, [module])[0])}"
     return module
@@ -179,13 +183,13 @@ def versions() -> str:
 
 
 def code_hash() -> str:
-    """Name the state of our code: a hash over the package's Python files."""
+    """Name the state of our code: a hash over the package's Python files and weights."""
     spec = importlib.util.find_spec(OURS)
     if spec is None or not spec.submodule_search_locations:
         sys.exit("tsformer is not installed here: pip install -e '.[benchmarks]'")
     package = Path(spec.submodule_search_locations[0])
     digest = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
+    for path in sorted([*package.rglob("*.py"), *package.rglob("*.safetensors")]):
         digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:12]
 

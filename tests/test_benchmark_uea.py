@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -287,6 +288,17 @@ def test_uea__rows_of_other_code__are_refused_or_redone(archive, in_process):
     rows = rows_of("r.csv")
     assert [row["estimator"] for row in rows] == ["dummy"] * 2 + [OURS] * 2
     assert {row["code"] for row in rows} == {measure.code_hash()}
+
+
+def test_code_hash__other_code_or_other_weights__is_another(tmp_path, monkeypatch):
+    package = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
+    monkeypatch.setattr(measure.importlib.util, "find_spec", lambda name: package)
+    hashes = [measure.code_hash()]
+    for name in ("code.py", "weights.safetensors", "notes.txt"):
+        (tmp_path / name).write_text("new")
+        hashes.append(measure.code_hash())
+    assert len(set(hashes)) == 3
+    assert hashes[-1] == hashes[-2]
 
 
 def test_uea__rows_of_another_version_of_a_rival__are_refused(archive, in_process):

@@ -46,11 +46,13 @@ def probabilities(graph, X):
     "params",
     [
         {"n_estimators": 2},  # the second scaled by median and quartiles
+        {"pretrained": "bundled"},
         *(
             pytest.param(params, marks=pytest.mark.slow)
             for params in (
                 {"encoder": "transformer", "pooling": "attention"},
                 {"encoder": "gated_two_tower", "pooling": "max"},
+                {"encoder": "strided_stem"},
                 {"encoder": functools.partial(PatchEncoder, patch_length=7), "differences": False},
             )
         ),

@@ -23,13 +23,14 @@ from tsformer.models.decoder import DecoderCache
 from tsformer.models.encoders.conv_stem import ConvStemEncoder
 from tsformer.models.encoders.gated_two_tower import GatedTwoTowerEncoder
 from tsformer.models.encoders.patch import PatchEncoder
+from tsformer.models.encoders.strided_stem import StridedStemEncoder
 from tsformer.models.encoders.transformer import TransformerEncoder
 from tsformer.models.forecaster import LIMIT, SeriesForecaster
 
 Network = TypeVar("Network", bound=nn.Module)
 
 # Encoders whose graph holds for series of other lengths than the one it was traced with; tests show it.
-ANY_LENGTH = (TransformerEncoder, ConvStemEncoder, PatchEncoder, GatedTwoTowerEncoder)
+ANY_LENGTH = (TransformerEncoder, ConvStemEncoder, PatchEncoder, GatedTwoTowerEncoder, StridedStemEncoder)
 
 
 def to_onnx(estimator: TransformerClassifier | TransformerForecaster, path: str | Path) -> None:

@@ -71,7 +71,7 @@ class TrainingParams:
     early_stopping : bool, default=False
         Hold cases back, stop when their loss no longer falls, and keep the best weights.
     validation_fraction : float, default=0.1
-        Share of the training cases held back by early stopping when fit is not given X_val and y_val.
+        Share of the training cases that early stopping holds back.
     n_iter_no_change : int, default=10
         Epochs without a lower validation loss, after the warm-up, after which early stopping stops.
     tol : float, default=1e-4

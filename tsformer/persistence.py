@@ -1,13 +1,10 @@
 """Fitted estimators in one file and back, without code in it: weights as safetensors, all else as JSON.
 
-The file is a safetensors file. Its header holds a JSON document (class, parameters, fitted attributes, how to build
-the networks, and type, shape and SHA-256 of each array) and the SHA-256 of that document. Nothing is unpickled, and no
-class or function is looked up by a name in the file, except in the lists below.
+The form of the file is that of `estimators._saved`. Nothing is unpickled, and no class or function is looked up by a
+name in the file, except in the lists below and there.
 """
 
 import copy
-import hashlib
-import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,16 +16,14 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save as to_bytes
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from tsformer.data.augment import standard_augmentation
 from tsformer.data.plain import Store, from_plain, to_plain
 from tsformer.estimators._covariates import Covariates, Given
-from tsformer.estimators._fitting import resolve_device, seeded
+from tsformer.estimators._fitting import resolve_device
 from tsformer.estimators._forecasting import Lengths, build_network
+from tsformer.estimators._saved import AUGMENTATIONS, saved_document, saved_network, write
 from tsformer.estimators.classifier import TransformerClassifier
 from tsformer.estimators.forecaster import TransformerForecaster
 from tsformer.estimators.pretrainer import TransformerPretrainer
@@ -36,9 +31,7 @@ from tsformer.models.classifier import blank_classifier
 from tsformer.models.pretrained import blank_pretrained
 from tsformer.models.pretraining import blank_pretraining
 
-VERSION = 1  # of the document; a change that this code cannot read gets the next number
 RECORDS: dict[str, type] = {kept.__name__: kept for kept in (Lengths, Covariates, Given)}
-AUGMENTATIONS = {"standard": standard_augmentation, None: None}
 WAYS_OUT = {
     "encoder": "Name one of tsformer.models.encoders.ENCODERS",
     "augment": "Set it to 'standard' or None, since predictions do not use it",
@@ -158,7 +151,6 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     store = Store(RECORDS)
     networks = _networks(estimator, kind)
     document = {
-        "version": VERSION,
         "class": type(estimator).__name__,
         "parameters": _parameters(estimator, store),
         "fitted": _fitted(estimator, kind, store),
@@ -166,8 +158,7 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     }
     for i, network in enumerate(networks):
         store.arrays |= {f"network.{i}.{name}": weights for name, weights in _weights(network).items()}
-    document["arrays"] = {name: _summary(array) for name, array in store.arrays.items()}
-    _write(Path(path), json.dumps(document, allow_nan=False), store.arrays)
+    write(Path(path), document, store.arrays)
 
 
 def load(path: str | os.PathLike[str], device: str | None = None) -> Any:
@@ -192,16 +183,11 @@ def load(path: str | os.PathLike[str], device: str | None = None) -> Any:
     """
     if device is not None:
         resolve_device(device)
-    text, arrays = _read(Path(path))
-    try:
-        estimator = _restored(json.loads(text), arrays)
+    with saved_document(Path(path)) as (document, arrays):
+        estimator = _restored(document, arrays)
         if device is not None:
             estimator.set_params(device=device)
         return estimator
-    # Whatever a made-up file breaks, it is one mistake to the user: this is no file of ours.
-    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError) as error:
-        reason = error if isinstance(error, ValueError) else repr(error)
-        raise ValueError(f"{path} cannot be loaded: {reason}. Load what this or an earlier tsformer saved.") from error
 
 
 # What is kept of an estimator.
@@ -286,24 +272,12 @@ def _weights(network: nn.Module) -> dict[str, NDArray[Any]]:
     return {name: weights.numpy() for name, weights in on_cpu.state_dict().items()}
 
 
-def _summary(array: NDArray[Any]) -> dict[str, Any]:
-    return {
-        "dtype": array.dtype.name,
-        "shape": list(array.shape),
-        "sha256": hashlib.sha256(array.tobytes()).hexdigest(),
-    }
-
-
 # An estimator again.
 
 
 def _restored(document: Any, arrays: dict[str, NDArray[Any]]) -> Any:
-    if document.get("version") != VERSION:
-        raise ValueError(f"it is of version {document.get('version')!r}, this tsformer reads version {VERSION}")
-    _check_names(document, ["version", "class", "parameters", "fitted", "networks", "arrays"], "the document")
     if document["class"] not in KINDS:
         raise ValueError(f"unknown class {document['class']!r}")
-    _check_arrays(document["arrays"], arrays)
     kind, store = KINDS[document["class"]], Store(RECORDS, arrays)
     estimator = kind.estimator(**_known_parameters(document["parameters"], kind, store))
     estimator._validate_params()
@@ -311,24 +285,11 @@ def _restored(document: Any, arrays: dict[str, NDArray[Any]]) -> Any:
         setattr(estimator, name, _checked(name, from_plain(value, store), kind))
     if absent := set(kind.fitted) - set(document["fitted"]):
         raise ValueError(f"the fitted attributes {sorted(absent)} are missing")
-    networks = [_network(kind.build, f"network.{i}.", store, **made) for i, made in enumerate(document["networks"])]
+    networks = [saved_network(kind.build, i, store, **made) for i, made in enumerate(document["networks"])]
     if store.arrays:
         raise ValueError(f"unknown arrays {sorted(store.arrays)[:3]}")
     _attach(estimator, kind, networks)
     return estimator
-
-
-def _check_names(found: Mapping[str, Any], expected: list[str], where: str) -> None:
-    if set(found) != set(expected):
-        raise ValueError(f"{where} has the fields {sorted(found)}, expected {sorted(expected)}")
-
-
-def _check_arrays(summaries: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
-    if set(summaries) != set(arrays):
-        raise ValueError(f"arrays are unknown or missing: {sorted(set(summaries) ^ set(arrays))[:3]}")
-    for name, array in arrays.items():
-        if _summary(array) != summaries[name]:
-            raise ValueError(f"the array {name!r} was altered: type, shape or checksum differ")
 
 
 def _known_parameters(parameters: dict[str, Any], kind: Kind, store: Store) -> dict[str, Any]:
@@ -348,32 +309,6 @@ def _checked(name: str, value: Any, kind: Kind) -> Any:
     return value
 
 
-def _network(
-    build: Callable[..., nn.Module], prefix: str, store: Store, *, settings: dict[str, Any], augment: str | None
-) -> Any:
-    """Build a network as it was, first without memory to compare its shapes with those in the file."""
-    weights = {name: store.take(name) for name in list(store.arrays) if name.startswith(prefix)}
-    state = {name.removeprefix(prefix): torch.from_numpy(array) for name, array in weights.items()}
-    known = {name: from_plain(value, store) for name, value in settings.items()}
-    if known["n_layers"] > len(state):
-        raise ValueError(f"{known['n_layers']} layers have more weights than there are")
-    with torch.device("meta"):
-        expected = build(**known).state_dict()
-    _check_names(state, list(expected), f"{prefix}*")
-    for name, blank in expected.items():
-        if (state[name].shape, state[name].dtype) != (blank.shape, blank.dtype):
-            raise ValueError(
-                f"{prefix}{name} is {state[name].dtype} of shape {tuple(state[name].shape)}, expected {blank.dtype} of "
-                f"shape {tuple(blank.shape)}"
-            )
-    with seeded(0, torch.device("cpu")):  # new weights are drawn, to be replaced; the user's random state is not theirs
-        network: Any = build(**known)
-    network.load_state_dict(state, strict=True)
-    if hasattr(network, "augment"):
-        network.augment = AUGMENTATIONS[augment]
-    return network.eval()
-
-
 def _attach(estimator: Any, kind: Kind, networks: list[Any]) -> None:
     """Give the estimator its networks and what is made anew from the rest."""
     if isinstance(estimator, TransformerForecaster):
@@ -389,39 +324,3 @@ def _attach(estimator: Any, kind: Kind, networks: list[Any]) -> None:
         raise ValueError(f"the networks are not those of {fits}")
     estimator.models_ = networks
     estimator._moments = None
-
-
-# The file.
-
-
-def _write(path: Path, text: str, arrays: dict[str, NDArray[Any]]) -> None:
-    """Write a file whole or not at all."""
-    unfinished = path.with_name(path.name + ".unfinished")
-    try:
-        # Not by safetensors' own save_file: nobody but the owner may read its files.
-        unfinished.write_bytes(to_bytes(arrays, metadata={"tsformer": text, "sha256": _digest(text)}))
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-def _read(path: Path) -> tuple[str, dict[str, NDArray[Any]]]:
-    """Read the document, whose checksum is right, and the arrays."""
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder. Pass the file that save wrote.")
-    try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            if set(metadata) != {"tsformer", "sha256"}:
-                raise ValueError(f"{path} was not written by tsformer.save: its header has {sorted(metadata)}.")
-            if _digest(metadata["tsformer"]) != metadata["sha256"]:
-                raise ValueError(f"{path} was altered: the checksum of its header is wrong. Copy or download it again.")
-            return metadata["tsformer"], {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ValueError(
-            f"{path} is damaged, or not a file of tsformer.save: {error}. Pickles are never loaded: they run code."
-        ) from error
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

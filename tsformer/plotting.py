@@ -17,6 +17,7 @@ from tsformer.data.frames import SeriesSet
 from tsformer.data.windows import join, last_windows
 from tsformer.data.wording import quoted
 from tsformer.estimators._attention import attention_of_forecast, attention_over_time, chance_lost
+from tsformer.estimators._cases import channel_names
 from tsformer.estimators._covariates import Frame, Given
 from tsformer.estimators._fitting import resolve_device
 from tsformer.estimators._forecasting import Forecast
@@ -481,7 +482,7 @@ def _cases_seen(classifier: TransformerClassifier, X: Any) -> list[CaseAttention
     received = torch.stack([attention_over_time(model, data, device) for model in classifier._networks]).mean(dim=0)
     lost = chance_lost(classifier._log_probability, data) if n_channels > 1 else torch.zeros(n_cases, 1)
     probability, best = classifier._log_probability(data).exp().max(dim=1)
-    columns = _channel_names(classifier) if n_channels > 1 else [""]
+    columns = channel_names(classifier, "channel ") if n_channels > 1 else [""]
     panels = []
     for case in range(n_cases):
         seen = data.observed[case].any(dim=-1)
@@ -496,12 +497,6 @@ def _cases_seen(classifier: TransformerClassifier, X: Any) -> list[CaseAttention
             )
         )
     return panels
-
-
-def _channel_names(classifier: TransformerClassifier) -> list[str]:
-    if hasattr(classifier, "feature_names_in_") and not classifier._fitted_flat:
-        return list(classifier.feature_names_in_)
-    return [f"channel {channel}" for channel in range(classifier.n_channels_)]
 
 
 def _forecasts_seen(

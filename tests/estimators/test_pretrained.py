@@ -1,5 +1,6 @@
 """A classifier with a pretrained encoder: where the weights come from, what its head learns, how it counts."""
 
+import itertools
 import json
 import pickle
 from pathlib import Path
@@ -15,12 +16,13 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import RidgeClassifier
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.preprocessing import StandardScaler
 
 import tsformer
 from tsformer import TransformerClassifier, TransformerPretrainer
 from tsformer.datasets import load_classification
 from tsformer.estimators import classifier
-from tsformer.estimators._pretrained import BUNDLED, PENALTIES, ridge_head
+from tsformer.estimators._pretrained import BUNDLED, PENALTIES, fit_pretrained, ridge_head
 from tsformer.models.classifier import SeriesClassifier
 from tsformer.models.pretrained import PretrainedClassifier, Squash
 
@@ -82,10 +84,15 @@ def test_fit__cases_of_weight_0__are_as_if_left_out(pretrainer):
     assert_allclose(weighted.predict_proba(X_test), without.predict_proba(X_test), atol=1e-9)
 
 
-def test_fit__more_channels_than_it_is_made_for__trains_networks_alone(pretrainer, monkeypatch):
+def test_fit__more_channels_than_it_is_made_for__trains_networks_alone_and_logs_it(pretrainer, monkeypatch, caplog):
     monkeypatch.setattr(classifier, "MAX_CHANNELS", X.shape[0] * X.shape[1] - 1)
+    caplog.set_level("INFO", logger="tsformer")
     assert len(small(pretrained=pretrainer).fit(X, y).models_) == 1
+    assert "pretrained encoder is left out, since the cases have 48 channels in all, more than 47" in caplog.text
+    caplog.clear()
     assert len(frozen(pretrainer).fit(X, y).models_) == 1
+    assert "left out" not in caplog.text
+    assert "steps behind the weights: none, last training loss: none." in caplog.text
     monkeypatch.setattr(classifier, "MAX_CHANNELS", X.shape[0] * X.shape[1])
     assert len(small(pretrained=pretrainer).fit(X, y).models_) == 2
 
@@ -129,6 +136,55 @@ def test_fit__fine_tune_beside_a_network__numbers_its_history_after_it(pretraine
     assert clf.n_iter_.tolist() == [5, 5]
     assert set(clf.history_["network"]) == {0, 1}
     assert len(clf.models_) == 2
+
+
+def test_fit__fine_tune_with_early_stopping__fits_no_head_to_cases_held_out(pretrainer, monkeypatch):
+    n_seen = []
+
+    def counted(pretrained, data, *how):
+        n_seen.append(len(data))
+        return fit_pretrained(pretrained, data, *how)
+
+    monkeypatch.setattr(classifier, "fit_pretrained", counted)
+    frozen(pretrainer, fine_tune=True, early_stopping=True, validation_fraction=0.25, refit=True).fit(X, y)
+    assert n_seen == [24, 18, 24]  # to fall back on, to be stopped, to be kept
+
+
+@pytest.mark.parametrize("n_estimators", [0, 1])
+def test_fit__interrupted_in_fine_tuning__keeps_the_pretrained_member(pretrainer, n_estimators):
+    calls = itertools.count(1)
+
+    def augment(x, observed):
+        if next(calls) > 5 * n_estimators + 2:
+            raise KeyboardInterrupt
+        return x, observed
+
+    params = {"n_estimators": n_estimators, "augment": augment, "batch_size": 24}
+    clf = small(pretrained=pretrainer, fine_tune=True, **params)
+    with pytest.warns(UserWarning, match="Training interrupted by user after 2 steps"):
+        clf.fit(X, y)
+    assert isinstance(clf.models_[-1], PretrainedClassifier)
+    assert len(clf.models_) == n_estimators + 1
+    assert clf.n_iter_.tolist() == ([5] if n_estimators else [2])
+
+
+def test_partial_fit__after_fine_tuning__trains_networks_and_keeps_its_steps(pretrainer):
+    clf = small(pretrained=pretrainer, fine_tune=True).fit(X, y).partial_fit(X, y)
+    assert clf.n_iter_.tolist() == [7, 5]
+    assert len(clf.models_) == 2
+
+
+def test_fit__warm_start_without_networks__begins_with_new_ones(pretrainer):
+    clf = frozen(pretrainer, warm_start=True).fit(X, y).set_params(n_estimators=1, pretrained=None).fit(X, y)
+    assert [type(model) for model in clf.models_] == [SeriesClassifier]
+
+
+def test_fit__early_stopping_with_nothing_to_train__holds_nothing_back(pretrainer):
+    labels = [0] * (len(X) - 1) + [1]  # one case of a class could not be split
+    assert_array_equal(
+        frozen(pretrainer, early_stopping=True).fit(X, labels).predict_proba(X),
+        frozen(pretrainer).fit(X, labels).predict_proba(X),
+    )
 
 
 # The head
@@ -242,9 +298,12 @@ def test_partial_fit__no_network_to_train__says_to_use_fit(pretrainer):
         frozen(pretrainer).partial_fit(X, y, classes=[0, 1])
 
 
-def test_fit__not_a_pretrainer__says_what_is_taken():
+def test_fit__not_a_pretrainer__says_what_is_taken(pretrainer):
     with pytest.raises(ValueError, match="The 'pretrained' parameter of TransformerClassifier must be"):
         small(pretrained=3).fit(X, y)
+    for other in (frozen(pretrainer).fit(X, y), StandardScaler(), FrozenEstimator(StandardScaler().fit(X[:, 0]))):
+        with pytest.raises(TypeError, match="must be 'bundled', a path, a fitted TransformerPretrainer or None"):
+            small(pretrained=other).fit(X, y)
 
 
 def test_fit__file_of_another_estimator__names_it(tmp_path):
@@ -259,8 +318,12 @@ def test_fit__damaged_file__says_so(tmp_path):
     path.write_bytes(b"not at all")
     with pytest.raises(ValueError, match=r"The 'pretrained' parameter names .* damaged"):
         small(pretrained=path).fit(X, y)
-    with pytest.raises(FileNotFoundError):
-        small(pretrained=Path("nowhere.safetensors")).fit(X, y)
+
+
+@pytest.mark.parametrize("wrong", ["bundle", Path("nowhere.safetensors"), Path(__file__).parent])
+def test_fit__no_such_file__says_what_is_taken(wrong):
+    with pytest.raises(FileNotFoundError, match=r"is 'bundled' or the path of a file\. There is no file .*\w\.$"):
+        small(pretrained=wrong).fit(X, y)
 
 
 # The weights in the package

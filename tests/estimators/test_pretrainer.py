@@ -83,6 +83,11 @@ def test_fit__early_stopping__holds_series_back_and_measures_them():
     assert len(small(early_stopping=True).fit(X).history_["validation_loss"]) > 0
 
 
+def test_fit__early_stopping_of_a_single_series__names_only_what_the_pretrainer_has():
+    with pytest.raises(ValueError, match=r"Change validation_fraction, or set early_stopping=False\.$"):
+        small(early_stopping=True).fit(X[:1, :1])
+
+
 def test_fit__warm_start__goes_on_from_the_weights():
     model = small(warm_start=True, learning_rate=1e-9).fit(X)
     before = model.transform(X)
@@ -98,6 +103,13 @@ def test_partial_fit__again__counts_steps_and_goes_on_after_pickling_as_if_never
         each.partial_fit(X[:10])
     assert model.n_iter_ == 5
     assert_array_equal(model.transform(X), loaded.transform(X))
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_going_on__with_another_objective__says_so(method):
+    model = small(warm_start=True).fit(X).set_params(objective="reconstruction")
+    with pytest.raises(ValueError, match=r"network of objective='contrastive'\. Got objective='reconstruction'"):
+        getattr(model, method)(X)
 
 
 @pytest.mark.parametrize("other", ["contrastive loss", None, 3])

@@ -13,6 +13,8 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
+from tsformer import TransformerPretrainer
+
 from .waves import small, waves
 
 callbacks = pytest.mark.skipif(
@@ -109,6 +111,22 @@ def test_callbacks__that_stop__end_the_level_they_speak_of():
     assert clf.n_iter_.tolist() == [6]
     forecaster = small_forecaster(max_steps=120).set_callbacks(Listener(stop_at="epoch")).fit(wave())
     assert forecaster.n_iter_ == 50
+
+
+@callbacks
+def test_callbacks__pretrained_member__is_seen_beside_networks_and_not_trained_after_a_stop():
+    X, y = waves()
+    pretrainer = TransformerPretrainer(max_steps=0, n_layers=1, d_model=16, n_heads=2).fit(X)
+    listener = Listener(look=lambda fitted, X: [type(model).__name__ for model in fitted.models_])
+    both = {"pretrained": pretrainer, "fine_tune": True}
+    small(n_estimators=2, **both).set_callbacks(listener).fit(X, y)
+    networks = ["SeriesClassifier"] * 2
+    assert listener.seen[0] == ["SeriesClassifier", "PretrainedClassifier"]
+    assert all(seen == [*networks, "PretrainedClassifier"] for seen in listener.seen[-3:])
+    assert [name for name in listener.begun if name != "epoch"] == ["fit", *(f"network {n} of 3" for n in (1, 2, 3))]
+    clf = small(**both).set_callbacks(Listener(stop_at="network 1 of 2")).fit(X, y)
+    assert clf.n_iter_.tolist() == [5]
+    assert len(clf.models_) == 2
 
 
 @callbacks

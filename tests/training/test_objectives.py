@@ -75,6 +75,13 @@ def test_info_nce__views_of_a_series_alike_and_others_opposite__is_near_zero():
     assert info_nce(first, first.flip(0), 0.1) > 10
 
 
+def test_info_nce__mixed_precision__compares_in_float32():
+    first, second = torch.randn(64, 16), torch.randn(64, 16)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = info_nce(first, second, 0.1)
+    assert torch.equal(mixed, info_nce(first, second, 0.1))
+
+
 def test_info_nce__one_series__is_zero_with_a_finite_gradient():
     first = torch.randn(1, 4, requires_grad=True)
     loss = info_nce(first, torch.randn(1, 4), 0.1)
@@ -85,7 +92,7 @@ def test_info_nce__one_series__is_zero_with_a_finite_gradient():
 
 def pretraining_network(objective: str) -> nn.Module:
     size = {"d_model": 16, "n_heads": 2, "n_layers": 1, "d_ff": 16, "dropout": 0.0, "encoder": "strided_stem"}
-    return build_pretraining(objective=objective, n_timepoints=64, half_windows=False, **size)
+    return build_pretraining(objective=objective, n_timepoints=64, **size)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +123,6 @@ def test_reconstruction__guess_of_zero_everywhere__loses_the_variance_of_standar
 
 
 def test_reconstruction__hidden_values__do_not_reach_the_encoder():
-    """White noise cannot be guessed; a linear map trained on what is shown must not do better than nothing."""
     model = pretraining_network("reconstruction")
     seen_by_encoder = []
     model.encoder.register_forward_pre_hook(lambda module, inputs: seen_by_encoder.append(inputs))

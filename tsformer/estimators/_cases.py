@@ -70,6 +70,13 @@ def with_ids(estimator: Any, X: Any, values: NDArray[Any]) -> Any:
     return pd.DataFrame(values, index=ids)
 
 
+def channel_names(estimator: Any, otherwise: str) -> list[str]:
+    """Return the names of the channels that an estimator was fitted to, or `otherwise` and a number."""
+    if hasattr(estimator, "feature_names_in_") and not estimator._fitted_flat:
+        return list(estimator.feature_names_in_)
+    return [f"{otherwise}{i}" for i in range(estimator.n_channels_)]
+
+
 def check_labels(estimator: BaseEstimator, y: Any, panel: Panel) -> NDArray[Any]:
     """Check that y holds a class for each series."""
     if y is None:

@@ -111,8 +111,8 @@ def log_end(estimator: object, histories: list[History]) -> None:
         "%s: fitted in %.1f s; steps behind the weights: %s, last training loss: %s.",
         type(estimator).__name__,
         sum(history.seconds[-1] for history in histories if history.seconds),
-        ", ".join(str(history.best_step) for history in histories),
-        ", ".join(f"{history.loss[-1]:.4g}" if history.loss else "none" for history in histories),
+        ", ".join(str(history.best_step) for history in histories) or "none",
+        ", ".join(f"{history.loss[-1]:.4g}" if history.loss else "none" for history in histories) or "none",
     )
 
 
@@ -139,13 +139,14 @@ def check_not_negative(weight: NDArray[np.float64], name: str) -> NDArray[np.flo
 
 
 def hold_out(data: Batch, fraction: float, seed: int) -> tuple[Batch, Batch]:
-    """Split labelled cases into a training and a validation part with the same shares of the classes."""
+    """Split cases into a training and a validation part, labelled ones with the same shares of the classes."""
     try:
         kept, held = train_test_split(np.arange(len(data)), test_size=fraction, random_state=seed, stratify=data.y)
     except ValueError as error:
         reason = str(error).rstrip(".")
+        other_cases = "" if data.y is None else "give fit X_val and y_val, "
         raise ValueError(
             f"early_stopping could not hold back validation_fraction={fraction} of {len(data)} cases: {reason}. Change "
-            "validation_fraction, give fit X_val and y_val, or set early_stopping=False."
+            f"validation_fraction, {other_cases}or set early_stopping=False."
         ) from error
     return data.select(torch.from_numpy(kept)), data.select(torch.from_numpy(held))

@@ -20,6 +20,7 @@ from tsformer.training.optim import SCHEDULES, Schedule, adamw, constant
 
 Network = TypeVar("Network", bound=nn.Module)
 Start = Callable[[Batch], Any]  # from the training cases to the network that training begins with
+Ensemble = Callable[[list[Any]], list[Any]]  # from the networks trained so far to those that would predict
 
 
 class Run(NamedTuple):
@@ -81,25 +82,24 @@ def n_epochs(params: TrainingParams, n_cases: int, n_steps: int) -> int:
 
 
 def run_in_turn(
-    starts: Sequence[tuple[Start, int]],
+    starts: Sequence[tuple[Start, int, TrainingParams]],
     data: Batch,
     held_out: Batch | None,
     whole: Batch | None,
     objective: Objective,
-    params: TrainingParams,
     *,
     augment_until: float,
     device: torch.device,
     task: Task,
+    ensemble: Ensemble = list,
 ) -> list[Run]:
-    """Train networks one after the other, until Ctrl-C or a callback; each begins at a start, with its seed.
+    """Train networks one after the other, until Ctrl-C or a callback; each begins at a start, with its seed, its way.
 
     Given `whole`, a network that early stopping has measured on the cases held out is trained again, on all of them,
-    for as many steps as were best.
+    for as many steps as were best. Callbacks see the `ensemble` of the networks so far.
     """
-    n_steps = budget(params, len(data), data.x.shape[1])
     runs: list[Run] = []
-    for member, (start, seed) in enumerate(starts):
+    for member, (start, seed, params) in enumerate(starts):
         which = f"network {member + 1} of {len(starts)}" if len(starts) > 1 else "network"
         how: dict[str, Any] = {
             "augment_until": augment_until,
@@ -107,7 +107,9 @@ def run_in_turn(
             "device": device,
             "task": task,
             "before": [run.model for run in runs],
+            "ensemble": ensemble,
         }
+        n_steps = budget(params, len(data), data.x.shape[1])
         run = run_schedule(start, data, held_out, objective, params, n_steps=n_steps, title=which, **how)
         if whole is not None and not run.history.interrupted:
             n_best = run.history.best_step
@@ -132,11 +134,12 @@ def run_schedule(
     title: str,
     task: Task,
     before: list[nn.Module],
+    ensemble: Ensemble,
 ) -> Run:
     """Train for n_steps by the schedule of `params`, or until early stopping on the cases held out.
 
     After the share `augment_until` of the steps the network sees the cases as they are. The training is a part of
-    `task`, to whose callbacks the network stands beside those trained `before`.
+    `task`, to whose callbacks the network is part of the `ensemble` that it makes with those trained `before`.
     """
     warmup_steps = round(params.warmup * n_steps)
     early_stopping = None
@@ -147,7 +150,7 @@ def run_schedule(
     training = task.part(title, n_epochs(params, len(data), n_steps))
 
     def after_epoch(model: nn.Module) -> bool:
-        training.part("epoch").end(lambda: {"models_": [*before, copy.deepcopy(model)]})
+        training.part("epoch").end(lambda: {"models_": ensemble([*before, copy.deepcopy(model)])})
         return training.stopped
 
     how: dict[str, Any] = {"average_decay": params.average_decay, "early_stopping": early_stopping, "title": title}
@@ -155,7 +158,7 @@ def run_schedule(
     run = _run(
         start, data, objective, params, schedule, n_steps, n_augmented, seed, device, after_epoch=after_epoch, **how
     )
-    training.end(lambda: {"models_": [*before, run.model]})
+    training.end(lambda: {"models_": ensemble([*before, run.model])})
     return run
 
 

@@ -18,7 +18,9 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from tsformer.data.batch import Batch
+from tsformer.data.plain import Store
 from tsformer.estimators._fitting import predict_in_batches, seeded
+from tsformer.estimators._saved import saved_document, saved_network
 from tsformer.models.pretrained import PretrainedClassifier, Squash
 from tsformer.models.pretraining import PretrainingNetwork, blank_pretraining
 
@@ -37,7 +39,9 @@ def pretrained_network(pretrained: Any) -> PretrainingNetwork:
     """
     if isinstance(pretrained, str | os.PathLike):
         return _read(BUNDLED if pretrained == "bundled" else Path(pretrained))
-    if not hasattr(pretrained, "encoder") and not hasattr(pretrained, "estimator"):
+    from tsformer.estimators.pretrainer import TransformerPretrainer  # here, because that module imports this one
+
+    if not isinstance(getattr(pretrained, "estimator", pretrained), TransformerPretrainer):
         raise TypeError(
             "The 'pretrained' parameter must be 'bundled', a path, a fitted TransformerPretrainer or None. "
             f"Got {pretrained!r} instead."
@@ -54,6 +58,10 @@ def pretrained_network(pretrained: Any) -> PretrainingNetwork:
 
 def _read(path: Path) -> PretrainingNetwork:
     """Read the network of a saved pretrainer, or the encoder alone that `scripts/pretrain` wrote, in half precision."""
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"The 'pretrained' parameter is 'bundled' or the path of a file. There is no file {path}."
+        )
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -62,17 +70,13 @@ def _read(path: Path) -> PretrainingNetwork:
                 return _with_encoder(json.loads(metadata["network"]), weights)
     except SafetensorError as error:
         raise ValueError(
-            f"The 'pretrained' parameter names {path}, which is damaged or no such file: {error}"
+            f"The 'pretrained' parameter names {path}, which is damaged or of another kind: {error}."
         ) from error
-    from tsformer.persistence import load  # here, because that module imports the estimators
-
-    pretrainer = load(path, device="cpu")
-    if not isinstance(getattr(pretrainer, "model_", None), PretrainingNetwork):
-        raise ValueError(
-            f"The 'pretrained' parameter must name a file of a TransformerPretrainer. {path} holds a "
-            f"{type(pretrainer).__name__}."
-        )
-    return pretrainer.model_
+    with saved_document(path) as (document, arrays):
+        kind, networks = document["class"], document["networks"]
+        if kind == "TransformerPretrainer":
+            return saved_network(blank_pretraining, 0, Store(arrays=arrays), **networks[0])
+    raise ValueError(f"The 'pretrained' parameter must name a file of a TransformerPretrainer. {path} holds a {kind}.")
 
 
 def _with_encoder(settings: dict[str, Any], weights: dict[str, torch.Tensor]) -> PretrainingNetwork:

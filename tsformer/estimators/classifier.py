@@ -84,7 +84,8 @@ class TransformerClassifier(
 
     Networks are trained, a linear head is fitted to what a pretrained encoder makes of the series, and the geometric
     mean of their probabilities predicts. Series may differ in length and have missing values (NaN); both are masked.
-    They are scaled inside, channel by channel, by statistics of the training series.
+    They are scaled inside: for the networks channel by channel by statistics of the training series, for the pretrained
+    encoder each by its own.
 
     Parameters
     ----------
@@ -95,7 +96,7 @@ class TransformerClassifier(
         probabilities count. "bundled" comes with the package. A path is that of a file which `tsformer.save` or
         `scripts/pretrain` wrote.
     fine_tune : bool, default=False
-        Train the pretrained encoder and its head on, at 3 % of the learning rate; slow.
+        Train the pretrained encoder and its head on, at 3 % of the learning rate; slow. A warm start begins it anew.
     scaling : {"standard", "robust"} or sequence of these, default="standard"
         How a network's series are scaled: "standard" to mean 0 and deviation 1, "robust" by median and quartiles, with
         heavy tails compressed. The networks take the entries of a sequence in turn, over and over.
@@ -108,7 +109,8 @@ class TransformerClassifier(
         Give the encoder the first difference of each channel as further channels.
     augment : "standard", callable or None, default="standard"
         Alters the scaled series (B, T, C) and their mask in training: warps time, varies gains, adds noise, blanks
-        windows. A callable takes (x, observed), the differences among the channels, and returns the two.
+        windows. A callable takes (x, observed), the differences among the channels, and returns the two; in
+        fine-tuning x holds single channels, without differences.
     augment_until : float in [0, 1], default=1.0
         Share of the steps in which series are altered; in the last ones the networks see them as they are.
     label_smoothing : float, default=0.1
@@ -129,7 +131,7 @@ class TransformerClassifier(
     history_ : dict of lists
         Network (its place in `models_`), step, loss, learning rate and seconds at the end of each epoch, and the
         validation loss where there is one: `pandas.DataFrame(clf.history_)`.
-    n_iter_ : ndarray of shape (n_estimators,)
+    n_iter_ : ndarray of shape (n_estimators,), or one longer with `fine_tune`
         Optimiser steps behind the weights of each network.
     n_channels_, n_timepoints_ : int
         Channels and longest length of the training series.
@@ -234,15 +236,17 @@ class TransformerClassifier(
         """
         self._validate_params()
         device = resolve_device(self.device)
-        fitted = self._networks if self.warm_start and hasattr(self, "models_") else None
+        fitted = self._networks or None if self.warm_start and hasattr(self, "models_") else None
         data = self._read_labelled(X, y, sample_weight, classes=None, reset=fitted is None)
         held_out = check_held_out(self, X_val, y_val, sample_weight_val, self.classes_)
         seed = draw_seed(self.random_state)
         training, frozen = data, self._fit_pretrained(data, device)
-        tuned = len(frozen) if self.fine_tune else 0
-        if self.early_stopping and held_out is None:
+        starts: list[tuple[Start, int, TrainingParams]] = [(*start, self) for start in self._starts(fitted, seed)]
+        if frozen and self.fine_tune:
+            gently = clone(self).set_params(learning_rate=FINE_TUNING * self.learning_rate)
+            starts.append((functools.partial(self._begin_fine_tuning, device), seed, gently))
+        if starts and self.early_stopping and held_out is None:
             training, held_out = hold_out(data, self.validation_fraction, seed)
-        starts = list(self._starts(fitted, seed))
         whole = data if self.refit and training is not data else None
         LOG.info(
             "%s: %d cases of %d channels, up to %d time points and %d classes; networks: %d, on %s, each for at most "
@@ -250,15 +254,18 @@ class TransformerClassifier(
             *(type(self).__name__, len(training), self.n_channels_, self.n_timepoints_, len(self.classes_)),
             *(len(starts), device, budget(self, len(training), training.x.shape[1]), batch_size(self, len(training))),
         )
-        task = whole_fit(self, (len(starts) + tuned) * (1 if whole is None else 2), X, y)
-        how: dict[str, Any] = {"augment_until": self.augment_until, "device": device, "task": task}
-        runs = run_in_turn(starts, training, held_out, whole, self._objective(), self, **how)
-        if tuned and not any(run.history.interrupted for run in runs):
-            gently = clone(self).set_params(learning_rate=FINE_TUNING * self.learning_rate)
-            frozen[0].augment = self._augmentation
-            begun = [(functools.partial(go_on_from, frozen[0]), seed)]
-            runs += run_in_turn(begun, training, held_out, whole, self._objective(), gently, **how)
-            frozen = []
+        task = whole_fit(self, len(starts) * (1 if whole is None else 2), X, y)
+        runs = run_in_turn(
+            starts,
+            training,
+            held_out,
+            whole,
+            self._objective(),
+            augment_until=self.augment_until,
+            device=device,
+            task=task,
+            ensemble=functools.partial(ensemble, fitted=fitted, frozen=frozen),
+        )
         self._keep([run for run in runs if not run.history.interrupted] or runs, fitted, frozen)
         task.end()
         log_end(self, [run.history for run in runs])
@@ -297,9 +304,9 @@ class TransformerClassifier(
             )
         data = self._read_labelled(X, y, sample_weight, classes=classes, reset=first)
 
-        n_iter = 0 if first else self.n_iter_
+        n_iter = np.zeros(self.n_estimators, dtype=np.int64) if first else self.n_iter_
         moments: list[dict[str, Any]] | None = None if first else self._moments
-        starts = self._starts(fitted, draw_seed(self.random_state) + int(np.sum(n_iter)))
+        starts = self._starts(fitted, draw_seed(self.random_state) + int(n_iter.sum()))
         runs = [
             run_once(
                 start,
@@ -313,7 +320,8 @@ class TransformerClassifier(
             for member, (start, seed) in enumerate(starts)
         ]
         self._keep(runs, fitted, frozen)
-        self.n_iter_ += n_iter
+        # Behind those of the networks: the steps of a pretrained encoder that fit has fine-tuned.
+        self.n_iter_: NDArray[np.int64] = np.append(n_iter[: len(runs)] + self.n_iter_, n_iter[len(runs) :])
         self._moments: list[dict[str, Any]] | None = [to_cpu(run.optimizer.state_dict()["state"]) for run in runs]
         return self
 
@@ -399,10 +407,22 @@ class TransformerClassifier(
         """The member with the pretrained encoder, if there is to be one."""
         if self.pretrained is None and self.n_estimators == 0:
             raise ValueError("n_estimators=0 leaves no network. Set it to 1 or more, or pretrained='bundled'.")
-        too_many = len(data) * data.x.shape[2] > MAX_CHANNELS and self.n_estimators > 0
-        if self.pretrained is None or too_many:
+        if self.pretrained is None:
+            return []
+        if self.n_estimators > 0 and (n_channels := len(data) * data.x.shape[2]) > MAX_CHANNELS:
+            LOG.info(
+                "%s: the pretrained encoder is left out, since the cases have %d channels in all, more than %d. With "
+                "n_estimators=0 it is not.",
+                *(type(self).__name__, n_channels, MAX_CHANNELS),
+            )
             return []
         return [fit_pretrained(self.pretrained, data, len(self.classes_), device)]
+
+    def _begin_fine_tuning(self, device: torch.device, data: Batch) -> PretrainedClassifier:
+        """The pretrained encoder with a head fitted to the training cases alone: early stopping measures others."""
+        model = fit_pretrained(self.pretrained, data, len(self.classes_), device)
+        model.augment = self._augmentation
+        return model
 
     def _read(self, X: Any) -> Batch:
         check_is_fitted(self, "models_")
@@ -457,13 +477,12 @@ class TransformerClassifier(
         return classification(self.label_smoothing)
 
     def _keep(self, runs: list[Run], fitted: list[SeriesClassifier] | None, frozen: Sequence[Member]) -> None:
-        """Make the networks the estimator's, those fitted before too that Ctrl-C left no time to train on."""
-        untouched = fitted[len(runs) :] if fitted else []
+        """Make the networks the estimator's."""
         n_iter = [run.history.best_step for run in runs]
-        if untouched:
-            n_iter += self.n_iter_[len(runs) :].tolist()
-        self.models_: list[Member] = [*(run.model for run in runs), *untouched, *frozen]
-        self.n_iter_: NDArray[np.int64] = np.array(n_iter, dtype=np.int64)
+        if fitted:
+            n_iter += self.n_iter_[len(runs) : len(fitted)].tolist()
+        self.models_: list[Member] = ensemble([run.model for run in runs], fitted, frozen)
+        self.n_iter_ = np.array(n_iter, dtype=np.int64)
         self.history_ = joined([run.history for run in runs])
         self._moments = None  # of the optimisers, for partial_fit
 
@@ -479,3 +498,10 @@ class TransformerClassifier(
         tags.input_tags.three_d_array = True
         tags.input_tags.allow_nan = True
         return tags
+
+
+def ensemble(trained: list[Member], fitted: list[SeriesClassifier] | None, frozen: Sequence[Member]) -> list[Member]:
+    """What predicts: networks trained now, those fitted before whose turn did not come, the frozen one if not tuned."""
+    untouched = fitted[len(trained) :] if fitted else []
+    tuned = any(isinstance(model, PretrainedClassifier) for model in trained)
+    return [*trained, *untouched, *([] if tuned else frozen)]

@@ -1,5 +1,6 @@
 """TransformerPretrainer: learns from unlabelled series, and turns series into embeddings."""
 
+import functools
 import os
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from tsformer.data.arrays import to_batch
 from tsformer.data.augment import strong_view
 from tsformer.data.batch import Batch
 from tsformer.estimators._callbacks import SILENT
-from tsformer.estimators._cases import check_panel, with_ids
+from tsformer.estimators._cases import channel_names, check_panel, with_ids
 from tsformer.estimators._fitting import (
     LOG,
     draw_seed,
@@ -29,7 +30,7 @@ from tsformer.estimators._fitting import (
     resolve_device,
     to_cpu,
 )
-from tsformer.estimators._networks import Run, batch_size, budget, go_on_from, run_in_turn, run_once
+from tsformer.estimators._networks import Run, Start, batch_size, budget, go_on_from, run_in_turn, run_once
 from tsformer.estimators._pretrained import pretrained_network
 from tsformer.models.encoders import ENCODERS
 from tsformer.models.pretraining import HEADS, PretrainingNetwork, as_channels, build_pretraining
@@ -177,12 +178,11 @@ class TransformerPretrainer(TransformerParams, TrainingParams, TransformerMixin,
             *(budget(self, len(training), training.x.shape[1]), batch_size(self, len(training))),
         )
         (run,) = run_in_turn(
-            [(self._start(fitted), seed)],
+            [(self._start(fitted), seed, self)],
             training,
             held_out,
             data if self.refit and held_out is not None else None,
             self._objective(),
-            self,
             augment_until=1.0,
             device=device,
             task=SILENT,
@@ -235,7 +235,7 @@ class TransformerPretrainer(TransformerParams, TrainingParams, TransformerMixin,
         return with_ids(self, X, embedded.double().numpy())
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
-        """Return the names of the embedding's columns, such as "channel0_whole_last_mean17".
+        """Return the names of the embedding's columns, such as "channel0_last_mean17".
 
         Parameters
         ----------
@@ -248,8 +248,7 @@ class TransformerPretrainer(TransformerParams, TrainingParams, TransformerMixin,
         """
         check_is_fitted(self, "model_")
         _check_feature_names_in(self, input_features, generate_names=False)
-        named = hasattr(self, "feature_names_in_") and not self._fitted_flat
-        channels = self.feature_names_in_ if named else [f"channel{i}" for i in range(self.n_channels_)]
+        channels = channel_names(self, "channel")
         names = [f"{channel}_{name}" for channel in channels for name in self.model_.feature_names]
         return np.array(names, dtype=object)
 
@@ -265,18 +264,18 @@ class TransformerPretrainer(TransformerParams, TrainingParams, TransformerMixin,
         x, observed = as_channels(data.x, data.observed)
         return Batch(x, observed).select(observed.flatten(1).any(dim=1).nonzero().flatten())
 
-    def _start(self, fitted: PretrainingNetwork | None) -> Any:
+    def _start(self, fitted: PretrainingNetwork | None) -> Start:
         """How the network begins: as a copy of a fitted one, or with new weights, whatever the series."""
-        if fitted is not None:
-            return lambda data: go_on_from(fitted, data)
-        if self.pretrained is not None:
+        network = fitted
+        if network is None and self.pretrained is not None:
             network = pretrained_network(self.pretrained)
+        if network is not None:
             if network.settings["objective"] != self.objective:
                 raise ValueError(
-                    f"The 'pretrained' parameter stands for a network of objective={network.settings['objective']!r}. "
-                    f"Got objective={self.objective!r}; set the same."
+                    f"The weights to go on from are of a network of objective={network.settings['objective']!r}. "
+                    f"Got objective={self.objective!r}; set the same, or begin anew."
                 )
-            return lambda data: go_on_from(network, data)
+            return functools.partial(go_on_from, network)
         return lambda data: build_pretraining(
             objective=self.objective,
             encoder=self.encoder,

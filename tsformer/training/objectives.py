@@ -84,7 +84,8 @@ def info_nce(first: Tensor, second: Tensor, temperature: float) -> Tensor:
     Row i of `first` and row i of `second`, both (B, D), are views of one series. Alone in a batch it is found at once.
     """
     views = F.normalize(torch.cat([first, second]), dim=1)
-    similarity = views @ views.T / temperature
+    with torch.autocast(views.device.type, enabled=False):  # it would round the cosines to three digits
+        similarity = views @ views.T / temperature
     similarity.fill_diagonal_(-torch.inf)
     other = torch.arange(len(views), device=views.device).roll(len(first))
     return F.cross_entropy(similarity, other)

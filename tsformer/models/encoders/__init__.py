@@ -8,8 +8,8 @@ observed (B, T, C), True = a real value, to tokens (B, N, d_model) and the mask 
 - What is not observed must not matter: neither its value nor how much padding follows a series.
 - n_layers counts the blocks of each part, where there are several: a tower, a stage.
 - Attention goes through `layers.attention.MultiHeadAttention`, which `record_attention` reads.
-- It may have `stages(x, observed) -> ([tokens, ...], observed tokens)`, from early tokens to those that it returns, for
-  features of several depths.
+- It may have `stages(x, observed) -> ([stem, middle, last], observed tokens)`: its tokens at three depths, the last
+  those that it returns, for features of each depth.
 
 There is nothing to inherit. A new encoder is one file here and one line in ENCODERS. Private settings are its own
 keyword defaults; users reach them by `functools.partial`.
