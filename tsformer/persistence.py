@@ -42,7 +42,7 @@ AUGMENTATIONS = {"standard": standard_augmentation, None: None}
 WAYS_OUT = {
     "encoder": "Name one of tsformer.models.encoders.ENCODERS",
     "augment": "Set it to 'standard' or None, since predictions do not use it",
-    "pretrained": "Save the pretrainer and set the path of its file",
+    "pretrained": "Save the pretrainer and name its file by set_params(pretrained=path)",
 }
 OR_PICKLE = "or use pickle, and load no pickle but your own: it runs code."
 
