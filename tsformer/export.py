@@ -25,6 +25,7 @@ from tsformer.models.encoders.gated_two_tower import GatedTwoTowerEncoder
 from tsformer.models.encoders.patch import PatchEncoder
 from tsformer.models.encoders.transformer import TransformerEncoder
 from tsformer.models.forecaster import LIMIT, SeriesForecaster
+from tsformer.persistence import check_place
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -64,10 +65,13 @@ def to_onnx(estimator: TransformerClassifier | TransformerForecaster, path: str 
         Where onnx or onnxscript is not installed.
     TypeError, ValueError
         For what cannot be exported.
+    OSError
+        Where a classifier's file is to lie in a folder that is not there, or has the name of a folder.
     """
     _require_onnx()
     if isinstance(estimator, TransformerClassifier):
         check_is_fitted(estimator, "models_")
+        check_place(Path(path))
         _export_classifier(estimator, Path(path))
     elif isinstance(estimator, TransformerForecaster):
         check_is_fitted(estimator, "model_")

@@ -152,6 +152,7 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     (`set_fit_request` and the like) and callbacks.
     """
     kind = _kind_of(estimator)
+    check_place(Path(path))
     check_is_fitted(estimator, kind.networks)
     if isinstance(estimator, TransformerForecaster):
         _check_reads_as_before(estimator)
@@ -211,8 +212,9 @@ def _kind_of(estimator: Any) -> Kind:
     kind = KINDS.get(type(estimator).__name__)
     if kind is None or kind.estimator is not type(estimator):
         raise ValueError(
-            f"save takes an estimator of tsformer, {', '.join(KINDS)}. Got {type(estimator).__name__}; save the "
-            "estimator in it."
+            f"save takes an estimator of tsformer, {', '.join(KINDS)}. Got {type(estimator).__name__} of "
+            f"{type(estimator).__module__}; save the estimator in it, as best_estimator_ of a search, the last step "
+            "of a Pipeline, or estimator_ of an adapter."
         )
     return kind
 
@@ -392,6 +394,14 @@ def _attach(estimator: Any, kind: Kind, networks: list[Any]) -> None:
 
 
 # The file.
+
+
+def check_place(path: Path) -> None:
+    """Raise an OSError where no file can be written to a path: before the work for it, not after."""
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder. Pass the path of a file in it.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path} cannot be written: there is no folder {path.parent}. Make it first.")
 
 
 def _write(path: Path, text: str, arrays: dict[str, NDArray[Any]]) -> None:
