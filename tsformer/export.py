@@ -15,6 +15,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from tsformer.estimators._saved import check_place
 from tsformer.estimators.classifier import TransformerClassifier
 from tsformer.estimators.forecaster import TransformerForecaster
 from tsformer.layers.attention import KeyValueCache
@@ -65,10 +66,13 @@ def to_onnx(estimator: TransformerClassifier | TransformerForecaster, path: str 
         Where onnx or onnxscript is not installed.
     TypeError, ValueError
         For what cannot be exported.
+    OSError
+        Where a classifier's file is to lie in a folder that is not there, or has the name of a folder.
     """
     _require_onnx()
     if isinstance(estimator, TransformerClassifier):
         check_is_fitted(estimator, "models_")
+        check_place(Path(path))
         _export_classifier(estimator, Path(path))
     elif isinstance(estimator, TransformerForecaster):
         check_is_fitted(estimator, "model_")
