@@ -123,6 +123,8 @@ def test_to_onnx__what_it_cannot_export__is_told(tmp_path):
     X, y = waves()
     with pytest.raises(TypeError, match=r"Got an instance of Pipeline; of a Pipeline or a search, give its last step"):
         to_onnx(make_pipeline(small()).fit(X, y), tmp_path / "x.onnx")
+    with pytest.raises(FileNotFoundError, match=r"x\.onnx cannot be written: there is no folder .*absent"):
+        to_onnx(small().fit(X, y), tmp_path / "absent" / "x.onnx")
     df = long_frame()
     with pytest.raises(ValueError, match="takes forecasters without covariates"):
         to_onnx(small_forecaster(calendar=True, max_steps=1).fit(df), tmp_path)

@@ -277,7 +277,7 @@ UNSAVEABLE = {
     "not fitted": (lambda: small_classifier(), r"not fitted yet"),
     "a pipeline": (
         lambda: make_pipeline(small_classifier(max_steps=1).fit(X, y)),
-        r"save takes an estimator of tsformer, .*, TransformerPretrainer\. Got Pipeline; save the estimator in it\.",
+        r"save takes an estimator of tsformer, .*, TransformerPretrainer\. Got Pipeline of sklearn",
     ),
     "a subclass": (
         lambda: type("Mine", (TransformerClassifier,), {})(max_steps=1).fit(X, y),
@@ -495,6 +495,21 @@ def test_load__pickle__is_refused_and_not_executed(write, path, tmp_path):
     with pytest.raises(ValueError, match=r"damaged, or not a file of tsformer\.save: .* Pickles are never loaded"):
         load(path)
     assert not mark.exists()
+
+
+def test_save__folder_or_none__is_told_by_its_own_name(tmp_path):
+    fitted = small_classifier(max_steps=1).fit(X, y)
+    with pytest.raises(IsADirectoryError, match=r"is a folder\. Pass the path of a file in it\."):
+        save(fitted, tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"model cannot be written: there is no folder .*absent\. Make it"):
+        save(fitted, tmp_path / "absent" / "model")
+    assert not list(tmp_path.iterdir())
+
+
+def test_save__adapter_of_the_same_name__is_told_by_its_module():
+    adapter = type("TransformerClassifier", (), {"__module__": "tsformer.interop.sktime"})()
+    with pytest.raises(ValueError, match=r"Got TransformerClassifier of tsformer\.interop\.sktime; .* estimator_ of"):
+        save(adapter, "model")
 
 
 def test_load__other_files__are_told_apart(path, tmp_path):

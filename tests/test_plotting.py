@@ -10,6 +10,8 @@ import pytest
 from forecasts import long_frame, small, wave
 from matplotlib import pyplot as plt
 from numpy.testing import assert_allclose
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
 
 from tsformer import TransformerClassifier, TransformerPretrainer
 from tsformer.plotting import AttentionDisplay, ForecastDisplay, HistoryDisplay
@@ -94,6 +96,38 @@ def test_forecast_display__many_series__asks_which():
         ForecastDisplay.from_estimator(forecaster, series=["s0", "s1"], ax=plt.subplots()[1])
 
 
+def test_forecast_display__wrong_values__are_told(fitted):
+    for n_history in (0, -3, 2.5):
+        with pytest.raises(ValueError, match=rf"n_history must be an int in the range \[1, inf\)\. Got {n_history}"):
+            ForecastDisplay.from_estimator(fitted, n_history=n_history)
+    with pytest.raises(ValueError, match=r"level must be a number or a list of them, such as \[80, 95\]\. Got 'wide'"):
+        ForecastDisplay.from_estimator(fitted, level="wide")
+    with pytest.raises(ValueError, match=r"series must be among the series forecast\. Got \[\]; there are \['sales'\]"):
+        ForecastDisplay.from_estimator(fitted, series=[])
+    with pytest.raises(ValueError, match=r"series must be among the series forecast\. Got \[3\]"):
+        ForecastDisplay.from_estimator(fitted, series=3)
+
+
+def test_forecast_display__legend_on_a_line__can_be_read(fitted):
+    frame = ForecastDisplay.from_estimator(fitted).axes_[0].get_legend().get_frame()
+    assert frame.get_visible()
+    assert frame.get_alpha() > 0.5
+
+
+def test_displays__no_estimator_of_tsformer__say_what_to_give(fitted, classified):
+    clf, X = classified
+    search = GridSearchCV(clf, {"n_layers": [1]}, cv=2)
+    way_out = r"; of a search, give its best_estimator_, of a Pipeline its last step, of an adapter its estimator_"
+    with pytest.raises(TypeError, match=r"must be a TransformerForecaster of tsformer\. Got .*classifier\.Trans"):
+        ForecastDisplay.from_estimator(clf)
+    with pytest.raises(TypeError, match="must be a TransformerForecaster of tsformer.*Series" + way_out):
+        ForecastDisplay.from_estimator(fitted.predict())
+    with pytest.raises(TypeError, match=r"a TransformerClassifier or a TransformerForecaster .*GridSearchCV" + way_out):
+        AttentionDisplay.from_estimator(search, X)
+    with pytest.raises(TypeError, match=r"or a TransformerPretrainer of tsformer\. Got .*GridSearchCV" + way_out):
+        HistoryDisplay.from_estimator(search)
+
+
 @pytest.fixture(scope="module")
 def classified():
     rng = np.random.default_rng(0)
@@ -127,6 +161,15 @@ def test_attention_display__frame__names_channels_as_it_does(classified):
     assert [label.get_text() for label in axes[0].get_yticklabels()] == ["left", "right", "both"]
 
 
+def test_attention_display__long_frame__names_cases_by_their_ids(classified):
+    _, (case, _) = classified
+    parts = {f"r{i}": pd.DataFrame(case.T, columns=["left", "right", "both"]) for i in range(4)}
+    df = pd.concat(parts, names=["unique_id", "ds"]).reset_index()
+    clf = small_classifier().fit(df, pd.Series([0, 1, 0, 1], index=list(parts)))
+    (ax,) = AttentionDisplay.from_estimator(clf, df[df["unique_id"] == "r2"]).axes_
+    assert ax.get_title(loc="left").startswith("case r2: class ")
+
+
 def test_attention_display__pretrained_encoder_alone__says_what_to_set(classified):
     _, X = classified
     clf = small_classifier(n_estimators=0, pretrained=TransformerPretrainer(max_steps=0).fit(X)).fit(X, [0, 1])
@@ -158,6 +201,10 @@ def test_attention_display__mistakes__are_told(classified):
     clf, X = classified
     with pytest.raises(ValueError, match=r"at most 6 cases to draw\. Got 7; choose some, as in X\[:2\]"):
         AttentionDisplay.from_estimator(clf, X[:1] * 7)
+    with pytest.raises(ValueError, match=r"X must hold the cases to draw, at most 6, as in predict\. Got None"):
+        AttentionDisplay.from_estimator(clf)
+    with pytest.raises(NotFittedError):
+        AttentionDisplay.from_estimator(TransformerClassifier())
     with pytest.raises(ValueError, match=r"ax takes one panel\. Got 2"):
         AttentionDisplay.from_estimator(clf, X, ax=plt.subplots()[1])
     with pytest.raises(ValueError, match="ax must have its place in a grid"):
@@ -219,6 +266,15 @@ def test_history_display__forecaster_on_own_axes__draws_one_line(fitted):
     (line,) = ax.get_lines()
     assert_allclose(line.get_ydata(), fitted.history_["loss"])
     assert ax.get_xlabel() == "optimiser step"
+
+
+def test_history_display__nothing_trained__says_so(classified):
+    _, X = classified
+    pretrainer = TransformerPretrainer(max_steps=0).fit(X)
+    clf = small_classifier(n_estimators=0, pretrained=pretrainer).fit(X, [0, 1])
+    for untrained in (pretrainer, clf):
+        with pytest.raises(ValueError, match=r"Got a Transformer\w+ that took no step: n_estimators=0 and max_steps=0"):
+            HistoryDisplay.from_estimator(untrained)
 
 
 def test_plotting__imported__does_not_import_matplotlib():

@@ -15,6 +15,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from tsformer.estimators._saved import check_place
 from tsformer.estimators.classifier import TransformerClassifier
 from tsformer.estimators.forecaster import TransformerForecaster
 from tsformer.layers.attention import KeyValueCache
@@ -65,10 +66,13 @@ def to_onnx(estimator: TransformerClassifier | TransformerForecaster, path: str 
         Where onnx or onnxscript is not installed.
     TypeError, ValueError
         For what cannot be exported.
+    OSError
+        Where a classifier's file is to lie in a folder that is not there, or has the name of a folder.
     """
     _require_onnx()
     if isinstance(estimator, TransformerClassifier):
         check_is_fitted(estimator, "models_")
+        check_place(Path(path))
         _export_classifier(estimator, Path(path))
     elif isinstance(estimator, TransformerForecaster):
         check_is_fitted(estimator, "model_")
@@ -81,7 +85,7 @@ def to_onnx(estimator: TransformerClassifier | TransformerForecaster, path: str 
 
 
 class ProbabilityGraph(nn.Module):
-    """The networks of a classifier as one: X (B, C, T) with NaN in, the mean of their probabilities (B, K) out."""
+    """The networks of a classifier as one: X (B, C, T) with NaN in, the probabilities of all (B, K) out."""
 
     def __init__(self, models: Sequence[nn.Module]) -> None:
         super().__init__()
@@ -90,7 +94,7 @@ class ProbabilityGraph(nn.Module):
     def forward(self, X: Tensor) -> Tensor:
         """Return probabilities (B, K)."""
         x, observed = _split(X.transpose(1, 2))
-        return torch.stack([model(x, observed).softmax(dim=1) for model in self.models]).mean(dim=0)
+        return torch.stack([model(x, observed).log_softmax(dim=1) for model in self.models]).mean(dim=0).softmax(dim=1)
 
 
 class EncoderGraph(nn.Module):

@@ -23,7 +23,7 @@ from tsformer.data.plain import Store, from_plain, to_plain
 from tsformer.estimators._covariates import Covariates, Given
 from tsformer.estimators._fitting import resolve_device
 from tsformer.estimators._forecasting import Lengths, build_network
-from tsformer.estimators._saved import AUGMENTATIONS, saved_document, saved_network, write
+from tsformer.estimators._saved import AUGMENTATIONS, check_place, saved_document, saved_network, write
 from tsformer.estimators.classifier import TransformerClassifier
 from tsformer.estimators.forecaster import TransformerForecaster
 from tsformer.estimators.pretrainer import TransformerPretrainer
@@ -35,7 +35,7 @@ RECORDS: dict[str, type] = {kept.__name__: kept for kept in (Lengths, Covariates
 WAYS_OUT = {
     "encoder": "Name one of tsformer.models.encoders.ENCODERS",
     "augment": "Set it to 'standard' or None, since predictions do not use it",
-    "pretrained": "Save the pretrainer and set the path of its file",
+    "pretrained": "Save the pretrainer and name its file by set_params(pretrained=path)",
 }
 OR_PICKLE = "or use pickle, and load no pickle but your own: it runs code."
 
@@ -145,6 +145,7 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     (`set_fit_request` and the like) and callbacks.
     """
     kind = _kind_of(estimator)
+    check_place(Path(path))
     check_is_fitted(estimator, kind.networks)
     if isinstance(estimator, TransformerForecaster):
         _check_reads_as_before(estimator)
@@ -197,8 +198,9 @@ def _kind_of(estimator: Any) -> Kind:
     kind = KINDS.get(type(estimator).__name__)
     if kind is None or kind.estimator is not type(estimator):
         raise ValueError(
-            f"save takes an estimator of tsformer, {', '.join(KINDS)}. Got {type(estimator).__name__}; save the "
-            "estimator in it."
+            f"save takes an estimator of tsformer, {', '.join(KINDS)}. Got {type(estimator).__name__} of "
+            f"{type(estimator).__module__}; save the estimator in it, as best_estimator_ of a search, the last step "
+            "of a Pipeline, or estimator_ of an adapter."
         )
     return kind
 

@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from tsformer.data.forecasts import future_times, quantiles_of
+from tsformer.data.forecasts import future_times, numbers_in, quantiles_of
 from tsformer.data.frames import SeriesSet
+from tsformer.data.panels import case_ids
 from tsformer.data.windows import join, last_windows
 from tsformer.data.wording import quoted
 from tsformer.estimators._attention import attention_of_forecast, attention_over_time, chance_lost
@@ -22,7 +23,8 @@ from tsformer.estimators._covariates import Frame, Given
 from tsformer.estimators._fitting import resolve_device
 from tsformer.estimators._forecasting import Forecast
 from tsformer.estimators.classifier import TransformerClassifier
-from tsformer.estimators.forecaster import TransformerForecaster
+from tsformer.estimators.forecaster import TransformerForecaster, _checked_count
+from tsformer.estimators.pretrainer import TransformerPretrainer
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -127,20 +129,21 @@ class ForecastDisplay:
         -------
         ForecastDisplay
         """
+        _check_kind(estimator, TransformerForecaster)
         horizon = estimator._checked_horizon(horizon)
-        n_history = 5 * horizon if n_history is None else n_history
+        n_history = 5 * horizon if n_history is None else _checked_count(n_history, "n_history")
         histories, given = estimator._histories(df, Given(past, future, static))
         units = _selected(_names(histories), series)
         if level is None:
             level = () if estimator.head == "point" else (80, 95)
-        levels = np.atleast_1d(level).tolist()
+        levels = numbers_in(level, "level", [80, 95])
         forecast = estimator._forecast(histories, given, horizon, quantiles_of(levels))
         return cls([_panel(unit, histories, forecast, levels, n_history) for unit in units]).plot(ax)
 
     def plot(self, ax: Axes | None = None) -> ForecastDisplay:
         """Draw the panels, on `ax` where there is one."""
         self.axes_: list[Axes] = _drawn(self.panels, ax)
-        self.axes_[0].legend(loc="best", frameon=False, fontsize=8)
+        self.axes_[0].legend(loc="best", framealpha=0.85, edgecolor="none", fontsize=8)  # read where it lies on a line
         self.figure_: Figure = self.axes_[0].figure  # type: ignore[assignment]
         return self
 
@@ -152,7 +155,7 @@ class CaseAttention:
     Parameters
     ----------
     name : str
-        Of the case, with what was predicted.
+        Position of the case, or its id where the frame has ids, with what was predicted.
     series : DataFrame
         A column for each channel, a row for each time point.
     attention : ndarray of shape (n_timepoints,)
@@ -308,6 +311,7 @@ class AttentionDisplay:
         -------
         AttentionDisplay
         """
+        _check_kind(estimator, TransformerClassifier, TransformerForecaster)
         if isinstance(estimator, TransformerForecaster):
             horizon = estimator._checked_horizon(horizon)
             return cls(_forecasts_seen(estimator, X, Given(past, future, static), horizon, series)).plot(ax)
@@ -347,10 +351,16 @@ class HistoryDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator: TransformerClassifier | TransformerForecaster, *, ax: Axes | None = None
+        cls, estimator: TransformerClassifier | TransformerForecaster | TransformerPretrainer, *, ax: Axes | None = None
     ) -> HistoryDisplay:
         """Draw the `history_` of a fitted estimator, on `ax` where there is one."""
+        _check_kind(estimator, TransformerClassifier, TransformerForecaster, TransformerPretrainer)
         check_is_fitted(estimator, "history_")
+        if not estimator.history_.get("step"):
+            raise ValueError(
+                f"HistoryDisplay draws the course of training. Got a {type(estimator).__name__} that took no step: "
+                "n_estimators=0 and max_steps=0 train nothing."
+            )
         return cls(pd.DataFrame({"network": 0} | estimator.history_)).plot(ax)
 
     def plot(self, ax: Axes | None = None) -> HistoryDisplay:
@@ -379,6 +389,16 @@ def require_matplotlib() -> Any:
     except ImportError as error:
         raise ImportError("Pictures need matplotlib: pip install matplotlib.") from error
     return pyplot
+
+
+def _check_kind(estimator: Any, *kinds: type) -> None:
+    if not isinstance(estimator, kinds):
+        names = " or ".join(f"a {kind.__name__}" for kind in kinds)
+        given = type(estimator)
+        raise TypeError(
+            f"estimator must be {names} of tsformer. Got an instance of {given.__module__}.{given.__qualname__}; of a "
+            "search, give its best_estimator_, of a Pipeline its last step, of an adapter its estimator_."
+        )
 
 
 def _drawn(panels: Sequence[Any], ax: Axes | None, *, height: float = 2.4) -> list[Axes]:
@@ -441,7 +461,8 @@ def _names(histories: SeriesSet) -> list[Hashable]:
 
 def _selected(names: list[Hashable], series: Sequence[Hashable] | str | None) -> list[int]:
     """Positions of the series to draw."""
-    series = [series] if isinstance(series, str) else series
+    if isinstance(series, str) or (series is not None and not pd.api.types.is_list_like(series)):
+        series = [series]
     if series is None:
         if len(names) > MAX_PANELS:
             raise ValueError(
@@ -449,7 +470,8 @@ def _selected(names: list[Hashable], series: Sequence[Hashable] | str | None) ->
                 f"{len(names)}: {', '.join(map(quoted, names[:3]))} and so on."
             )
         return list(range(len(names)))
-    if unknown := [name for name in series if name not in names]:
+    unknown = [name for name in series if name not in names]
+    if unknown or not len(series):
         raise ValueError(f"series must be among the series forecast. Got {unknown}; there are {names[:10]}.")
     return [names.index(name) for name in series]
 
@@ -472,7 +494,11 @@ def _panel(
 
 def _cases_seen(classifier: TransformerClassifier, X: Any) -> list[CaseAttention]:
     """What a classifier sees of each case."""
+    check_is_fitted(classifier, "models_")
+    if X is None:
+        raise ValueError(f"X must hold the cases to draw, at most {MAX_PANELS}, as in predict. Got None.")
     data = classifier._read(X)
+    ids = case_ids(X, id_col=classifier.id_col, time_col=classifier.time_col)
     n_cases, _, n_channels = data.x.shape
     if n_cases > MAX_PANELS:
         raise ValueError(f"X must hold at most {MAX_PANELS} cases to draw. Got {n_cases}; choose some, as in X[:2].")
@@ -482,6 +508,7 @@ def _cases_seen(classifier: TransformerClassifier, X: Any) -> list[CaseAttention
     received = torch.stack([attention_over_time(model, data, device) for model in classifier._networks]).mean(dim=0)
     lost = chance_lost(classifier._log_probability, data) if n_channels > 1 else torch.zeros(n_cases, 1)
     probability, best = classifier._log_probability(data).exp().max(dim=1)
+    names = range(n_cases) if ids is None else ids
     columns = channel_names(classifier, "channel ") if n_channels > 1 else [""]
     panels = []
     for case in range(n_cases):
@@ -490,7 +517,7 @@ def _cases_seen(classifier: TransformerClassifier, X: Any) -> list[CaseAttention
         values = data.x[case].masked_fill(~data.observed[case], torch.nan)[:n_timepoints]
         panels.append(
             CaseAttention(
-                f"case {case}: class {classifier.classes_[best[case]]}, probability {probability[case]:.2f}",
+                f"case {names[case]}: class {classifier.classes_[best[case]]}, probability {probability[case]:.2f}",
                 pd.DataFrame(values.numpy(), columns=columns),
                 (received[case] * seen.sum())[:n_timepoints].numpy(),
                 lost[case].numpy(),

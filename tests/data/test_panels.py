@@ -227,6 +227,17 @@ def test_by_id__series__is_brought_into_the_order_of_the_ids():
     assert by_id(None, pd.Index(IDS), "y") is None
 
 
+def test_by_id__frame_of_one_column__is_matched_by_its_index_too():
+    y = pd.DataFrame({"label": [1, 2, 3]}, index=["a", "b", "c"])
+    assert by_id(y, pd.Index(IDS), "y")["label"].tolist() == [2, 3, 1]
+    assert by_id(y[::-1], pd.Index(["a", "b", "c"]), "y")["label"].tolist() == [1, 2, 3]
+
+
+def test_by_id__dict__says_to_make_a_series():
+    with pytest.raises(ValueError, match=r"the ids of X as its index\. Got a dict; pass pd\.Series\(y\)\."):
+        by_id({"a": 1, "b": 2, "c": 3}, pd.Index(["a", "b", "c"]), "y")
+
+
 def test_by_id__array__is_taken_only_where_its_order_is_known():
     y = np.array([1, 2, 3])
     assert by_id(y, pd.Index(["a", "b", "c"]), "y") is y

@@ -131,9 +131,10 @@ def test_predict__two_dimensional_series_of_another_length__names_both_lengths()
         (np.zeros(24), r"number of classes has to be greater than one; got 1 class\. Give cases of at least two"),
         (np.linspace(0, 1, 24), "Unknown label type: continuous"),
         (np.where(y == 0, np.nan, 1.0), "y contains NaN"),
+        ([None, *y[1:-1].astype(str), None], "y contains NaN, first for case 0. Leave out the cases without"),
         (np.stack([y, y], axis=1), r"y should be a 1d array, got an array of shape \(24, 2\)"),
     ],
-    ids=["None", "too few", "one class", "continuous", "NaN", "two columns"],
+    ids=["None", "too few", "one class", "continuous", "NaN", "None among texts", "two columns"],
 )
 def test_fit__mistaken_labels__says_what_is_wrong(labels, message):
     with pytest.raises(ValueError, match=message):

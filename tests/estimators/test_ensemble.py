@@ -50,13 +50,13 @@ def press_ctrl_c(x, observed):
 # What is averaged
 
 
-def test_predict_proba__three_networks__is_the_mean_of_theirs():
+def test_predict_proba__three_networks__is_the_geometric_mean_of_theirs():
     clf = three().fit(cut(X3), y3)
 
     each = [alone(clf, network).predict_proba(cut(X3)) for network in range(3)]
 
     assert len(clf.models_) == 3
-    assert_allclose(clf.predict_proba(cut(X3)), np.mean(each, axis=0), atol=1e-9)
+    assert_allclose(clf.predict_proba(cut(X3)), softmax(np.log(each).mean(axis=0), axis=1), atol=1e-9)
     assert np.abs(each[0] - each[1]).max() > 1e-3
     assert np.abs(each[0] - each[2]).max() > 1e-3
 

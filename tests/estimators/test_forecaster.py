@@ -391,6 +391,13 @@ def test_predict__horizon_no_positive_int__is_an_error(horizon, fitted):
         fitted.predict(horizon=horizon)
 
 
+def test_predict__level_or_quantiles_that_are_no_numbers__is_an_error(fitted):
+    with pytest.raises(ValueError, match=r"level must be a number or a list of them, such as \[80, 95\]\. Got 'wide'"):
+        fitted.predict(level="wide")
+    with pytest.raises(ValueError, match=r"quantiles must be a number or a list of them, .* Got \['low', 'high'\]"):
+        fitted.predict(quantiles=["low", "high"])
+
+
 def test_predict__point_head__has_no_quantiles():
     forecaster = small(head="point").fit(wave())
     with pytest.raises(ValueError, match=r"head='point' has no quantiles, nor samples\. Use head='quantile'"):

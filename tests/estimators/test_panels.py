@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.exceptions import DataConversionWarning
+from sklearn.model_selection import cross_val_score
 
 from .waves import cut, small, waves
 
@@ -64,6 +66,21 @@ def test_predict__long_frame__comes_in_the_order_of_first_rows(fitted):
     assert_allclose(fitted.predict_proba(later_first), fitted.predict_proba(some)[::-1], rtol=0, atol=1e-12)
     assert_array_equal(fitted.set_output(transform="pandas").transform(some).index, IDS[:5])
     fitted.set_output(transform="default")
+
+
+@pytest.mark.parametrize("per_row", [LONG["unique_id"].map(LABELS), LONG["unique_id"].map(LABELS).tolist()])
+def test_fit__label_for_each_row_of_a_long_frame__says_to_take_one_for_each_id(per_row):
+    message = rf"y must have one value for each of the {len(y)} ids of X\. Got {len(LONG)}, one for each row; take one"
+    with pytest.raises(ValueError, match=message):
+        small().fit(LONG, per_row)
+    with pytest.raises(ValueError, match="Cross-validation and grid search split rows: give them a list of frames"):
+        cross_val_score(small(), LONG, per_row, cv=2, error_score="raise")
+
+
+def test_fit__labels_in_a_frame_of_one_column__are_matched_by_id(fitted):
+    with pytest.warns(DataConversionWarning):
+        clf = small(max_steps=3).fit(LONG, LABELS.to_frame("label"))
+    assert_array_equal(clf.predict_proba(LONG), fitted.predict_proba(LONG))
 
 
 def test_score__long_frame__compares_with_labels_by_id(fitted):

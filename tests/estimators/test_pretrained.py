@@ -60,11 +60,11 @@ def test_transform__frozen__is_the_embedding_of_the_pretrainer(pretrainer):
     assert len(clf.get_feature_names_out()) == pretrainer.transform(X).shape[1]
 
 
-def test_predict_proba__with_networks__is_the_mean_over_all(pretrainer):
+def test_predict_proba__with_networks__is_the_geometric_mean_over_all(pretrainer):
     both = small(pretrained=pretrainer).fit(X, y)
     alone = [small().fit(X, y), frozen(pretrainer).fit(X, y)]
-    expected = np.mean([clf.predict_proba(X_test) for clf in alone], axis=0)
-    assert_allclose(both.predict_proba(X_test), expected, atol=1e-9)
+    product = np.sqrt(np.prod([clf.predict_proba(X_test) for clf in alone], axis=0))
+    assert_allclose(both.predict_proba(X_test), product / product.sum(axis=1, keepdims=True), atol=1e-9)
     assert len(both.models_) == 2
     assert both.n_iter_.tolist() == [5]
     assert len(both.attention_maps(X[:3])) == 1
@@ -267,7 +267,7 @@ def test_fitted__kept_and_read__predicts_alike(pretrainer, tmp_path, way):
 
 
 def test_save__pretrained_is_an_estimator__says_to_save_that_first(pretrainer, tmp_path):
-    with pytest.raises(ValueError, match=r"(?s)'pretrained' parameter .* is an estimator.* Save the pretrainer"):
+    with pytest.raises(ValueError, match=r"(?s)'pretrained' parameter .* is an estimator.* and name its file"):
         tsformer.save(frozen(pretrainer).fit(X, y), tmp_path / "clf.safetensors")
 
 
@@ -311,6 +311,24 @@ def test_fit__file_of_another_estimator__names_it(tmp_path):
     tsformer.save(small().fit(X, y), path)
     with pytest.raises(ValueError, match=r"must name a file of a TransformerPretrainer.* holds a "):
         small(pretrained=path).fit(X, y)
+
+
+def test_fit__another_estimator__is_not_called_unfitted():
+    with pytest.raises(TypeError, match=r"a fitted TransformerPretrainer or None\. Got TransformerClassifier\("):
+        frozen(small().fit(X, y)).fit(X, y)
+    with pytest.raises(TypeError, match=r"a fitted TransformerPretrainer or None\. Got StandardScaler\("):
+        frozen(StandardScaler()).fit(X, y)
+
+
+@pytest.mark.parametrize("estimator", [frozen("bundeld"), TransformerPretrainer(pretrained="bundeld", max_steps=0)])
+def test_fit__name_or_path_of_no_file__says_what_is_taken(estimator):
+    with pytest.raises(FileNotFoundError, match=r"must be 'bundled', the path .* Got 'bundeld', and there is no such"):
+        estimator.fit(X, y)
+
+
+def test_fit__folder__says_so(tmp_path):
+    with pytest.raises(ValueError, match=r"must be 'bundled', the path .* Got the folder "):
+        frozen(tmp_path).fit(X, y)
 
 
 def test_fit__damaged_file__says_so(tmp_path):

@@ -19,6 +19,14 @@ def future_times(series: SeriesSet, horizon: int) -> list[pd.Index[Any]]:
     return [after[times[-1]] for times in series.times]
 
 
+def numbers_in(asked: Any, name: str, example: Sequence[float]) -> list[float]:
+    """Return one number or several, levels or quantiles, as a list."""
+    try:
+        return [float(number) for number in np.atleast_1d(asked)]
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{name} must be a number or a list of them, such as {example}. Got {asked!r}.") from error
+
+
 def quantiles_of(level: Sequence[float]) -> list[float]:
     """Return the quantiles, ascending, that bound the central intervals of `level` percent: [90] has .05 and .95."""
     return sorted({quantile for percent in level for quantile in _bounds(percent)})

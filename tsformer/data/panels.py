@@ -6,7 +6,7 @@ are series), a long frame with columns of ids and times, and tensors. `data.arra
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -93,8 +93,8 @@ def by_id(values: Any, ids: pd.Index[Any] | None, name: str) -> Any:
     Parameters
     ----------
     values : object
-        A Series is matched by its index. An array is taken as it comes, but only where the ids ascend: else it could
-        be in the order of the frame as well as in that of a groupby.
+        A Series is matched by its index, a DataFrame too. An array is taken as it comes, but only where the ids
+        ascend: else it could be in the order of the frame as well as in that of a groupby.
     ids : Index or None
         From `case_ids`. None leaves the values as they are.
     name : str
@@ -107,7 +107,9 @@ def by_id(values: Any, ids: pd.Index[Any] | None, name: str) -> Any:
     """
     if ids is None or values is None:
         return values
-    if not isinstance(values, pd.Series):
+    if isinstance(values, Mapping):
+        raise ValueError(f"{name} must be a Series with the ids of X as its index. Got a dict; pass pd.Series({name}).")
+    if not isinstance(values, pd.Series | pd.DataFrame):
         if ids.is_monotonic_increasing:
             return values
         raise ValueError(

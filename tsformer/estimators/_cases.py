@@ -56,6 +56,13 @@ def in_order_of_cases(estimator: Any, X: Any, values: Any, name: str) -> Any:
             f"the columns {estimator.id_col!r} and {estimator.time_col!r} has a row for each case; if it is a long "
             "one, name its columns with id_col= and time_col=."
         )
+    has_ids = ids is not None and isinstance(values, pd.Series) and values.index.isin(ids).all()
+    if ids is not None and not has_ids and np.ndim(values) == 1 and len(values) == len(X) > len(ids):
+        raise ValueError(
+            f"{name} must have one value for each of the {len(ids)} ids of X. Got {len(X)}, one for each row; take one "
+            f"for each id, e.g. pd.Series({name}).groupby(ids_of_rows).first(). Cross-validation and grid search split "
+            "rows: give them a list of frames, one for each id, and a list of labels."
+        )
     return by_id(values, ids, name)
 
 
@@ -83,6 +90,9 @@ def check_labels(estimator: BaseEstimator, y: Any, panel: Panel) -> NDArray[Any]
         name = type(estimator).__name__
         raise ValueError(f"This {name} estimator requires y to be passed, but the target y is None.")
     y = column_or_1d(y, warn=True)
+    absent = np.flatnonzero(pd.isna(y))
+    if y.dtype == object and len(absent):  # of objects scikit-learn's message does not say which input
+        raise ValueError(f"Input y contains NaN, first for case {absent[0]}. Leave out the cases without a label.")
     assert_all_finite(y, input_name="y")
     check_classification_targets(y)
     check_consistent_length(panel, y)

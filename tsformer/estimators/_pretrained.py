@@ -25,6 +25,9 @@ from tsformer.models.pretrained import PretrainedClassifier, Squash
 from tsformer.models.pretraining import PretrainingNetwork, blank_pretraining
 
 BUNDLED = Path(__file__).parents[1] / "weights" / "encoder.safetensors"
+EXPECTED = (
+    "The 'pretrained' parameter must be 'bundled', the path of a saved one, a fitted TransformerPretrainer or None."
+)
 PENALTIES = np.logspace(-1, 6, 15)  # of the ridge regression
 SHARPEST = 4.0  # bounds the logarithm of the unit in which regressed labels are logits
 
@@ -41,11 +44,8 @@ def pretrained_network(pretrained: Any) -> PretrainingNetwork:
         return _read(BUNDLED if pretrained == "bundled" else Path(pretrained))
     from tsformer.estimators.pretrainer import TransformerPretrainer  # here, because that module imports this one
 
-    if not isinstance(getattr(pretrained, "estimator", pretrained), TransformerPretrainer):
-        raise TypeError(
-            "The 'pretrained' parameter must be 'bundled', a path, a fitted TransformerPretrainer or None. "
-            f"Got {pretrained!r} instead."
-        )
+    if not isinstance(getattr(pretrained, "estimator", pretrained), TransformerPretrainer):  # frozen or not
+        raise TypeError(f"{EXPECTED} Got {pretrained!r} instead.")
     try:
         check_is_fitted(pretrained, "model_")
     except NotFittedError as error:
@@ -58,10 +58,10 @@ def pretrained_network(pretrained: Any) -> PretrainingNetwork:
 
 def _read(path: Path) -> PretrainingNetwork:
     """Read the network of a saved pretrainer, or the encoder alone that `scripts/pretrain` wrote, in half precision."""
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"The 'pretrained' parameter is 'bundled' or the path of a file. There is no file {path}."
-        )
+    if path.is_dir():
+        raise ValueError(f"{EXPECTED} Got the folder {path}.")
+    if not path.exists():
+        raise FileNotFoundError(f"{EXPECTED} Got {str(path)!r}, and there is no such file.")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}

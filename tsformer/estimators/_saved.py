@@ -28,6 +28,14 @@ AUGMENTATIONS = {"standard": standard_augmentation, None: None}
 Arrays = dict[str, NDArray[Any]]
 
 
+def check_place(path: Path) -> None:
+    """Raise an OSError where no file can be written to a path: before the work for it, not after."""
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder. Pass the path of a file in it.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path} cannot be written: there is no folder {path.parent}. Make it first.")
+
+
 def write(path: Path, document: dict[str, Any], arrays: Arrays) -> None:
     """Write a document, completed by version and summaries, and arrays to a file, whole or not at all."""
     summaries = {name: _summary(array) for name, array in arrays.items()}

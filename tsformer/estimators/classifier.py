@@ -2,7 +2,6 @@
 
 import functools
 import itertools
-import math
 import os
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
@@ -83,10 +82,10 @@ class TransformerClassifier(
 ):
     """Classify multivariate time series by attention.
 
-    Networks are trained, a linear head is fitted to what a pretrained encoder makes of the series, and the mean of the
-    probabilities of all predicts. Series may differ in length and have missing values (NaN); both are masked. They are
-    scaled inside: for the networks channel by channel by statistics of the training series, for the pretrained encoder
-    each by its own.
+    Networks are trained, a linear head is fitted to what a pretrained encoder makes of the series, and the geometric
+    mean of their probabilities predicts. Series may differ in length and have missing values (NaN); both are masked.
+    They are scaled inside: for the networks channel by channel by statistics of the training series, for the pretrained
+    encoder each by its own.
 
     Parameters
     ----------
@@ -98,7 +97,7 @@ class TransformerClassifier(
         `scripts/pretrain` wrote.
     fine_tune : bool, default=False
         Train the pretrained encoder and its head on, at 3 % of the learning rate; slow. A warm start begins it anew.
-    scaling : {"standard", "robust"} or sequence of these, default=("standard", "robust")
+    scaling : {"standard", "robust"} or sequence of these, default="standard"
         How a network's series are scaled: "standard" to mean 0 and deviation 1, "robust" by median and quartiles, with
         heavy tails compressed. The networks take the entries of a sequence in turn, over and over.
     encoder : str or callable, default="conv_stem"
@@ -168,7 +167,7 @@ class TransformerClassifier(
     n_estimators: int = 2
     pretrained: Any = "bundled"
     fine_tune: bool = False
-    scaling: str | Sequence[str] = ("standard", "robust")
+    scaling: str | Sequence[str] = "standard"
     encoder: str | Callable[..., nn.Module] = "conv_stem"
     pooling: str = "mean"
     differences: bool = True
@@ -390,9 +389,9 @@ class TransformerClassifier(
         return maps
 
     def _log_probability(self, data: Batch) -> Tensor:
-        """The logarithm of the mean of the networks' probabilities, (n_cases, n_classes)."""
+        """The mean of the networks' log probabilities, made probabilities again, (n_cases, n_classes)."""
         each = torch.stack([logits.log_softmax(dim=1) for logits in self._apply("forward", data)])
-        return each.logsumexp(dim=0) - math.log(len(each))
+        return each.mean(dim=0).log_softmax(dim=1)
 
     def _apply(self, method: str, data: Batch) -> list[Tensor]:
         """What a method of each network returns for the cases."""

@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from tsformer.data.covariates import seasonal_period
-from tsformer.data.forecasts import future_times, quantiles_of, write_forecast
+from tsformer.data.forecasts import future_times, numbers_in, quantiles_of, write_forecast
 from tsformer.data.frames import SeriesSet, append_rows, check_later, read_series
 from tsformer.data.windows import Histories, WindowsAt, join, last_windows
 from tsformer.estimators._callbacks import SILENT, CallbackSupportMixin, Task, whole_fit, with_callbacks
@@ -566,9 +566,9 @@ def _asked(
     if quantiles is not None and level is not None:
         raise ValueError("Pass quantiles or level, not both. A level of 90 is the quantiles 0.05 and 0.95.")
     if level is not None:
-        levels = [float(value) for value in np.atleast_1d(level)]
+        levels = numbers_in(level, "level", [80, 95])
         return quantiles_of(levels), levels
-    wanted = [] if quantiles is None else [float(value) for value in np.atleast_1d(np.asarray(quantiles, dtype=float))]
+    wanted = [] if quantiles is None else numbers_in(quantiles, "quantiles", [0.1, 0.9])
     if any(not 0 < value < 1 for value in wanted):
         raise ValueError(
             f"quantiles must lie between 0 and 1, both excluded. Got {quantiles}; a quantile of 10 % is 0.1."
