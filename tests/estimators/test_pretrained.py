@@ -3,13 +3,13 @@
 import itertools
 import json
 import pickle
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from safetensors import safe_open
+from safetensors.torch import save_file
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -84,17 +84,21 @@ def test_fit__cases_of_weight_0__are_as_if_left_out(pretrainer):
     assert_allclose(weighted.predict_proba(X_test), without.predict_proba(X_test), atol=1e-9)
 
 
-def test_fit__more_channels_than_it_is_made_for__trains_networks_alone_and_logs_it(pretrainer, monkeypatch, caplog):
-    monkeypatch.setattr(classifier, "MAX_CHANNELS", X.shape[0] * X.shape[1] - 1)
+@pytest.mark.parametrize(("limit", "size"), [("MAX_CHANNELS", X.shape[0] * X.shape[1]), ("MAX_CASES", len(X))])
+def test_fit__more_than_the_bundled_encoder_is_made_for__leaves_it_out_and_logs_it(
+    pretrainer, monkeypatch, caplog, limit, size
+):
     caplog.set_level("INFO", logger="tsformer")
-    assert len(small(pretrained=pretrainer).fit(X, y).models_) == 1
-    assert "pretrained encoder is left out, since the cases have 48 channels in all, more than 47" in caplog.text
+    monkeypatch.setattr(classifier, limit, size - 1)
+    assert len(small(pretrained="bundled").fit(X, y).models_) == 1
+    assert "pretrained encoder is left out, since there are more than" in caplog.text
     caplog.clear()
-    assert len(frozen(pretrainer).fit(X, y).models_) == 1
+    assert len(frozen("bundled").fit(X, y).models_) == 1
+    assert len(small(pretrained=pretrainer).fit(X, y).models_) == 2
     assert "left out" not in caplog.text
     assert "steps behind the weights: none, last training loss: none." in caplog.text
-    monkeypatch.setattr(classifier, "MAX_CHANNELS", X.shape[0] * X.shape[1])
-    assert len(small(pretrained=pretrainer).fit(X, y).models_) == 2
+    monkeypatch.setattr(classifier, limit, size)
+    assert len(small(pretrained="bundled").fit(X, y).models_) == 2
 
 
 def test_fit__random_state__does_not_matter_to_a_frozen_encoder(pretrainer):
@@ -302,7 +306,7 @@ def test_fit__not_a_pretrainer__says_what_is_taken(pretrainer):
     with pytest.raises(ValueError, match="The 'pretrained' parameter of TransformerClassifier must be"):
         small(pretrained=3).fit(X, y)
     for other in (frozen(pretrainer).fit(X, y), StandardScaler(), FrozenEstimator(StandardScaler().fit(X[:, 0]))):
-        with pytest.raises(TypeError, match="must be 'bundled', a path, a fitted TransformerPretrainer or None"):
+        with pytest.raises(TypeError, match="must be 'bundled', the path of a saved one, a fitted Tr"):
             small(pretrained=other).fit(X, y)
 
 
@@ -336,12 +340,10 @@ def test_fit__damaged_file__says_so(tmp_path):
     path.write_bytes(b"not at all")
     with pytest.raises(ValueError, match=r"The 'pretrained' parameter names .* damaged"):
         small(pretrained=path).fit(X, y)
-
-
-@pytest.mark.parametrize("wrong", ["bundle", Path("nowhere.safetensors"), Path(__file__).parent])
-def test_fit__no_such_file__says_what_is_taken(wrong):
-    with pytest.raises(FileNotFoundError, match=r"is 'bundled' or the path of a file\. There is no file .*\w\.$"):
-        small(pretrained=wrong).fit(X, y)
+    for network in ("{}", '{"objective": "none", "encoder": "patch", "n_timepoints": 8, "d_model": 4}'):
+        save_file({"weight": torch.zeros(2)}, path, {"network": network})
+        with pytest.raises(ValueError, match=r"The 'pretrained' parameter names weights that fit no network"):
+            small(pretrained=path).fit(X, y)
 
 
 # The weights in the package

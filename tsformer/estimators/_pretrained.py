@@ -80,9 +80,13 @@ def _read(path: Path) -> PretrainingNetwork:
 
 
 def _with_encoder(settings: dict[str, Any], weights: dict[str, torch.Tensor]) -> PretrainingNetwork:
-    with seeded(0, torch.device("cpu")):  # the head's weights are drawn: nothing of the user's random state is used
-        network = blank_pretraining(**settings)
-    network.load_state_dict(weights | {f"head.{name}": weight for name, weight in network.head.state_dict().items()})
+    try:
+        with seeded(0, torch.device("cpu")):  # the head's weights are drawn, not from the user's random state
+            network = blank_pretraining(**settings)
+        head = {f"head.{name}": weight for name, weight in network.head.state_dict().items()}
+        network.load_state_dict(weights | head)
+    except (TypeError, KeyError, RuntimeError) as error:
+        raise ValueError(f"The 'pretrained' parameter names weights that fit no network: {error!r}") from error
     return network
 
 
@@ -97,7 +101,7 @@ def fit_pretrained(pretrained: Any, data: Batch, n_classes: int, device: torch.d
     head = ridge_head(squash(features).numpy(), data.y.numpy(), n_classes, weight)
     model = PretrainedClassifier(network, squash, head)
     model.settings = {"n_channels": data.x.shape[2], "n_classes": n_classes, **network.settings}
-    return model.eval()
+    return model.float().eval()
 
 
 def ridge_head(

@@ -66,7 +66,8 @@ from tsformer.training.objectives import Objective, classification
 
 Member = SeriesClassifier | PretrainedClassifier  # of the ensemble
 FINE_TUNING = 0.03  # of the learning rate
-MAX_CHANNELS = 10_000  # of all training cases; with more, features take long and much memory, and are needed less
+# Of the training cases; with more, the head takes minutes and gigabytes, and is needed less.
+MAX_CASES, MAX_CHANNELS = 3_000, 10_000
 
 
 @documents_parameters_of(TransformerParams, TrainingParams)
@@ -147,8 +148,8 @@ class TransformerClassifier(
     time points fewer in proportion; `batch_size="auto"` for 16, and 64 from 1,000 cases. After Ctrl-C the finished
     networks predict, or the first as far as it came.
 
-    Beside other networks the pretrained one is left out where the training cases have more than 10,000 channels in all
-    (cases times channels).
+    Beside other networks the bundled encoder is left out where there are more than 3,000 training cases, or 10,000
+    channels in all (cases times channels).
 
     References
     ----------
@@ -409,11 +410,13 @@ class TransformerClassifier(
             raise ValueError("n_estimators=0 leaves no network. Set it to 1 or more, or pretrained='bundled'.")
         if self.pretrained is None:
             return []
-        if self.n_estimators > 0 and (n_channels := len(data) * data.x.shape[2]) > MAX_CHANNELS:
+        n_channels = len(data) * data.x.shape[2]
+        is_default = self.pretrained == "bundled" and self.n_estimators > 0
+        if is_default and (len(data) > MAX_CASES or n_channels > MAX_CHANNELS):
             LOG.info(
-                "%s: the pretrained encoder is left out, since the cases have %d channels in all, more than %d. With "
-                "n_estimators=0 it is not.",
-                *(type(self).__name__, n_channels, MAX_CHANNELS),
+                "%s: the pretrained encoder is left out, since there are more than %d cases or %d channels in all: %d, "
+                "%d. With n_estimators=0 it is not, nor is one that you give.",
+                *(type(self).__name__, MAX_CASES, MAX_CHANNELS, len(data), n_channels),
             )
             return []
         return [fit_pretrained(self.pretrained, data, len(self.classes_), device)]
