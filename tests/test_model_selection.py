@@ -33,6 +33,8 @@ def test_split__ids_and_times_under_other_names__asks_for_them():
     df = long_frame().rename(columns={"unique_id": "shop", "ds": "date"})
     with pytest.raises(ValueError, match=r"'shop'.* if it holds ids or times, name it in id_col= or time_col="):
         next(TemporalSplit(horizon=6).split(df))
+    with pytest.raises(ValueError, match=r"time_col=\. TemporalSplit has its own: 'unique_id' and 'ds'\."):
+        next(TemporalSplit(horizon=6).split(df))
     assert len(list(TemporalSplit(horizon=6, id_col="shop", time_col="date").split(df))) == 3
 
 

@@ -65,7 +65,10 @@ class TemporalSplit:
         if min(self.horizon, self.n_splits, step) < 1:
             raise ValueError(f"horizon, n_splits and step_size must be at least 1. Got {self}.")
         rows = rows_of(X, "X", self.id_col, self.time_col)
-        numbers_of(rows.data, "target")  # ids or times under other names would make one series of all
+        try:
+            numbers_of(rows.data, "target")  # ids or times under other names would make one series of all
+        except ValueError as error:
+            raise ValueError(f"{error} TemporalSplit has its own: {self.id_col!r} and {self.time_col!r}.") from error
         ids = np.zeros(len(rows.times)) if rows.ids is None else rows.ids
         by_series = pd.Series(rows.times).groupby(ids, sort=False)
         length = by_series.transform("size").to_numpy()

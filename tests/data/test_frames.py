@@ -452,9 +452,10 @@ def test_read_series__single_integer_time__steps_by_1():
         (pd.RangeIndex(5), "D", "times are integers, so freq must be an int >= 1, e.g. freq=1. Got 'D'"),
         (pd.RangeIndex(5), 0, "times are integers, so freq must be an int >= 1, e.g. freq=1. Got 0"),
         (DAYS[:5], 1, "times are timestamps, so freq must be a pandas offset, e.g. freq='D'. Got 1"),
+        (DAYS[:5], "daily", "freq must be a pandas offset, e.g. 'D', 'MS' or 'W-MON'. Got 'daily'"),
+        (TIMES["month periods"], "monthly", "freq must be that of the periods, 'M'; asfreq changes it. Got 'monthly'"),
         (DAYS[:5], "-1D", "freq must be positive and no finer than the times"),
         (DAYS[:5].as_unit("s"), "10ms", "no finer than the times, in 's'. Got '10ms'"),
-        (DAYS[:5], "daily", "Invalid frequency: daily"),
         (TIMES["month periods"], "D", "freq must be that of the periods, 'M'; asfreq changes it. Got 'D'"),
     ],
 )

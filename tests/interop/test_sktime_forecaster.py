@@ -267,6 +267,17 @@ def test_predict__covariates_lack_rows__raises():
         forecaster.predict(fh=[2], X=weather().iloc[[61]])
 
 
+def test_predict__covariates_of_other_columns__raises():
+    forecaster, ahead = small().fit(wave()[:58], X=weather(58)), weather()[58:]
+
+    with pytest.raises(ValueError, match=r"^X must have the columns that fit saw, \['warm', 'wet'\]\. Got \['warm'\]"):
+        forecaster.predict(fh=[1, 2], X=ahead[["warm"]])
+    with pytest.raises(ValueError, match=r"^X must have the columns that fit saw, .* Got \['warm', 'damp'\]\."):
+        forecaster.predict(fh=[1, 2], X=ahead.rename(columns={"wet": "damp"}))
+    with pytest.raises(ValueError, match=r"^X must have the columns that fit saw, .* Got \['warm'\]\."):
+        forecaster.update(wave()[58:], X=ahead[["warm"]], update_params=False)
+
+
 def test_predict__covariates_that_fit_did_not_see__raises():
     with pytest.raises(ValueError, match="fitted without future covariates"):
         small().fit(wave()).predict(fh=[1], X=weather()[60:])

@@ -97,10 +97,17 @@ def checked_frequency(freq: Any, times: pd.Index[Any]) -> Frequency:
         raise ValueError(f"The times are timestamps, so freq must be a pandas offset, e.g. freq='D'. Got {freq!r}.")
     if isinstance(times, pd.PeriodIndex):
         declared: Any = times.freq
-        if pd.PeriodDtype(freq) != times.dtype:  # type: ignore[arg-type]
+        try:
+            is_same = pd.PeriodDtype(freq) == times.dtype  # type: ignore[arg-type]
+        except ValueError:
+            is_same = False
+        if not is_same:
             raise ValueError(f"freq must be that of the periods, {times.freqstr!r}; asfreq changes it. Got {freq!r}.")
         return declared
-    offset: Any = to_offset(freq)
+    try:
+        offset: Any = to_offset(freq)
+    except ValueError as error:
+        raise ValueError(f"freq must be a pandas offset, e.g. 'D', 'MS' or 'W-MON'. Got {freq!r}.") from error
     if offset.n < 1 or (_is_even(offset) and pd.Timedelta(offset) % pd.Timedelta(1, times.unit)):
         raise ValueError(f"freq must be positive and no finer than the times, in {times.unit!r}. Got {freq!r}.")
     return offset

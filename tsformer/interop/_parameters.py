@@ -35,7 +35,10 @@ def takes_parameters_of(estimator: type, *, without: Collection[str] = ()) -> Ca
 
     def decorate(adapter: type[T]) -> type[T]:
         def __init__(self: Any, **params: Any) -> None:
-            bound = signature.bind(**params)
+            try:
+                bound = signature.bind(**params)
+            except TypeError as error:  # as Python words it, which names the class
+                raise TypeError(f"{type(self).__name__}.__init__() {error}") from None
             bound.apply_defaults()
             vars(self).update(bound.arguments)
             super(adapter, self).__init__()

@@ -148,10 +148,8 @@ class TransformerForecaster(BaseForecaster):
     def _update(
         self, y: pd.DataFrame, X: pd.DataFrame | None = None, update_params: bool = True
     ) -> "TransformerForecaster":
-        if set(y.columns) != set(self._cur_y.columns):
-            raise ValueError(
-                f"y must have the columns that fit saw, {list(self._cur_y.columns)}. Got {list(y.columns)}."
-            )
+        _check_columns(y, self._cur_y, "y")
+        _check_columns(X, self._cur_X, "X")
         y, X = update_data(self._cur_y, y), update_data(self._cur_X, X)
         if update_params:
             self.estimator_ = self._trained(self.estimator_, y, X)
@@ -189,6 +187,7 @@ class TransformerForecaster(BaseForecaster):
         steps = fh.to_relative(self.cutoff).to_numpy().astype(int)
         behind = np.zeros(1, dtype=int) if fh.is_relative else self._steps_behind_cutoff(fh.freq)
         horizon = int(steps.max() + behind.max())
+        _check_columns(X, self._cur_X, "X")
         known = update_data(self._cur_X, X)
         forecast = self.estimator_.predict(
             _with_two_levels(self._cur_y), horizon, future=None if known is None else _with_two_levels(known), **asked
@@ -220,6 +219,12 @@ class TransformerForecaster(BaseForecaster):
 def _arrays(X: NDArray[Any] | list[pd.DataFrame]) -> NDArray[Any] | list[NDArray[Any]]:
     """Series as tsformer takes them: channels before time."""
     return X if isinstance(X, np.ndarray) else [frame.to_numpy().T for frame in X]
+
+
+def _check_columns(new: pd.DataFrame | None, known: pd.DataFrame | None, name: str) -> None:
+    """Check that rows to be added have the columns of those that they are added to: others would be taken as NaN."""
+    if new is not None and known is not None and set(new.columns) != set(known.columns):
+        raise ValueError(f"{name} must have the columns that fit saw, {list(known.columns)}. Got {list(new.columns)}.")
 
 
 def _with_two_levels(frame: pd.DataFrame) -> pd.DataFrame:
