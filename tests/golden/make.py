@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 import tsformer
-from tsformer import TransformerClassifier, TransformerForecaster, save
+from tsformer import TransformerClassifier, TransformerForecaster, TransformerPretrainer, save
 from tsformer.datasets import load_classification, load_forecasting
 
 FOLDER = Path(__file__).parent
@@ -19,7 +19,9 @@ def main() -> None:
     """Write `<version>-classifier` and `<version>-forecaster`, each as .safetensors and .json."""
     X, y = load_classification("JapaneseVowels", split="train")
     series, _ = load_classification("JapaneseVowels", split="test")
-    classifier = TransformerClassifier(n_estimators=2, encoder="patch", **SMALL).fit(X, y)
+    pretrainer = TransformerPretrainer(n_resampled=32, **SMALL | {"max_steps": 2}).fit(X)
+    classifier = TransformerClassifier(n_estimators=2, encoder="patch", pretrained=pretrainer, **SMALL).fit(X, y)
+    classifier.set_params(pretrained="bundled")  # an estimator cannot be saved as a parameter; its network is kept
     keep(classifier, "classifier", classifier.predict_proba(series[:4]).tolist())
 
     passengers = load_forecasting("AirPassengers")
