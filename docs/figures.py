@@ -49,7 +49,7 @@ def draw_paper(folder: Path, n_steps: int) -> None:
     torch.manual_seed(0)
     X, y = load_classification("ItalyPowerDemand", split="train")
     classifier = TransformerClassifier(
-        encoder="transformer", n_estimators=1, differences=False, max_steps=60, random_state=0
+        encoder="transformer", n_estimators=1, pretrained=None, differences=False, max_steps=60, random_state=0
     ).fit(X, y)
     writer = reverse_digits.fit(
         reverse_digits.random_strings(20_000, 8, torch.Generator().manual_seed(0)), n_steps=n_steps
