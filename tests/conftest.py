@@ -1,5 +1,7 @@
-"""What every test starts from, torch's random numbers drawn from one seed, and what a run tells at its end."""
+"""What every test starts from (torch seeded, no open figure), and what a run of the tests tells at its end."""
 
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,6 +12,14 @@ import torch
 @pytest.fixture(autouse=True)
 def seed_torch() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def close_figures() -> Iterator[None]:
+    """Close what a test drew: pyplot keeps figures and warns beyond twenty."""
+    yield
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.close("all")
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
