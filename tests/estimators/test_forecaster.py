@@ -14,6 +14,8 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from tsformer import TransformerForecaster
+from tsformer.data.windows import join
+from tsformer.estimators._forecasting import Lengths, training_windows
 from tsformer.models.encoders import ENCODERS
 from tsformer.models.heads import HEADS
 
@@ -284,6 +286,19 @@ def test_fit__frame_changed_afterwards__does_not_change_the_forecast():
     df.iloc[-1] = 1e6
     assert forecaster.predict().equals(expected)
     assert forecaster.update(wave(73)[-1:]).predict().equals(forecaster.predict(wave(73)))
+
+
+@pytest.mark.parametrize(("n_future", "last_present"), [(0, 9), (1, 7)])
+def test_training_windows__last_values__are_targets_with_whole_horizons_where_the_future_is_given(
+    n_future, last_present
+):
+    values = np.arange(10.0)[:, None]
+    histories = join([values], None, [values] * n_future or None, 0)
+    lengths = Lengths(season=2, context=4, encoder_patch=2, decoder_patch=3, training_horizon=3)
+    batch = next(iter(training_windows(histories, None, lengths, 64, torch.Generator().manual_seed(0))))
+    present = batch.x[:, -1, 0] + 1
+    assert set(present.tolist()) == set(range(2, last_present + 1))
+    assert torch.equal(batch.y_observed, present[:, None] + torch.arange(3) < 10)
 
 
 def test_fit__same_seed__same_forecast_and_global_random_state_untouched():

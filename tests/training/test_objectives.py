@@ -6,8 +6,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from tsformer.data.batch import Batch
+from tsformer.models.encoders.patch import PatchEncoder
+from tsformer.models.forecaster import SeriesForecaster, build_forecaster
+from tsformer.models.heads import QuantileHead
 from tsformer.models.pretraining import build_pretraining
-from tsformer.training.objectives import classification, contrastive, info_nce, reconstruction
+from tsformer.training.objectives import classification, contrastive, forecasting, info_nce, reconstruction
 
 
 class FirstTimePoint(nn.Module):
@@ -57,6 +60,44 @@ def test_classification__no_labels__says_so():
     batch = random_batch()
     with pytest.raises(ValueError, match=r"needs labels\. Got a batch whose y is None"):
         classification()(FirstTimePoint(), Batch(batch.x, batch.observed))
+
+
+def forecaster() -> SeriesForecaster:
+    size = {"d_model": 16, "n_heads": 2, "n_layers": 1, "d_ff": 16, "dropout": 0.0}
+    head = QuantileHead(16, patch_length=3)
+    encoder = PatchEncoder(1, 8, **size, patch_length=4)
+    return build_forecaster(encoder, head, n_future=0, patch_length=3, season=2, shifted=True, **size).eval()
+
+
+def windows(x: torch.Tensor, y: torch.Tensor) -> Batch:
+    return Batch(x, torch.ones_like(x).bool(), y, y_observed=torch.ones_like(y).bool(), future=torch.zeros(*y.shape, 0))
+
+
+def test_forecasting__window_of_other_level_and_size__counts_as_much():
+    model, objective = forecaster(), forecasting(1.0)
+    x, y = torch.randn(2, 8, 1, dtype=torch.float64), torch.randn(2, 3, dtype=torch.float64)
+    factor = torch.tensor([10.0, 1.0])[:, None]
+    other = windows(factor[..., None] * x + 5.0, factor * y + 5.0)
+    torch.testing.assert_close(objective(model, other), objective(model, windows(x, y)), rtol=1e-4, atol=0)
+
+
+def test_forecasting__windows_of_equal_deviation__count_by_their_seasonal_change():
+    model, objective = forecaster(), forecasting(1.0)
+    calm = torch.tensor([1.0, -1.0, 1.0, -1.0, 1.0, -1.0, -1.0, 1.0])  # changes by 2/3 from a season to the next
+    wild = torch.tensor([1.0, 1.0, -1.0, -1.0, 1.0, 1.0, -1.0, -1.0])  # by 2
+    y = torch.randn(2, 3)
+    losses = [objective(model, windows(x[None, :, None], y[i : i + 1])) for i, x in enumerate((calm, wild))]
+    together = objective(model, windows(torch.stack([calm, wild])[..., None], y))
+    torch.testing.assert_close(together, (1.5 * losses[0] + 0.5 * losses[1]) / 2.0)
+
+
+def test_forecasting__missing_targets__do_not_count():
+    model, objective = forecaster(), forecasting(1.0)
+    x, y = torch.randn(2, 8, 1), torch.randn(2, 3)
+    batch = windows(x, y)
+    batch.y_observed[1] = False
+    batch.y[1] = 1e6
+    torch.testing.assert_close(objective(model, batch), objective(model, windows(x[:1], y[:1])))
 
 
 def test_info_nce__by_hand__is_the_mean_over_both_views():

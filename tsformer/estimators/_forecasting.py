@@ -141,14 +141,22 @@ def training_windows(
     batch_size: int | str,
     generator: torch.Generator,
 ) -> RandomWindows:
-    """Take all windows with a season of history and a whole training horizon; of shorter series, the least short."""
+    """Take all windows with a season of history and something to forecast; of shorter series, the least short.
+
+    Of windows near the end of a series less than a horizon is scored. Where covariates are known ahead these are left
+    out: what is known of the times after the end comes with predict. Many series fill larger batches, because there is
+    more to learn from them; windows of one series overlap.
+    """
     known = histories.lengths if withheld is None else histories.lengths - withheld
     horizon = lengths.training_horizon
-    last = (known - horizon).clamp(min=1)
+    last = (known - (horizon if histories.future.shape[1] else 1)).clamp(min=1)
     first = torch.minimum(last, torch.tensor(max(lengths.season, 2)))
     n_windows = int((last - first + 1).sum()) * histories.values.shape[1]
-    size = min(128, max(16, n_windows // 4)) if isinstance(batch_size, str) else batch_size
-    return RandomWindows(histories, known, first, last, lengths.context, horizon, size, BATCHES_PER_EPOCH, generator)
+    if isinstance(batch_size, str):
+        batch_size = max(16, min(n_windows // 4, max(128, histories.n_units // 4), 512))
+    return RandomWindows(
+        histories, known, first, last, lengths.context, horizon, batch_size, BATCHES_PER_EPOCH, generator
+    )
 
 
 def validation_windows(histories: Histories, withheld: Tensor, lengths: Lengths) -> WindowsAt:

@@ -106,8 +106,8 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
 
     Notes
     -----
-    `max_steps="auto"` stands for 1,000 steps, `batch_size="auto"` for a quarter of the windows, at least 16 and at most
-    128; an epoch is 50 batches.
+    `max_steps="auto"` stands for 1,000 steps. `batch_size="auto"` stands for a quarter of the number of series, but
+    at least 128 and at most 512, and for no more than a quarter of the windows, or 16. An epoch is 50 batches.
 
     References
     ----------

@@ -56,6 +56,20 @@ def masked_location_spread(x: Tensor, observed: Tensor, season: int, *, shifted:
     return location, torch.maximum(spread, smallest)
 
 
+def seasonal_weight(x: Tensor, observed: Tensor, season: int, spread: Tensor) -> Tensor:
+    """How many seasonal changes a unit of `spread` (B, 1) is worth in each window x (B, T): a Tensor (B, 1).
+
+    The change is the mean absolute difference to one season before. A loss in units of the spread, times this weight,
+    is one in units of that change, which is how MASE counts. The weight is kept between 1/3 and 3, and is 1 where a
+    window has no value a season after another.
+    """
+    both = observed[:, season:] & observed[:, :-season]
+    change = torch.where(both, x[:, season:] - x[:, :-season], 0.0).abs().sum(dim=1, keepdim=True)
+    count = both.sum(dim=1, keepdim=True)
+    weight = (spread * count / change).clamp(1.0 / 3.0, 3.0)
+    return torch.where(count > 0, weight, 1.0)
+
+
 class Float64Statistics(nn.Module):
     """A module whose buffers stay float64 when the network is cast: a small signal on a large level survives."""
 

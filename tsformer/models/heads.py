@@ -2,9 +2,9 @@
 
 Contract: `head(tokens)` gives outputs (B, M, P, K), K numbers for each of the P values of a patch. All other methods
 take these outputs. Values are in the scale of their window; `spread` (B, 1, 1) is the size of one unit of that scale,
-which only counts care about. Targets and masks have shape (B, M, P).
+which only counts care about. Targets have shape (B, M, P); those that are missing come as some finite number.
 
-- `loss(outputs, target, observed, spread)`: a number, the mean over observed targets
+- `losses(outputs, target, spread)`: (B, M, P), one of each value
 - `point(outputs, spread)`: (B, M, P)
 - `quantiles(outputs, levels, spread)`: (B, M, P, Q) for levels (Q,), or (B, M, P, Q) where each value has its own;
   at random levels they are draws
@@ -18,11 +18,6 @@ from scipy import stats
 from torch import Tensor, nn
 
 
-def observed_mean(losses: Tensor, observed: Tensor) -> Tensor:
-    """Mean of losses (B, M, P) over the observed targets; 0 when there is none."""
-    return torch.where(observed, losses, 0.0).sum() / observed.sum().clamp(min=1)
-
-
 class PointHead(nn.Linear):
     """One value, trained with the Huber loss; knows no uncertainty."""
 
@@ -33,9 +28,9 @@ class PointHead(nn.Linear):
         """Return outputs (B, M, P, 1)."""
         return super().forward(tokens).unsqueeze(-1)
 
-    def loss(self, outputs: Tensor, target: Tensor, observed: Tensor, spread: Tensor) -> Tensor:
+    def losses(self, outputs: Tensor, target: Tensor, spread: Tensor) -> Tensor:
         """Huber loss, quadratic up to one unit."""
-        return observed_mean(F.huber_loss(outputs.squeeze(-1), target, reduction="none"), observed)
+        return F.huber_loss(outputs.squeeze(-1), target, reduction="none")
 
     def point(self, outputs: Tensor, spread: Tensor) -> Tensor:
         """Return the value."""
@@ -69,11 +64,11 @@ class QuantileHead(nn.Module):
         """Return outputs (B, M, P, K), a quantile for each level."""
         return self.linear(tokens).unflatten(-1, (-1, len(self.LEVELS)))
 
-    def loss(self, outputs: Tensor, target: Tensor, observed: Tensor, spread: Tensor) -> Tensor:
+    def losses(self, outputs: Tensor, target: Tensor, spread: Tensor) -> Tensor:
         """Mean pinball loss over the levels plus that of the median: the absolute error for the median alone."""
         error = target.unsqueeze(-1) - outputs
         pinball = torch.maximum(self.levels * error, (self.levels - 1.0) * error)
-        return observed_mean(pinball.mean(dim=-1) + pinball[..., self.MEDIAN], observed)
+        return pinball.mean(dim=-1) + pinball[..., self.MEDIAN]
 
     def point(self, outputs: Tensor, spread: Tensor) -> Tensor:
         """Return the median."""
@@ -105,9 +100,9 @@ class StudentTHead(nn.Module):
         location, scale, freedom = outputs.unbind(dim=-1)
         return torch.distributions.StudentT(freedom, location, scale, validate_args=False)
 
-    def loss(self, outputs: Tensor, target: Tensor, observed: Tensor, spread: Tensor) -> Tensor:
+    def losses(self, outputs: Tensor, target: Tensor, spread: Tensor) -> Tensor:
         """Negative log likelihood."""
-        return observed_mean(-self._distribution(outputs).log_prob(target), observed)
+        return -self._distribution(outputs).log_prob(target)
 
     def point(self, outputs: Tensor, spread: Tensor) -> Tensor:
         """Return the location, which is mean and median."""
@@ -139,10 +134,10 @@ class NegativeBinomialHead(nn.Module):
         failures = 1.0 / dispersion
         return failures, failures / (failures + mean * spread)
 
-    def loss(self, outputs: Tensor, target: Tensor, observed: Tensor, spread: Tensor) -> Tensor:
+    def losses(self, outputs: Tensor, target: Tensor, spread: Tensor) -> Tensor:
         """Negative log likelihood of the counts."""
         failures, probability = self._failures_and_probability(outputs, spread)
-        counts = torch.where(observed, target * spread, 0.0).clamp(min=0.0).round()
+        counts = (target * spread).clamp(min=0.0).round()
         log_likelihood = (
             torch.lgamma(failures + counts)
             - torch.lgamma(failures)
@@ -150,7 +145,7 @@ class NegativeBinomialHead(nn.Module):
             + failures * probability.log()
             + counts * torch.log1p(-probability)
         )
-        return observed_mean(-log_likelihood, observed)
+        return -log_likelihood
 
     def point(self, outputs: Tensor, spread: Tensor) -> Tensor:
         """Return the mean."""
@@ -187,11 +182,11 @@ class TokenHead(nn.Module):
         """Return outputs (B, M, P, K), the logit of each bin."""
         return self.linear(tokens).unflatten(-1, (-1, self.N_BINS))
 
-    def loss(self, outputs: Tensor, target: Tensor, observed: Tensor, spread: Tensor) -> Tensor:
+    def losses(self, outputs: Tensor, target: Tensor, spread: Tensor) -> Tensor:
         """Cross-entropy."""
         token = ((target + self.LIMIT) / self.width).long().clamp(0, self.N_BINS - 1)
         losses = F.cross_entropy(outputs.flatten(0, -2), token.flatten(), reduction="none")
-        return observed_mean(losses.view_as(target), observed)
+        return losses.view_as(target)
 
     def point(self, outputs: Tensor, spread: Tensor) -> Tensor:
         """Return the median."""

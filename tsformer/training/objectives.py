@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tsformer.data.batch import Batch
+from tsformer.layers.scaling import seasonal_weight
 from tsformer.models.forecaster import LIMIT
 
 Objective = Callable[[nn.Module, Batch], Tensor]
@@ -121,6 +122,8 @@ def reconstruction(share: float, n_spans: int = 16) -> Objective:
 def forecasting(own_share: float) -> Objective:
     """Loss of a forecaster's head over the horizon, given the true patches before each, or its own.
 
+    Windows are weighted so that errors count in units of the seasonal change within the window, as in MASE.
+
     Parameters
     ----------
     own_share : float in [0, 1]
@@ -143,6 +146,8 @@ def forecasting(own_share: float) -> Objective:
         before = torch.stack([torch.where(flags > 0, given, 0.0), flags], dim=-1)
         inputs = torch.cat([torch.cat([last.unsqueeze(1), before], dim=1), future], dim=-1)
         outputs = model(memory, inputs).float()
-        return model.network.head.loss(outputs, target.float(), observed, scale.spread.unsqueeze(-1).float())
+        losses = model.network.head.losses(outputs, target.float(), scale.spread.unsqueeze(-1).float())
+        weight = seasonal_weight(batch.x[..., 0], batch.observed[..., 0], model.season, scale.spread).unsqueeze(-1)
+        return (torch.where(observed, losses, 0.0) * weight).sum() / (observed * weight).sum().clamp(min=1e-6)
 
     return objective
