@@ -5,11 +5,12 @@ Two protocols, each with its measures; what is closed to a forecaster is not in 
 **Long horizon** (ETTh1, ETTm1, exchange_rate; a row for each horizon): the series are cut in time into train,
 validation and test, ETT into 12, 4 and 4 months of 30 days, exchange rates into 0.7, 0.1 and 0.2 of the rows. Each
 channel is scaled by its mean and deviation in train, and MSE and MAE are in that scale, over all windows whose targets
-lie in the test part, one time point apart: n_test - horizon + 1 of them. What a forecaster reads may reach back into
-validation. Ours is fitted once, on train alone, for the longest horizon; its forecasts of that length from each origin
-give the shorter horizons too, and near the end, where no whole longest horizon is left, it forecasts as far as there
-are targets. The dates of exchange_rate count every row as a day though weekends are absent, so its times are integers.
-DLinear learns for each horizon, and takes the epoch that is best on validation.
+lie in the test part, one time point apart: n_test - horizon + 1 of them; of ours also the share of values inside its
+bands. What a forecaster reads may reach back into validation. Ours is fitted once, on train alone, for the longest
+horizon; its forecasts of that length from each origin give the shorter horizons too, and near the end, where no whole
+longest horizon is left, it forecasts as far as there are targets. The dates of exchange_rate count every row as a day
+though weekends are absent, so its times are integers. DLinear learns for each horizon, and takes the epoch that is best
+on validation.
 
 **Competition** (M3 and Tourism by frequency): one forecaster of ours for all series of a frequency; the rivals of
 statsforecast are fitted to each series. Means over series unless said:
@@ -39,6 +40,7 @@ import json
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -78,6 +80,7 @@ WINDOWS_PER_SLICE = 256  # bounds memory
 N_PATHS = 100
 QUANTILES = (0.025, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.975)
 DECILES = [quantile for quantile in QUANTILES if 0.1 <= quantile <= 0.9]
+BANDS = (80, 95)
 LEVELS = {20: (0.4, 0.6), 40: (0.3, 0.7), 60: (0.2, 0.8), 80: (0.1, 0.9), 95: (0.025, 0.975)}
 BOUNDS = {"q0.1": "model-lo-80", "q0.9": "model-hi-80", "q0.025": "model-lo-95", "q0.975": "model-hi-95"}
 
@@ -175,7 +178,7 @@ def measure_long_horizon(task: Row, dataset: LongHorizon) -> list[Row]:
     if is_rival(task["model"], dataset):
         train, validation = np.split(values[: cut.n_train + cut.n_validation], [cut.n_train])
         model.fit(train, validation, max(task["horizons"]))
-        forecast = partial(model.forecast, values)
+        forecast = partial(forecast_by_rival, model, values)
     else:
         model.fit(cut.frame.iloc[: cut.n_train])
         forecast = partial(forecast_by_backtest, model, cut.frame)
@@ -222,15 +225,26 @@ def slices_of(start: int, end: int, horizons: Sequence[int], stride: int) -> Ite
             yield here[first : first + WINDOWS_PER_SLICE], steps
 
 
+def forecast_by_rival(model: Any, values: np.ndarray, origins: np.ndarray, steps: int) -> np.ndarray:
+    """Forecast `steps` values from each origin on, without bands: (n_origins, steps, C, 1)."""
+    return np.asarray(model.forecast(values, origins, steps))[..., np.newaxis]
+
+
 def forecast_by_backtest(model: Any, frame: pd.DataFrame, origins: np.ndarray, steps: int) -> np.ndarray:
-    """Forecast `steps` values from each origin on, whatever horizon the model was fitted for: (n_origins, steps, C)."""
+    """Forecast `steps` values and BANDS from each origin on, whatever horizon the model was fitted for.
+
+    The result has shape (n_origins, steps, C, 1 + 4); a model whose `head` has no quantiles gives no bands.
+    """
     stride = int(origins[1] - origins[0]) if len(origins) > 1 else 1
     model.set_params(horizon=steps)
-    past = model.backtest(frame.iloc[: origins[-1] + steps], n_windows=len(origins), step_size=stride)
-    past = past.sort_values("cutoff", kind="stable")
-    if not np.array_equal(past["cutoff"], frame.index[origins - 1].repeat(steps)):
+    bands = {} if getattr(model, "head", "point") == "point" else {"level": BANDS}
+    past = model.backtest(frame.iloc[: origins[-1] + steps], n_windows=len(origins), step_size=stride, **bands)
+    cutoffs = past["cutoff"].to_numpy().ravel()
+    order = cutoffs.argsort(kind="stable")
+    if not np.array_equal(cutoffs[order], frame.index[origins - 1].repeat(steps)):
         raise ValueError(f"backtest forecast other windows than those of {steps} steps from {origins[0]} on.")
-    return past[frame.columns].to_numpy().reshape(len(origins), steps, -1)
+    values = past[frame.columns].to_numpy()[order]
+    return values.reshape(len(origins), steps, frame.shape[1], -1)
 
 
 def score_windows(
@@ -239,19 +253,25 @@ def score_windows(
     horizons: Sequence[int],
     forecast: Callable[[np.ndarray, int], np.ndarray],
 ) -> list[Row]:
-    """Average squared and absolute errors over all windows of each horizon."""
-    n_windows, squared, absolute = (dict.fromkeys(horizons, 0.0) for _ in range(3))
+    """Average the errors, and the shares inside the bands that there are, over all windows of each horizon."""
+    n_windows = dict.fromkeys(horizons, 0)
+    totals: dict[int, Counter[str]] = {horizon: Counter() for horizon in horizons}
     for origins, steps in slices:
-        errors = forecast(origins, steps) - values[origins[:, None] + np.arange(steps)]
+        truth = values[origins[:, None] + np.arange(steps)]
+        point, *bounds = np.moveaxis(forecast(origins, steps), -1, 0)
+        errors = point - truth
         if not np.isfinite(errors).all():
             raise ValueError(f"Forecasts or values are not finite in a window of {steps} steps from {origins[0]} on.")
+        measures = {"mse": errors**2, "mae": np.abs(errors)}
+        for level, low, high in zip(BANDS, bounds[::2], bounds[1::2], strict=False):
+            measures[f"coverage_{level}"] = (low <= truth) & (truth <= high)
         for horizon in horizons:
             if horizon <= steps:
                 n_windows[horizon] += len(origins)
-                squared[horizon] += float((errors[:, :horizon] ** 2).mean(axis=(1, 2)).sum())
-                absolute[horizon] += float(np.abs(errors[:, :horizon]).mean(axis=(1, 2)).sum())
+                for name, measure in measures.items():
+                    totals[horizon][name] += measure[:, :horizon].mean(axis=(1, 2)).sum()
     return [
-        {"mse": squared[h] / n_windows[h], "mae": absolute[h] / n_windows[h], "n_windows": int(n_windows[h])}
+        {name: float(total) / n_windows[h] for name, total in totals[h].items()} | {"n_windows": n_windows[h]}
         for h in horizons
     ]
 

@@ -11,6 +11,10 @@ import pandas as pd
 from summary import markdown, number, provenance, read_rows
 
 COMPETITION_MEASURES = ["smape", "mase", "owa", "crps", "coverage_80", "coverage_95", "sum_coverage_80"]
+LONG_HORIZON_MEASURES = {
+    **{"mse": "MSE", "mae": "MAE"},
+    **{"coverage_80": "Share of values inside the 80 % band", "coverage_95": "Inside the 95 % band"},
+}
 HORIZONS = ["96", "192", "336", "720"]  # of published numbers
 DIGITS = {"smape": 2}
 HEADINGS = {"smape": "sMAPE", "mase": "MASE", "owa": "OWA", "crps": "CRPS"}
@@ -37,14 +41,14 @@ def summarise(results: Path, published: Path) -> str:
 
 
 def long_horizon_section(rows: pd.DataFrame) -> list[str]:
-    """Show MSE and MAE of each model at each horizon."""
+    """Show MSE and MAE of each model at each horizon, and the coverage of those with bands."""
     windows = rows.groupby("horizon")["n_windows"].max().dropna()
     counts = ", ".join(f"{count:.0f} windows of {horizon}" for horizon, count in windows.items())
-    return [
-        f"In the scale of train, over {counts}. Seconds are those of one run, which for DLinear is one horizon.",
-        *("MSE:", markdown(long_horizon_table(rows, "mse"))),
-        *("MAE:", markdown(long_horizon_table(rows, "mae"))),
-    ]
+    parts = [f"In the scale of train, over {counts}. Seconds are those of one run, which for DLinear is one horizon."]
+    for measure, heading in LONG_HORIZON_MEASURES.items():
+        measured = rows[rows[measure].notna()]
+        parts += [f"{heading}:", markdown(long_horizon_table(measured, measure))] if len(measured) else []
+    return parts
 
 
 def long_horizon_table(rows: pd.DataFrame, measure: str) -> pd.DataFrame:

@@ -199,13 +199,13 @@ def test_forecasts__targets_change__stay_the_same(model, workplace):
         fitted = measure.build({"model": name, "seed": 0, "horizons": [5]}, TINY).fit(train, validation, 5)
 
         def forecast(frame, origins, steps):
-            return fitted.forecast(frame.to_numpy(), origins, steps)
+            return measure.forecast_by_rival(fitted, frame.to_numpy(), origins, steps)
 
     before = forecast(frame, origins, steps)
     changed = frame.copy()
     changed.iloc[90:] += 50
     after = forecast(changed, origins, steps)
-    assert before.shape == (3, 5, 2)
+    assert before.shape == (3, 5, 2, 5 if model == "TransformerForecaster" else 1)  # four bounds of bands
     np.testing.assert_allclose(after, before, rtol=1e-5)  # each of the three origins is at most 90
     changed.iloc[89] += 50
     assert not np.allclose(forecast(changed, origins, steps)[2], before[2])
@@ -360,9 +360,23 @@ def test_forecasting__model_of_another_protocol__is_refused_where_it_alone_is_as
         run("--datasets", "tiny", "--models", "AutoETS")
 
 
+def test_score_windows__bands_around_two_of_four_values__have_errors_and_coverage_by_hand():
+    values = np.array([[0.0], [1.0], [2.0], [3.0]])
+
+    def forecast(origins, steps):
+        """Point 0; the 80 % band reaches to 1, the 95 % band to 2."""
+        return np.broadcast_to([0.0, 0.0, 1.0, -1.0, 2.0], (len(origins), steps, 1, 5))
+
+    first, second = measure.score_windows(values, measure.slices_of(0, 4, (2, 4), 1), (2, 4), forecast)
+    assert second == {"mse": 3.5, "mae": 1.5, "coverage_80": 0.5, "coverage_95": 0.75, "n_windows": 1}
+    # Windows (0, 1), (1, 2), (2, 3).
+    assert (first["coverage_80"], first["coverage_95"]) == pytest.approx((1.5 / 3, 2.5 / 3))
+    assert (first["mae"], first["n_windows"]) == (1.5, 3)
+
+
 def test_long_horizon__forecasts_without_end__are_a_failure():
     def forecast(origins, steps):
-        return np.full((len(origins), steps, 2), np.inf)
+        return np.full((len(origins), steps, 2, 1), np.inf)
 
     with pytest.raises(ValueError, match="not finite in a window of 5 steps from 80 on"):
         measure.score_windows(wide().to_numpy(), measure.slices_of(80, 100, (2, 5), 1), (2, 5), forecast)
