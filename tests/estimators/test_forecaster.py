@@ -288,17 +288,16 @@ def test_fit__frame_changed_afterwards__does_not_change_the_forecast():
     assert forecaster.update(wave(73)[-1:]).predict().equals(forecaster.predict(wave(73)))
 
 
-@pytest.mark.parametrize(("n_future", "last_present"), [(0, 9), (1, 7)])
-def test_training_windows__last_values__are_targets_with_whole_horizons_where_the_future_is_given(
-    n_future, last_present
-):
+def test_training_windows__near_the_end_of_a_series__have_a_part_of_the_horizon_and_no_covariates_beyond():
     values = np.arange(10.0)[:, None]
-    histories = join([values], None, [values] * n_future or None, 0)
+    histories = join([values, values], None, [values + 1, values + 1], 3)
     lengths = Lengths(season=2, context=4, encoder_patch=2, decoder_patch=3, training_horizon=3)
     batch = next(iter(training_windows(histories, None, lengths, 64, torch.Generator().manual_seed(0))))
     present = batch.x[:, -1, 0] + 1
-    assert set(present.tolist()) == set(range(2, last_present + 1))
-    assert torch.equal(batch.y_observed, present[:, None] + torch.arange(3) < 10)
+    assert set(present.tolist()) == set(range(2, 10))
+    times = present[:, None] + torch.arange(3)
+    assert torch.equal(batch.y_observed, times < 10)
+    assert torch.equal(batch.future[..., 0], torch.where(times < 10, times + 1.0, 0.0))
 
 
 def test_fit__same_seed__same_forecast_and_global_random_state_untouched():

@@ -10,7 +10,14 @@ from tsformer.models.encoders.patch import PatchEncoder
 from tsformer.models.forecaster import SeriesForecaster, build_forecaster
 from tsformer.models.heads import QuantileHead
 from tsformer.models.pretraining import build_pretraining
-from tsformer.training.objectives import classification, contrastive, forecasting, info_nce, reconstruction
+from tsformer.training.objectives import (
+    classification,
+    contrastive,
+    forecasting,
+    hide_covariates,
+    info_nce,
+    reconstruction,
+)
 
 
 class FirstTimePoint(nn.Module):
@@ -98,6 +105,19 @@ def test_forecasting__missing_targets__do_not_count():
     batch.y_observed[1] = False
     batch.y[1] = 1e6
     torch.testing.assert_close(objective(model, batch), objective(model, windows(x[:1], y[:1])))
+
+
+def test_hide_covariates__half_of_the_windows__lack_each_in_context_and_horizon_and_keep_the_series():
+    x, future = torch.randn(500, 8, 3), torch.randn(500, 3, 1)  # the series, a past covariate, one known ahead
+    batch = hide_covariates(Batch(x, torch.ones_like(x).bool(), future=future), 0.5)
+    assert torch.equal(batch.x[..., 0], x[..., 0])
+    assert batch.observed[..., 0].all()
+    shown = batch.observed[..., 1:]
+    assert torch.equal(batch.x[..., 1:], torch.where(shown, x[..., 1:], 0.0))
+    assert torch.equal(shown.all(dim=1), shown.any(dim=1))
+    known, ahead = shown.all(dim=1).unbind(dim=1)
+    assert torch.equal(batch.future, torch.where(ahead[:, None, None], future, 0.0))
+    assert 0.2 < (known & ahead).float().mean() < 0.3
 
 
 def test_info_nce__by_hand__is_the_mean_over_both_views():

@@ -143,19 +143,25 @@ def training_windows(
 ) -> RandomWindows:
     """Take all windows with a season of history and something to forecast; of shorter series, the least short.
 
-    Of windows near the end of a series less than a horizon is scored. Where covariates are known ahead these are left
-    out: what is known of the times after the end comes with predict. Many series fill larger batches, because there is
+    Of windows near the end of a series less than a horizon is scored. Many series fill larger batches, because there is
     more to learn from them; windows of one series overlap.
     """
     known = histories.lengths if withheld is None else histories.lengths - withheld
-    horizon = lengths.training_horizon
-    last = (known - (horizon if histories.future.shape[1] else 1)).clamp(min=1)
+    last = (known - 1).clamp(min=1)
     first = torch.minimum(last, torch.tensor(max(lengths.season, 2)))
     n_windows = int((last - first + 1).sum()) * histories.values.shape[1]
     if isinstance(batch_size, str):
         batch_size = max(16, min(n_windows // 4, max(128, histories.n_units // 4), 512))
     return RandomWindows(
-        histories, known, first, last, lengths.context, horizon, batch_size, BATCHES_PER_EPOCH, generator
+        histories,
+        known,
+        first,
+        last,
+        lengths.context,
+        lengths.training_horizon,
+        batch_size,
+        BATCHES_PER_EPOCH,
+        generator,
     )
 
 

@@ -447,7 +447,8 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
             self.freq_ = series.freq
             self.lengths_ = choose_lengths(self.horizon, self.context_length, season, max(map(len, series.values)))
             self._covariates = Covariates.fit(series, given, calendar=self.calendar)
-        histories = join(series.values, *self._covariates.read(series, given, 0), 0)
+        horizon = self.lengths_.training_horizon  # windows near an end reach beyond it, where nothing is known
+        histories = join(series.values, *self._covariates.read(series, given, 0), horizon)
 
         start = None if anew else self.model_
         seed = draw_seed(self.random_state)

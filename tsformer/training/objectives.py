@@ -1,6 +1,7 @@
 """Objectives: functions (model, batch) -> loss, what a network is trained to make small."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -119,10 +120,26 @@ def reconstruction(share: float, n_spans: int = 16) -> Objective:
     return objective
 
 
+def hide_covariates(batch: Batch, share: float) -> Batch:
+    """Hide each covariate in a random `share` of the windows, from context and horizon; it becomes 0, the mean."""
+    n_covariates = batch.x.shape[2] - 1
+    if not n_covariates or batch.future is None:
+        return batch
+    shown = torch.rand(len(batch.x), 1, n_covariates, device=batch.x.device) >= share
+    all_shown = F.pad(shown, (1, 0), value=True)  # the series itself comes first, what is known ahead last
+    return replace(
+        batch,
+        x=batch.x * all_shown,
+        observed=batch.observed & all_shown,
+        future=batch.future * shown[..., n_covariates - batch.future.shape[2] :],
+    )
+
+
 def forecasting(own_share: float) -> Objective:
     """Loss of a forecaster's head over the horizon, given the true patches before each, or its own.
 
-    Windows are weighted so that errors count in units of the seasonal change within the window, as in MASE.
+    Windows are weighted so that errors count in units of the seasonal change within the window, as in MASE. In training
+    each covariate is hidden in half of the windows, so that the network does not learn the series by heart from it.
 
     Parameters
     ----------
@@ -132,6 +149,8 @@ def forecasting(own_share: float) -> Objective:
     """
 
     def objective(model: Any, batch: Batch) -> Tensor:  # a SeriesForecaster
+        if model.training:
+            batch = hide_covariates(batch, 0.5)
         if batch.y is None or batch.y_observed is None or batch.future is None:
             raise ValueError("The forecasting objective needs a horizon. Got a batch without y, y_observed or future.")
         memory, scale, last = model.encode(batch.x, batch.observed)
