@@ -12,8 +12,10 @@ from summary import markdown, number, provenance, read_rows
 
 COMPETITION_MEASURES = ["smape", "mase", "owa", "crps", "coverage_80", "coverage_95", "sum_coverage_80"]
 LONG_HORIZON_MEASURES = {
-    **{"mse": "MSE", "mae": "MAE"},
-    **{"coverage_80": "Share of values inside the 80 % band", "coverage_95": "Inside the 95 % band"},
+    "mse": "MSE",
+    "mae": "MAE",
+    "coverage_80": "Share of values inside the 80 % band",
+    "coverage_95": "Share of values inside the 95 % band",
 }
 HORIZONS = ["96", "192", "336", "720"]  # of published numbers
 DIGITS = {"smape": 2}
