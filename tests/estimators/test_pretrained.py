@@ -125,7 +125,7 @@ def test_fit__warm_start__trains_networks_on_and_fits_the_head_anew(pretrainer):
 
 
 def test_fit__fine_tune__trains_the_encoder_and_lowers_the_loss(pretrainer):
-    hard = X + np.random.default_rng(0).normal(size=X.shape)
+    hard = X + 3 * np.random.default_rng(0).normal(size=X.shape)
     clf = frozen(pretrainer, fine_tune=True, max_steps=60, augment=None).fit(hard, y)
     before = frozen(pretrainer).fit(hard, y)
     assert log_loss(y, clf.predict_proba(hard)) < log_loss(y, before.predict_proba(hard))

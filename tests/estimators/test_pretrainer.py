@@ -129,8 +129,8 @@ def test_transform__names__say_what_each_column_is(fitted):
     column = dict(zip(names, embedded.T, strict=True))
     assert_allclose(column["channel1_mean"], X[:, 1].mean(axis=1))
     assert_allclose(column["channel1_deviation"], X[:, 1].std(axis=1))
-    assert "channel0_last_maximum15" in column
-    assert "channel1_stem_part3_mean0" in column
+    assert "channel0_fine_last_maximum15" in column
+    assert "channel1_coarse_stem_mean0" in column
 
 
 def test_transform__tokens_of_the_last_layer__are_those_of_encoder_(fitted):
@@ -138,11 +138,22 @@ def test_transform__tokens_of_the_last_layer__are_those_of_encoder_(fitted):
     model = fitted.model_
     x = torch.from_numpy(X[:, :1].transpose(0, 2, 1))
     with torch.inference_mode():
-        tokens, _ = fitted.encoder_(*model.inputs(*model.prepare(x, torch.ones_like(x, dtype=torch.bool))))
-    assert_allclose(column["channel0_last_mean3"], tokens.mean(dim=1)[:, 3])
-    assert_allclose(column["channel0_last_maximum3"], tokens.amax(dim=1)[:, 3])
-    last_part = tokens[:, 3 * tokens.shape[1] // 4 :]
-    assert_allclose(column["channel0_last_part3_mean3"], last_part.mean(dim=1)[:, 3])
+        values, observed = model.prepare(x, torch.ones_like(x, dtype=torch.bool))
+        fine, _ = fitted.encoder_(*model.inputs(values, observed))
+        coarse, _ = fitted.encoder_(*model.inputs(values.unflatten(1, (-1, 4)).mean(dim=2), observed[:, ::4]))
+    for look, tokens in (("fine", fine), ("coarse", coarse)):
+        assert_allclose(column[f"channel0_{look}_last_mean3"], tokens.mean(dim=1)[:, 3], atol=1e-6)
+        assert_allclose(column[f"channel0_{look}_last_maximum3"], tokens.amax(dim=1)[:, 3], atol=1e-6)
+
+
+def test_transform__segments__are_means_of_sixteenths_of_a_series(fitted):
+    """A segment without a value has the mean of the series."""
+    series = np.random.default_rng(0).normal(size=(3, 2, 32))  # as many points as the network reads
+    column = dict(zip(fitted.get_feature_names_out(), fitted.transform(series).T, strict=True))
+    assert_allclose(column["channel1_segment5"], series[:, 1, 10:12].mean(axis=1), atol=1e-6)
+    series[..., 10:12] = np.nan
+    column = dict(zip(fitted.get_feature_names_out(), fitted.transform(series).T, strict=True))
+    assert_allclose(column["channel1_segment5"], np.nanmean(series[:, 1], axis=1), atol=1e-6)
 
 
 def test_transform__padding__does_not_matter(fitted):
@@ -165,12 +176,13 @@ def test_transform__channel__depends_on_itself_alone(fitted):
     assert_array_equal(fitted.transform(X[:, ::-1])[:, half:], fitted.transform(X)[:, :half])
 
 
-def test_transform__level_and_scale__are_in_the_first_two_columns_only(fitted):
+def test_transform__level_and_scale__are_in_the_first_columns_only(fitted):
     plain, moved = fitted.transform(X), fitted.transform(1e9 + 5 * X)
     half = plain.shape[1] // 2
-    assert_allclose(moved[:, 2:half], plain[:, 2:half], atol=1e-4)
-    assert_allclose(moved[:, 0], 1e9 + 5 * plain[:, 0])
+    assert_allclose(moved[:, 18:half], plain[:, 18:half], atol=1e-4)
     assert_allclose(moved[:, 1], 5 * plain[:, 1], rtol=1e-6)
+    for level in (0, *range(2, 18)):  # mean and segments
+        assert_allclose(moved[:, level], 1e9 + 5 * plain[:, level])
 
 
 def test_transform__missing_value__is_read_by_its_neighbours_not_as_a_number(fitted):
@@ -195,7 +207,7 @@ def test_transform__straight_line__is_the_same_whatever_its_slope(fitted):
     time = np.linspace(0, 1, 32)
     lines = fitted.transform(np.stack([[3.7 * time + 1e6, time], [1e-3 * time - 7, time]]))
     half = lines.shape[1] // 2
-    assert_allclose(lines[0, 2:half], lines[1, 2:half], atol=1e-4)
+    assert_allclose(lines[0, 18:half], lines[1, 18:half], atol=1e-4)
 
 
 def test_pipeline__ridge_on_embeddings__tells_waves_apart():
@@ -237,7 +249,7 @@ def test_transform__long_frame__names_channels_and_cases():
     long = pd.concat(cases, names=["unique_id", "ds"]).reset_index()
     embedded = small().set_output(transform="pandas").fit_transform(long)
     assert list(embedded.index) == list(cases)
-    assert list(embedded.columns[[0, -1]]) == ["x_mean", "y_last_part3_maximum15"]
+    assert list(embedded.columns[[0, -1]]) == ["x_mean", "y_coarse_last_maximum15"]
     assert_allclose(embedded.to_numpy(), small().fit_transform(X))
 
 

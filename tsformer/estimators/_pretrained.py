@@ -29,6 +29,7 @@ EXPECTED = (
     "The 'pretrained' parameter must be 'bundled', the path of a saved one, a fitted TransformerPretrainer or None."
 )
 PENALTIES = np.logspace(-1, 6, 15)  # of the ridge regression
+LEVEL_SCALE = 8.0  # levels are few beside the features of tokens: in one ridge they need a smaller penalty each
 SHARPEST = 4.0  # bounds the logarithm of the unit in which regressed labels are logits
 
 
@@ -97,8 +98,12 @@ def fit_pretrained(pretrained: Any, data: Batch, n_classes: int, device: torch.d
     network = pretrained_network(pretrained)
     features = predict_in_batches(network, PretrainingNetwork.embed, data, device).double()
     squash = Squash(features.shape[1]).fit(features, data.weight)
+    scale = torch.ones(data.x.shape[2], len(network.feature_names), dtype=torch.float64)
+    scale[:, : len(network.level_names)] = LEVEL_SCALE
     weight = None if data.weight is None else data.weight.double().numpy()
-    head = ridge_head(squash(features).numpy(), data.y.numpy(), n_classes, weight)
+    head = ridge_head((squash(features) * scale.flatten()).numpy(), data.y.numpy(), n_classes, weight)
+    with torch.no_grad():
+        head.weight.mul_(scale.flatten())  # so that the head reads features as they are squashed
     model = PretrainedClassifier(network, squash, head)
     model.settings = {"n_channels": data.x.shape[2], "n_classes": n_classes, **network.settings}
     return model.float().eval()

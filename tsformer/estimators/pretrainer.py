@@ -224,10 +224,11 @@ class TransformerPretrainer(TransformerParams, TrainingParams, TransformerMixin,
         Returns
         -------
         ndarray of shape (n_cases, n_channels * n_features)
-            Of each channel its mean and deviation, then of the tokens of the stem, the middle and the last layer (of
-            other encoders, of the last layer only) the mean, deviation and maximum over the whole series, and mean and
-            maximum over each of four parts of it. A channel without a value is embedded as one of zeros without tokens.
-            `get_feature_names_out` names them.
+            Of each channel its levels: mean, deviation, and the means of sixteen segments (fewer where `n_resampled` is
+            no multiple of 16). Then, of the series and of the means of each four of its points, the mean, deviation and
+            maximum of the tokens of the stem, the middle and the last layer (of other encoders, of the last layer
+            only). A channel without a value is embedded as one of zeros without tokens. `get_feature_names_out` names
+            them.
         """
         check_is_fitted(self, "model_")
         data = to_batch(check_panel(self, X, "X", reset=False))

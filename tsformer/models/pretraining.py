@@ -1,12 +1,14 @@
 """The network of pretraining: series in, what its objective compares or the features of each case out."""
 
 import functools
+import itertools
+import math
 from collections.abc import Callable
-from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from tsformer.layers.blocks import initialise_weights
 from tsformer.layers.pooling import MeanPooling
@@ -15,7 +17,9 @@ from tsformer.layers.scaling import differences, masked_mean_std, normalise_inst
 from tsformer.models.classifier import Augmentation
 from tsformer.models.encoders import ENCODERS
 
-N_PARTS = 4  # of a series, described one by one too: where something happens matters
+N_SEGMENTS = 16  # of a series, whose means say what level it has where
+SMALLEST_VARIANCE = 1e-12  # of tokens; the root of 0 has no slope to learn by, and a single token has variance 0
+COARSE = 4  # time points made one, for a second look at the course of a series
 ROUNDING = 1e-6  # a mean of so few deviations is what standardising left of it
 SMALLEST = 1e-4  # deviation of a part of a standardised series; what is below is rounding
 SMALLEST_DIFFERENCE = 1e-3  # half the slope of a straight line over 512 points
@@ -71,20 +75,25 @@ class PretrainingNetwork(nn.Module):
 
     def _describe(self, x: Tensor, observed: Tensor) -> Tensor:
         """Features (B, F) of single channels (B, T, 1), in the order of `feature_names`."""
-        dtype = next(self.parameters()).dtype
-        mean, std = masked_mean_std(x.double(), observed, dim=(1,))
-        mean = torch.where(mean.abs() < ROUNDING * std, 0.0, mean)
-        features = [mean.to(dtype), std.to(dtype)]
         series = self.prepare(x, observed)
         if self.augment is not None and self.training:
             series = self.augment(*series)
-        depths, seen = self._tokens_by_depth(*self.inputs(*series))
-        for tokens in depths:
-            features += token_statistics(tokens, seen)
-            for part in parts_of(tokens.shape[1]):
-                mean, _, maximum = token_statistics(tokens[:, part], seen[:, part])
-                features += [mean, maximum]
+        features = [self._levels(x.double(), observed).to(series[0].dtype)]
+        for values, seen in (series, block_means(*series, COARSE)):
+            depths, seen_tokens = self._tokens_by_depth(*self.inputs(values, seen))
+            features += [statistic for tokens in depths for statistic in token_statistics(tokens, seen_tokens)]
         return torch.cat(features, dim=1)
+
+    def _levels(self, x: Tensor, observed: Tensor) -> Tensor:
+        """Mean, deviation and the means of segments (B, 2 + segments) of channels (B, T, 1), in their own unit."""
+        mean, std = masked_mean_std(x, observed, dim=(1,))
+        mean = torch.where(mean.abs() < ROUNDING * std, 0.0, mean)
+        segments, seen = block_means(*resample(x, observed, self.n_timepoints), self._segment_length)
+        return torch.cat([mean, std, torch.where(seen, segments, mean.unsqueeze(1)).flatten(1)], dim=1)
+
+    @property
+    def _segment_length(self) -> int:
+        return math.ceil(self.n_timepoints / N_SEGMENTS)
 
     def _tokens_by_depth(self, values: Tensor, seen: Tensor) -> tuple[list[Tensor], Tensor]:
         if hasattr(self.encoder, "tokens_by_depth"):
@@ -94,12 +103,18 @@ class PretrainingNetwork(nn.Module):
 
     @property
     def feature_names(self) -> list[str]:
-        """What the features of a channel are: the depth in the network, the part of the series, the statistic."""
+        """What the features of a channel are: its levels, then by resolution and depth the statistics of tokens."""
         depths = ("stem", "middle", "last") if hasattr(self.encoder, "tokens_by_depth") else ("last",)
-        each = ["mean", "deviation", "maximum"]
-        each += [f"part{part}_{statistic}" for part in range(N_PARTS) for statistic in ("mean", "maximum")]
-        width = self.settings["d_model"]
-        return ["mean", "deviation"] + [f"{depth}_{what}{i}" for depth in depths for what in each for i in range(width)]
+        tokens = itertools.product(
+            ("fine", "coarse"), depths, ("mean", "deviation", "maximum"), range(self.settings["d_model"])
+        )
+        return self.level_names + [f"{look}_{depth}_{statistic}{i}" for look, depth, statistic, i in tokens]
+
+    @property
+    def level_names(self) -> list[str]:
+        """What the first features of a channel are, which no weights were learnt for."""
+        n_segments = math.ceil(self.n_timepoints / self._segment_length)
+        return ["mean", "deviation"] + [f"segment{i}" for i in range(n_segments)]
 
 
 def as_channels(x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
@@ -108,10 +123,13 @@ def as_channels(x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
     return tuple(each.transpose(1, 2).reshape(-1, n_timepoints, 1) for each in (x, observed))  # type: ignore[return-value]
 
 
-def parts_of(n_tokens: int) -> list[slice]:
-    """Cut tokens into parts of nearly equal length, each of one token or more."""
-    starts = [part * n_tokens // N_PARTS for part in range(N_PARTS + 1)]
-    return [slice(start, max(stop, start + 1)) for start, stop in pairwise(starts)]
+def block_means(x: Tensor, observed: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Make one time point of each `size` ones of x (B, T, 1): the mean of the observed, unobserved where none is."""
+    missing = -x.shape[1] % size
+    mask = pad(observed, (0, 0, 0, missing)).unflatten(1, (-1, size))
+    values = torch.where(mask, pad(x, (0, 0, 0, missing)).unflatten(1, (-1, size)), 0.0)
+    count = mask.sum(dim=2)
+    return values.sum(dim=2) / count.clamp(min=1), count > 0
 
 
 def token_statistics(tokens: Tensor, observed: Tensor) -> list[Tensor]:
@@ -121,7 +139,7 @@ def token_statistics(tokens: Tensor, observed: Tensor) -> list[Tensor]:
     mean = torch.where(mask, tokens, 0.0).sum(dim=1) / count
     variance = torch.where(mask, tokens - mean.unsqueeze(1), 0.0).square().sum(dim=1) / count
     largest = tokens.masked_fill(~mask, torch.finfo(tokens.dtype).min).amax(dim=1)
-    return [mean, variance.sqrt(), torch.where(mask.any(dim=1), largest, 0.0)]
+    return [mean, variance.clamp(min=SMALLEST_VARIANCE).sqrt(), torch.where(mask.any(dim=1), largest, 0.0)]
 
 
 def build_pretraining(**settings: Any) -> PretrainingNetwork:
