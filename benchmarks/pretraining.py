@@ -9,6 +9,7 @@ linear too. Rows are those of uea.py, which measures them; those with `labels` w
 
 import argparse
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,9 @@ LABELS = (1, 2, 5, 10, 20)
 
 def random_weights(random_state: int) -> TransformerClassifier:
     """Make the frozen classifier whose encoder has learnt nothing."""
-    blank = TransformerPretrainer(max_steps=0, random_state=random_state).fit(np.random.default_rng(0).random((2, 20)))
+    with warnings.catch_warnings(action="ignore"):  # of what is wanted here
+        blank = TransformerPretrainer(max_steps=0, random_state=random_state)
+        blank.fit(np.random.default_rng(0).random((2, 20)))
     return TransformerClassifier(n_estimators=0, pretrained=blank)
 
 

@@ -172,7 +172,7 @@ def test_attention_display__long_frame__names_cases_by_their_ids(classified):
 
 def test_attention_display__pretrained_encoder_alone__says_what_to_set(classified):
     _, X = classified
-    clf = small_classifier(n_estimators=0, pretrained=TransformerPretrainer(max_steps=0).fit(X)).fit(X, [0, 1])
+    clf = small_classifier(n_estimators=0, pretrained="bundled").fit(X, [0, 1])
     with pytest.raises(ValueError, match="AttentionDisplay draws trained networks, of which n_estimators=0 has none"):
         AttentionDisplay.from_estimator(clf, X)
 
@@ -270,7 +270,7 @@ def test_history_display__forecaster_on_own_axes__draws_one_line(fitted):
 
 def test_history_display__nothing_trained__says_so(classified):
     _, X = classified
-    pretrainer = TransformerPretrainer(max_steps=0).fit(X)
+    pretrainer = TransformerPretrainer(pretrained="bundled", max_steps=0).fit(X)
     clf = small_classifier(n_estimators=0, pretrained=pretrainer).fit(X, [0, 1])
     for untrained in (pretrainer, clf):
         with pytest.raises(ValueError, match=r"Got a Transformer\w+ that took no step: n_estimators=0 and max_steps=0"):

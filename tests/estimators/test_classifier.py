@@ -656,6 +656,19 @@ def test_partial_fit__each_call__augments_anew():
     assert len({tuple(numbers.tolist()) for numbers in seen}) == 3
 
 
+def test_fit__augmentation_that_is_a_module__does_as_a_function_does():
+    class Weaker(torch.nn.Module):
+        def forward(self, x, observed):
+            return 0.5 * x, observed
+
+    proba = [
+        small(augment=augment).fit(X, y).predict_proba(X)
+        for augment in (Weaker(), lambda x, observed: (0.5 * x, observed), None)
+    ]
+    assert_array_equal(proba[0], proba[1])
+    assert not np.array_equal(proba[0], proba[2])
+
+
 def test_partial_fit__all_cases_as_one_batch_in_each_call__equals_fit_of_as_many_steps():
     params = {"encoder": "transformer", "augment": None, "batch_size": len(X), "learning_rate": 1e-2}
     clf = small(**params).partial_fit(X, y, classes=[0, 1])

@@ -451,6 +451,11 @@ def test_fit__wrong_parameter__is_told_in_the_words_of_scikit_learn(parameter, v
         small(**{parameter: value}).fit(wave())
 
 
+def test_fit__horizon_as_long_as_the_longest_series__warns_of_steps_never_seen():
+    with pytest.warns(UserWarning, match="horizon=30, but the longest series has 30 time points: steps from there on"):
+        small(horizon=30, max_steps=2).fit(wave()[:30])
+
+
 def test_score__series_not_longer_than_the_horizon__is_an_error(fitted):
     with pytest.raises(ValueError, match=r"longer than horizon=6\. Got one of 4"):
         fitted.score(wave()[:4])

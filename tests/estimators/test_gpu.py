@@ -56,6 +56,16 @@ def test_predict_proba__on_gpu__equals_cpu(encoder, pooling):
 
 
 @needs_cuda
+@pytest.mark.usefixtures("no_tf32")
+def test_predict_proba__pretrained_member__is_fitted_on_a_gpu_as_on_the_cpu():
+    on_cpu, on_gpu = (small(n_estimators=0, pretrained="bundled", device=name).fit(X, y) for name in ("cpu", "cuda"))
+    assert next(on_gpu.models_[0].parameters()).is_cuda
+    assert_allclose(on_gpu.predict_proba(X), on_cpu.predict_proba(X), rtol=0, atol=1e-3)
+    on_cpu.set_params(device="cuda")
+    assert_allclose(on_cpu.predict_proba(X), on_cpu.set_params(device="cpu").predict_proba(X), rtol=0, atol=1e-4)
+
+
+@needs_cuda
 @pytest.mark.parametrize("encoder", ENCODERS)
 def test_fit__on_gpu__learns(encoder):
     clf = small(encoder=encoder, device="cuda", early_stopping=True, refit=True, max_steps=60, learning_rate=1e-2)

@@ -123,6 +123,11 @@ def test_fit__unknown_objective__says_which_there_are(other):
 # Embeddings
 
 
+def test_fit__no_steps_and_no_weights_to_begin_with__warns_that_they_are_random():
+    with pytest.warns(UserWarning, match="max_steps=0 and pretrained=None leave the weights random"):
+        small(max_steps=0).fit(X)
+
+
 def test_transform__names__say_what_each_column_is(fitted):
     names, embedded = fitted.get_feature_names_out(), fitted.transform(X)
     assert len(names) == len(set(names)) == embedded.shape[1]

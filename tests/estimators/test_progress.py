@@ -116,7 +116,7 @@ def test_callbacks__that_stop__end_the_level_they_speak_of():
 @callbacks
 def test_callbacks__pretrained_member__is_seen_beside_networks_and_not_trained_after_a_stop():
     X, y = waves()
-    pretrainer = TransformerPretrainer(max_steps=0, n_layers=1, d_model=16, n_heads=2).fit(X)
+    pretrainer = TransformerPretrainer(max_steps=1, n_layers=1, d_model=16, n_heads=2).fit(X)
     listener = Listener(look=lambda fitted, X: [type(model).__name__ for model in fitted.models_])
     both = {"pretrained": pretrainer, "fine_tune": True}
     small(n_estimators=2, **both).set_callbacks(listener).fit(X, y)

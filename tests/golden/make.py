@@ -1,7 +1,7 @@
 """Makes the golden files of this release: a saved classifier and forecaster, and what they predict.
 
 Run once for a release that changes what `save` writes, `python tests/golden/make.py`; later releases must load the
-files, so they are never made anew to let a test pass.
+files, so after a release they are never made anew to let a test pass.
 """
 
 import json

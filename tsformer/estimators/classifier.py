@@ -474,6 +474,8 @@ class TransformerClassifier(
 
     @property
     def _augmentation(self) -> Augmentation | None:
+        if isinstance(self.augment, nn.Module):
+            return self.augment.__call__  # else it would become a part of the network, and of its weights
         return standard_augmentation if self.augment == "standard" else self.augment
 
     def _objective(self) -> Objective:

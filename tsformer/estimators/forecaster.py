@@ -3,6 +3,7 @@
 import copy
 import itertools
 import math
+import warnings
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
@@ -445,7 +446,14 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         if anew:
             season = seasonal_period(series.freq)
             self.freq_ = series.freq
-            self.lengths_ = choose_lengths(self.horizon, self.context_length, season, max(map(len, series.values)))
+            longest = max(map(len, series.values))
+            if self.horizon >= longest:
+                warnings.warn(
+                    f"horizon={self.horizon}, but the longest series has {longest} time points: steps from there on are "
+                    "not learned, only gone on to.",
+                    stacklevel=2,
+                )
+            self.lengths_ = choose_lengths(self.horizon, self.context_length, season, longest)
             self._covariates = Covariates.fit(series, given, calendar=self.calendar)
         horizon = self.lengths_.training_horizon  # windows near an end reach beyond it, where nothing is known
         histories = join(series.values, *self._covariates.read(series, given, 0), horizon)

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import warnings
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -60,7 +61,8 @@ class TransformerPretrainer(TransformerParams, TrainingParams, TransformerMixin,
         Time points to which each channel is resampled.
     pretrained : "bundled", path, fitted TransformerPretrainer or None, default=None
         Weights to begin with, and with them encoder, widths, layers and `n_resampled`, whatever these say. "bundled"
-        comes with the package; `max_steps=0` takes it as it is. A path is that of a file which `tsformer.save` or
+        comes with the package; `max_steps=0` takes it as it is. With None, `max_steps=0` leaves the weights random, a
+        control, and warns. A path is that of a file which `tsformer.save` or
         `scripts/pretrain` wrote.
     encoder : str or callable, default="strided_stem"
         A name in `tsformer.models.encoders.ENCODERS`, or a callable that fulfils the contract stated there.
@@ -113,7 +115,7 @@ class TransformerPretrainer(TransformerParams, TrainingParams, TransformerMixin,
     >>> X, _ = load_classification("BasicMotions", split="train")
     >>> pretrainer = TransformerPretrainer(max_steps=2, random_state=0).fit(X)
     >>> pretrainer.transform(X).shape
-    (40, 25356)
+    (40, 13932)
     """
 
     objective: str = "contrastive"
@@ -168,6 +170,11 @@ class TransformerPretrainer(TransformerParams, TrainingParams, TransformerMixin,
         device = resolve_device(self.device)
         fitted = self.model_ if self.warm_start and hasattr(self, "model_") else None
         data = self._read_channels(X, reset=fitted is None)
+        if self.max_steps == 0 and fitted is None and self.pretrained is None:
+            warnings.warn(
+                "max_steps=0 and pretrained=None leave the weights random. Give pretrained='bundled', or steps.",
+                stacklevel=2,
+            )
         seed = draw_seed(self.random_state)
         training, held_out = data, None
         if self.early_stopping:
