@@ -102,7 +102,7 @@ KINDS = {
                 "_df": pd.Series | pd.DataFrame,
                 "_given": Given,
             },
-            optional={},
+            optional={"distances_": np.ndarray},
             left_out=frozenset({"_series", *REQUESTED}),
         ),
         Kind(

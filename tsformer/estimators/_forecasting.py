@@ -23,6 +23,7 @@ from tsformer.models.heads import HEADS
 
 BATCHES_PER_EPOCH = 50
 UNITS_PER_BATCH = 512  # bounds memory where nothing is learnt
+RANKED = [i / 200 for i in range(1, 200)]  # quantiles by which values are ranked
 
 Floats = NDArray[np.float64]
 
@@ -186,10 +187,12 @@ def forecast_windows(
     device: torch.device,
     *,
     sample: bool = False,
+    distances: Floats | None = None,
 ) -> Forecast:
-    """Forecast each window, or with `sample` draw a path for it."""
+    """Forecast each window, or with `sample` draw a path for it; `distances` correct the quantiles."""
     model = ready_to_predict(model, device)
-    levels = torch.tensor(quantiles, dtype=torch.float64, device=device)
+    known = quantiles if distances is None else corrected(quantiles, distances)
+    levels = torch.tensor(known, dtype=torch.float64, device=device)
     points, bands = [], []
     with torch.inference_mode():
         for batch in windows:
@@ -212,6 +215,32 @@ def _roll_out(model: SeriesForecaster, batch: Batch, levels: Tensor, *, sample: 
         return point, point.new_zeros(*point.shape, 0)
     bands = head.quantiles(outputs, levels, scale.spread.unsqueeze(-1).to(outputs.dtype))
     return point, scale.undo(bands.flatten(1, 2))
+
+
+def distances_of(truths: Sequence[Floats], forecasts: Sequence[Forecast]) -> Floats:
+    """Return how far from the median observed values (n_units, H) lie, in quantiles of their forecasts; sorted.
+
+    The forecasts have the quantiles RANKED.
+    """
+    distances = []
+    for truth, forecast in zip(truths, forecasts, strict=True):
+        share_below = np.mean([values < truth for values in forecast.quantiles.values()], axis=0)
+        distances.append(abs(share_below - 0.5)[~np.isnan(truth)])
+    return np.sort(np.concatenate(distances))
+
+
+def corrected(quantiles: Sequence[float], distances: Floats) -> list[float]:
+    """Return the quantiles of a forecast whose bands hold as often as those asked for say, by sorted distances.
+
+    As in conformal prediction, a value yet to come counts as one more: bands are a little wider.
+    """
+    n = len(distances)
+    ranks = [min(max(1, math.ceil(abs(2 * quantile - 1) * (n + 1))), n) for quantile in quantiles]
+    largest = RANKED[-1] - 0.5
+    return [
+        0.5 + float(np.sign(quantile - 0.5)) * min(float(distances[rank - 1]), largest)
+        for quantile, rank in zip(quantiles, ranks, strict=True)
+    ]
 
 
 def mean_absolute_scaled_error(series: Sequence[Floats], forecasts: Sequence[Floats], season: int) -> float:

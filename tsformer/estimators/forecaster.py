@@ -27,11 +27,13 @@ from tsformer.estimators._covariates import Covariates, Frame, Given, Matrices, 
 from tsformer.estimators._fitting import LOG, draw_seed, log_end, portable, ready_to_train, resolve_device, seeded
 from tsformer.estimators._forecasting import (
     BATCHES_PER_EPOCH,
+    RANKED,
     UNITS_PER_BATCH,
     Forecast,
     build_network,
     check_counts,
     choose_lengths,
+    distances_of,
     forecast_windows,
     hold_back,
     mean_absolute_scaled_error,
@@ -79,6 +81,10 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         training horizons long: from those a network can learn too much.
     refit : bool, default=True
         After early stopping, train again on all time points, with a schedule of as many steps as it chose.
+    calibration_windows : int, default=0
+        Windows of a horizon at the end of each series that are held back from training, to correct bands by: in these
+        windows they hold as often as they say, on the mean over all steps. The price is training without the latest
+        values; it is worth it where the bands of a backtest hold too seldom or too often. `sample` is not corrected.
     calendar : bool, default=False
         Give the network the season, weekday and hour of each time point.
     id_col : hashable, default="unique_id"
@@ -104,6 +110,9 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         Step, loss, learning rate and seconds at the end of each epoch.
     n_iter_ : int
         Optimiser steps.
+    distances_ : ndarray of shape (n_values,)
+        Where `calibration_windows` is not 0: how far each value held back lies from the median of its forecast, in
+        quantiles (0 to 0.5), sorted.
 
     Notes
     -----
@@ -113,6 +122,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
     References
     ----------
     Vaswani et al. (2017), "Attention is all you need". Patches: Nie et al. (2023), "A time series is worth 64 words".
+    Correction of bands: Chernozhukov et al. (2021), "Distributional conformal prediction".
 
     Examples
     --------
@@ -131,6 +141,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
     own_share: float = 1.0
     early_stopping: bool | Literal["auto"] = "auto"  # type: ignore[assignment]
     refit: bool = True
+    calibration_windows: int = 0
     calendar: bool = False
     id_col: Hashable = "unique_id"
     time_col: Hashable = "ds"
@@ -147,6 +158,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         head=[StrOptions(set(HEADS))],
         own_share=[Interval(Real, 0, 1, closed="both")],
         early_stopping=["boolean", StrOptions({"auto"})],
+        calibration_windows=[Interval(Integral, 0, None, closed="left")],
         calendar=["boolean"],
         id_col=[Hashable],
         time_col=[Hashable],
@@ -340,14 +352,9 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         wanted, levels = _asked(quantiles, level)
         series, given = self._read(df), Given(past, future, static)
         step = self.horizon if step_size is None else _checked_count(step_size, "step_size")
-        withheld = [self.horizon + step * i for i in reversed(range(_checked_count(n_windows, "n_windows")))]
         if "cutoff" in {*series.names, series.form.id_col, series.form.time_col}:
             raise ValueError("The result of backtest has a column 'cutoff'. Rename that column of df.")
-        if (shortest := min(map(len, series.values))) <= withheld[0]:
-            raise ValueError(
-                f"{n_windows} windows need more than {withheld[0]} time points of each series. Got one of {shortest}; "
-                "lower n_windows or step_size."
-            )
+        withheld = self._withheld(series, _checked_count(n_windows, "n_windows"), step, "n_windows")
         known = [_without_last(series, n) for n in withheld]
         if refit:
             copies = [clone(self)._train(part, given, anew=True) for part in known]
@@ -441,7 +448,30 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         self._remember(df, series, given)
 
     def _train(self, series: SeriesSet, given: Given, *, anew: bool, task: Task = SILENT) -> "TransformerForecaster":
-        """Train a new network, or from the weights that there are."""
+        """Train a new network, or from the weights that there are, and find how to correct its quantiles."""
+        self.__dict__.pop("distances_", None)
+        if not self.calibration_windows:
+            return self._learn(series, given, anew=anew, task=task)
+        if self.head == "point":
+            raise ValueError("calibration_windows corrects quantiles, of which head='point' has none. Set it to 0.")
+        withheld = self._withheld(series, self.calibration_windows, self.horizon, "calibration_windows")
+        self._learn(_without_last(series, withheld[0]), given, anew=anew, task=task)
+        forecasts = self._forecast_past(series, given, withheld, RANKED)
+        truths = [np.concatenate([rows[len(rows) - n :][: self.horizon].T for rows in series.values]) for n in withheld]
+        self.distances_ = distances_of(truths, forecasts)
+        return self
+
+    def _withheld(self, series: SeriesSet, n_windows: int, step: int, parameter: str) -> list[int]:
+        """How many time points at the end of each series are unknown in each of the windows, the earliest first."""
+        withheld = [self.horizon + step * i for i in reversed(range(n_windows))]
+        if (shortest := min(map(len, series.values))) <= withheld[0]:
+            raise ValueError(
+                f"{parameter}={n_windows} windows need more than {withheld[0]} time points of each series. Got one of "
+                f"{shortest}; take fewer or shorter steps between them."
+            )
+        return withheld
+
+    def _learn(self, series: SeriesSet, given: Given, *, anew: bool, task: Task) -> "TransformerForecaster":
         device = resolve_device(self.device)
         if anew:
             season = seasonal_period(series.freq)
@@ -449,8 +479,8 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
             longest = max(map(len, series.values))
             if self.horizon >= longest:
                 warnings.warn(
-                    f"horizon={self.horizon}, but the longest series has {longest} time points: steps from there on are "
-                    "not learned, only gone on to.",
+                    f"horizon={self.horizon}, but the longest series has {longest} time points: steps from there on "
+                    "are not learned, only gone on to.",
                     stacklevel=2,
                 )
             self.lengths_ = choose_lengths(self.horizon, self.context_length, season, longest)
@@ -549,7 +579,13 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         histories = join(series.values, *self._covariates.read(series, given, horizon), horizon)
         windows = last_windows(histories, [0] * max(1, n_paths), self.lengths_.context, horizon, UNITS_PER_BATCH)
         return forecast_windows(
-            self.model_, windows, horizon, quantiles, resolve_device(self.device), sample=n_paths > 0
+            self.model_,
+            windows,
+            horizon,
+            quantiles,
+            resolve_device(self.device),
+            sample=n_paths > 0,
+            distances=getattr(self, "distances_", None),
         )
 
     def _forecast_past(
@@ -558,7 +594,8 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         """Forecast a horizon of each series from all but its last n time points, for each n of `withheld`."""
         histories = join(series.values, *self._covariates.read(series, given, 0), 0)
         windows = last_windows(histories, withheld, self.lengths_.context, self.horizon, UNITS_PER_BATCH)
-        forecast = forecast_windows(self.model_, windows, self.horizon, quantiles, resolve_device(self.device))
+        device, known = resolve_device(self.device), getattr(self, "distances_", None)
+        forecast = forecast_windows(self.model_, windows, self.horizon, quantiles, device, distances=known)
         return forecast.in_parts(len(withheld))
 
 
