@@ -5,6 +5,8 @@
 - alone: 100 series of M3 monthly, drawn once, each the only one that a forecaster is fitted to; error: MASE.
 - promotion: 200 made series of 96 months, a season and noise, lifted in months of promotion that are drawn anew for
   each series; with and without the promotion as `future`; error: MAE over the next 12 months.
+- pooled: one network for every second series of M3 monthly and of Tourism monthly; it forecasts these and the others,
+  which it has not seen; error: MASE.
 - noise: M3 monthly with and without three covariates of pure noise as `future`; error: MASE.
 - predict: the seconds in which 1,000 series of M3 monthly are forecast with bands of 80 and 95 %.
 """
@@ -32,7 +34,7 @@ HORIZON = M3.horizons[0]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, write, and print a table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder that holds m3.csv.gz")
+    parser.add_argument("--data", type=Path, required=True, help="folder that holds m3.csv.gz and tourism.csv.gz")
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--threads", type=int, default=1)
@@ -87,6 +89,25 @@ def promoted_sales(rng: np.random.Generator) -> tuple[pd.DataFrame, pd.DataFrame
     return index.assign(y=sales.ravel()), index.assign(promotion=is_promoted.ravel().astype(float))
 
 
+def pooled(folder: Path, seed: int) -> Iterator[Row]:
+    """Forecast series that one network of two data sets has seen, and series that it has not."""
+    parts = {name: read_competition(folder, DATASETS[name], "test") for name in ("m3-monthly", "tourism-monthly")}  # type: ignore[arg-type]
+    seen = pd.concat([every_second(history) for history, _ in parts.values()])
+    forecaster = TransformerForecaster(horizon=24, random_state=seed).fit(seen)
+    for name, (history, truth) in parts.items():
+        for what, first in {"seen": 0, "not seen": 1}.items():
+            known, future = every_second(history, first), every_second(truth, first)
+            forecast = pd.DataFrame(forecaster.predict(known, horizon=DATASETS[name].horizons[0]))
+            naive = seasonal_naive(future, known, M3.season).rename(columns={"naive": "y"})
+            yield {"model": f"{name}, {what}", "error": mase(forecast, future, known)}
+            yield {"model": f"{name}, {what}: seasonal naive", "error": mase(naive, future, known)}
+
+
+def every_second(frame: pd.DataFrame, first: int = 0) -> pd.DataFrame:
+    """Keep every second series of a long frame."""
+    return frame[frame["unique_id"].isin(frame["unique_id"].unique()[first::2])]
+
+
 def noise(folder: Path, seed: int) -> Iterator[Row]:
     """Forecast M3 monthly with covariates that say nothing, and without."""
     history, truth = read_competition(folder, M3, "test")
@@ -128,7 +149,7 @@ def mase(forecast: pd.DataFrame, truth: pd.DataFrame, history: pd.DataFrame) -> 
     return float(scaled_errors(scored, ["model"], M3.season, history)["model"].mean())
 
 
-CASES = {"alone": alone, "promotion": promotion, "noise": noise, "predict": predict}
+CASES = {"alone": alone, "promotion": promotion, "pooled": pooled, "noise": noise, "predict": predict}
 
 
 if __name__ == "__main__":
