@@ -2,6 +2,7 @@
 
 import functools
 import importlib.util
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +65,7 @@ def test_classifier__any_length__gives_the_probabilities_of_predict_proba(params
     clf = small(**params).fit(cut(X), y)
     to_onnx(clf, tmp_path / "classifier.onnx")
     graph = session(tmp_path / "classifier.onnx")
+    assert json.loads(graph.get_modelmeta().custom_metadata_map["classes"]) == clf.classes_.tolist()
     longer = np.concatenate([X, X[:, :, :7]], axis=2)
     longer[0, 1, 3:8] = np.nan
     longer[1, 0] = np.nan

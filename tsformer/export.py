@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+import json
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
@@ -49,9 +50,9 @@ def to_onnx(estimator: TransformerClassifier | TransformerForecaster, path: str 
     -----
     A classifier is one graph, all its networks in it. It takes X, float64 of shape (n_cases, n_channels,
     n_timepoints), where NaN is a missing value or padding at the end of a shorter series, and gives probabilities
-    (n_cases, n_classes) in the order of `classes_`. It takes any number of cases, and of any length, but with
-    "shifted_window" or an encoder of your own only of the longest training series' length, to which shorter ones are
-    padded. The shape of the graph's input tells: it is a number there.
+    (n_cases, n_classes) in the order of `classes_`, which lie in the metadata under "classes", as JSON. It takes any
+    number of cases, and of any length, but with "shifted_window" or an encoder of your own only of the longest training
+    series' length, to which shorter ones are padded. The shape of the graph's input tells: it is a number there.
 
     A forecaster's encoder.onnx takes X, float64 of shape (n_series, context), the last `lengths_.context` values of
     each series with NaN where there are none. It gives location and spread, by which forecasts are brought back to the
@@ -175,7 +176,8 @@ def _export_classifier(classifier: TransformerClassifier, path: Path) -> None:
     dynamic = {0: torch.export.Dim.DYNAMIC}
     if all(isinstance(model.encoder, ANY_LENGTH) for model in classifier._networks):
         dynamic[2] = torch.export.Dim.AUTO
-    _write(graph, {"X": X}, ["probabilities"], {"X": dynamic}, path)
+    classes = json.dumps(classifier.classes_.tolist())
+    _write(graph, {"X": X}, ["probabilities"], {"X": dynamic}, path, classes=classes)
 
 
 def _export_forecaster(forecaster: TransformerForecaster, directory: Path) -> None:
@@ -218,21 +220,27 @@ def _split(values: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _write(
-    graph: nn.Module, inputs: dict[str, Tensor], outputs: list[str], dynamic: dict[str, dict[int, Any]], path: Path
+    graph: nn.Module,
+    inputs: dict[str, Tensor],
+    outputs: list[str],
+    dynamic: dict[str, dict[int, Any]],
+    path: Path,
+    **metadata: str,
 ) -> None:
     with _quiet_exporter():
-        torch.onnx.export(
+        program = torch.onnx.export(
             graph.eval(),
             args=tuple(tensor.clone() for tensor in inputs.values()),
-            f=str(path),
             input_names=list(inputs),
             output_names=outputs,
             dynamic_shapes=dynamic,
             dynamo=True,
-            external_data=False,
             custom_translation_table={torch.ops.aten.asinh.default: _asinh},
             verbose=False,
         )
+        assert program is not None  # for the type checker: dynamo=True gives one
+        program.model.metadata_props.update(metadata)
+        program.save(str(path), external_data=False)
 
 
 def _asinh(x: Any) -> Any:
