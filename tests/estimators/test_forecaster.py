@@ -505,6 +505,8 @@ def test_calibration_windows__set_to_0_and_fitted_again__corrects_no_more():
 def test_calibration_windows__what_it_cannot_do__is_an_error():
     with pytest.raises(ValueError, match="calibration_windows corrects quantiles, of which head='point' has none"):
         small(head="point", calibration_windows=1).fit(wave())
+    with pytest.raises(ValueError, match="calibration_windows=1 hold back missing values only"):
+        small(calibration_windows=1).fit(wave().where(np.arange(72) < 66))
     with pytest.raises(ValueError, match=r"calibration_windows=4 windows need more than 24 time points.*one of 20"):
         small(calibration_windows=4).fit(wave()[:20])
 

@@ -459,6 +459,10 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         forecasts = self._forecast_past(series, given, withheld, RANKED)
         truths = [np.concatenate([rows[len(rows) - n :][: self.horizon].T for rows in series.values]) for n in withheld]
         self.distances_ = distances_of(truths, forecasts)
+        if not len(self.distances_):
+            raise ValueError(
+                f"calibration_windows={self.calibration_windows} hold back missing values only. Take more, or 0."
+            )
         return self
 
     def _withheld(self, series: SeriesSet, n_windows: int, step: int, parameter: str) -> list[int]:
