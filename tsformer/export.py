@@ -50,16 +50,18 @@ def to_onnx(estimator: TransformerClassifier | TransformerForecaster, path: str 
     -----
     A classifier is one graph, all its networks in it. It takes X, float64 of shape (n_cases, n_channels,
     n_timepoints), where NaN is a missing value or padding at the end of a shorter series, and gives probabilities
-    (n_cases, n_classes) in the order of `classes_`, which lie in the metadata under "classes", as JSON. It takes any
-    number of cases, and of any length, but with "shifted_window" or an encoder of your own only of the longest training
-    series' length, to which shorter ones are padded. The shape of the graph's input tells: it is a number there.
+    (n_cases, n_classes) in the order of `classes_`, which lie in the metadata under "classes", as JSON; dates
+    are strings there. It takes any number of cases, and of any length, but with "shifted_window" or an encoder of your
+    own only of the longest training series' length, to which shorter ones are padded. The shape of the graph's input
+    tells: it is a number there.
 
     A forecaster's encoder.onnx takes X, float64 of shape (n_series, context), the last `lengths_.context` values of
     each series with NaN where there are none. It gives location and spread, by which forecasts are brought back to the
     units of the data, the last patch, and the keys, values and mask of the memory. step.onnx takes these, the patch
     (n_series, patch_length) with NaN for missing values, and the cache: keys and values of the steps before, at first
     of length 0. It gives the next patch, what the head knows of each value (of head="quantile" its quantiles), and the
-    longer cache. examples/onnx_forecast.py holds the loop.
+    longer cache. examples/onnx_forecast.py holds the loop. Quantiles are those of the network, which
+    `calibration_windows` has not moved.
 
     Raises
     ------
@@ -176,7 +178,7 @@ def _export_classifier(classifier: TransformerClassifier, path: Path) -> None:
     dynamic = {0: torch.export.Dim.DYNAMIC}
     if all(isinstance(model.encoder, ANY_LENGTH) for model in classifier._networks):
         dynamic[2] = torch.export.Dim.AUTO
-    classes = json.dumps(classifier.classes_.tolist())
+    classes = json.dumps(classifier.classes_.tolist(), default=str)
     _write(graph, {"X": X}, ["probabilities"], {"X": dynamic}, path, classes=classes)
 
 

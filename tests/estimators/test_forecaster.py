@@ -351,6 +351,7 @@ def test_early_stopping__part_held_back__is_the_validation_fraction_of_each_seri
     assert small(**options).fit(wave()).history_["loss"] == small(**options).fit(changed).history_["loss"]
 
 
+@pytest.mark.filterwarnings("ignore:horizon=6, but the longest:UserWarning")  # true, and not what this is about
 def test_early_stopping__series_too_short__says_so():
     with pytest.raises(ValueError, match=r"holds back the last 6 time points .* Got a series of 7"):
         small(early_stopping=True).fit(wave(7))
@@ -451,9 +452,9 @@ def test_fit__wrong_parameter__is_told_in_the_words_of_scikit_learn(parameter, v
         small(**{parameter: value}).fit(wave())
 
 
-def test_fit__horizon_as_long_as_the_longest_series__warns_of_steps_never_seen():
-    with pytest.warns(UserWarning, match="horizon=30, but the longest series has 30 time points: steps from there on"):
-        small(horizon=30, max_steps=2).fit(wave()[:30])
+def test_fit__horizon_too_long_for_the_longest_series__warns_of_steps_never_seen():
+    with pytest.warns(UserWarning, match=r"horizon=24, but the longest series .* 30 time points: .* the first 18 are"):
+        small(horizon=24, max_steps=2).fit(wave()[:30])
 
 
 def test_score__series_not_longer_than_the_horizon__is_an_error(fitted):
@@ -462,6 +463,31 @@ def test_score__series_not_longer_than_the_horizon__is_an_error(fitted):
 
 
 # Bands corrected by windows held back
+
+
+def test_calibration_windows__counts__do_not_widen_bands_for_ties():
+    counts = np.random.default_rng(0).poisson(0.5, size=(72, 30)).astype(float)
+    df = pd.DataFrame(counts, index=wave(72).index).add_prefix("s")
+    fitted = small(head="negative_binomial", max_steps=60, context_length=12, calibration_windows=2).fit(df[:-6])
+    bands = fitted.predict(quantiles=[0.25, 0.75])
+    assert bands.xs(0.75, axis=1, level=1).to_numpy().mean() < 2
+
+
+def test_calibration_windows__refused__leaves_the_fitted_forecaster_as_it_was():
+    fitted = small(calibration_windows=1).fit(wave())
+    before = fitted.predict(level=80)
+    with pytest.raises(ValueError, match="calibration_windows=50"):
+        fitted.set_params(calibration_windows=50).fit(wave())
+    pd.testing.assert_frame_equal(fitted.predict(level=80), before)
+
+
+def test_calibration_windows__level_rarer_than_the_values_tell__is_not_narrowed():
+    plain, calibrated = small().fit(wave()[:-6]), small(calibration_windows=1).fit(wave())
+    width = [
+        forecast["hi-99.9"] - forecast["lo-99.9"]
+        for forecast in (plain.predict(wave(), level=99.9), calibrated.predict(level=99.9))
+    ]
+    assert (width[1] >= width[0] - 1e-6).all()
 
 
 @pytest.mark.parametrize("head", ["quantile", "student_t"])
@@ -503,11 +529,11 @@ def test_calibration_windows__set_to_0_and_fitted_again__corrects_no_more():
 
 
 def test_calibration_windows__what_it_cannot_do__is_an_error():
-    with pytest.raises(ValueError, match="calibration_windows corrects quantiles, of which head='point' has none"):
+    with pytest.raises(ValueError, match="calibration_windows=1 corrects quantiles, of which head='point' has none"):
         small(head="point", calibration_windows=1).fit(wave())
-    with pytest.raises(ValueError, match="calibration_windows=1 hold back missing values only"):
+    with pytest.raises(ValueError, match="calibration_windows=1 holds back missing values only"):
         small(calibration_windows=1).fit(wave().where(np.arange(72) < 66))
-    with pytest.raises(ValueError, match=r"calibration_windows=4 windows need more than 24 time points.*one of 20"):
+    with pytest.raises(ValueError, match=r"calibration_windows=4 holds back the last 24 time points .* a series of 20"):
         small(calibration_windows=4).fit(wave()[:20])
 
 

@@ -124,6 +124,15 @@ def test_fit__warm_start__trains_networks_on_and_fits_the_head_anew(pretrainer):
     assert len(clf.models_) == 2
 
 
+def test_fit__classes_of_other_levels_far_from_zero__tells_them_apart(pretrainer):
+    """Air pressure: 101,325 and 101,330 differ little beside their size, and by five deviations of the noise."""
+    noise = np.random.default_rng(0).normal(size=(40, 1, 30))
+    labels = np.arange(40) % 2
+    pressure = 101_325 + 5.0 * labels[:, None, None] + noise
+    clf = frozen(pretrainer).fit(pressure[:20], labels[:20])
+    assert clf.score(pressure[20:], labels[20:]) == 1.0
+
+
 def test_fit__fine_tune__trains_the_encoder_and_lowers_the_loss(pretrainer):
     hard = X + 3 * np.random.default_rng(0).normal(size=X.shape)
     clf = frozen(pretrainer, fine_tune=True, max_steps=60, augment=None).fit(hard, y)

@@ -23,7 +23,8 @@ from tsformer.models.heads import HEADS
 
 BATCHES_PER_EPOCH = 50
 UNITS_PER_BATCH = 512  # bounds memory where nothing is learnt
-RANKED = [i / 200 for i in range(1, 200)]  # quantiles by which values are ranked
+RANKED = torch.special.ndtr(torch.linspace(-6.0, 6.0, 201, dtype=torch.float64))  # quantiles by which values are ranked
+RANKED_AT_ONCE = 64  # windows: each has all these quantiles
 
 Floats = NDArray[np.float64]
 
@@ -217,16 +218,22 @@ def _roll_out(model: SeriesForecaster, batch: Batch, levels: Tensor, *, sample: 
     return point, scale.undo(bands.flatten(1, 2))
 
 
-def distances_of(truths: Sequence[Floats], forecasts: Sequence[Forecast]) -> Floats:
-    """Return how far from the median observed values (n_units, H) lie, in quantiles of their forecasts; sorted.
+def distances_from_median(model: SeriesForecaster, windows: Iterable[Batch], device: torch.device) -> Floats:
+    """Return how far from the median the observed values of windows lie, in quantiles of their forecasts; sorted.
 
-    The forecasts have the quantiles RANKED.
+    The distance of a value is that of the ends of the narrowest band around the median that holds it.
     """
+    model = ready_to_predict(model, device)
     distances = []
-    for truth, forecast in zip(truths, forecasts, strict=True):
-        share_below = np.mean([values < truth for values in forecast.quantiles.values()], axis=0)
-        distances.append(abs(share_below - 0.5)[~np.isnan(truth)])
-    return np.sort(np.concatenate(distances))
+    with torch.inference_mode():
+        for batch in windows:
+            assert batch.y is not None  # for the type checker: windows always have it
+            bands = _roll_out(model, batch.to(device), RANKED.to(device), sample=False)[1]
+            bands, truth = bands[:, : batch.y.shape[1]].double().cpu(), batch.y.double().unsqueeze(-1)
+            upper = RANKED[(bands < truth).sum(dim=-1).clamp(max=len(RANKED) - 1)]
+            lower = RANKED[((bands <= truth).sum(dim=-1) - 1).clamp(min=0)]
+            distances.append(torch.maximum(upper - 0.5, 0.5 - lower).clamp(min=0.0)[batch.y_observed])
+    return torch.cat(distances).sort().values.numpy()
 
 
 def corrected(quantiles: Sequence[float], distances: Floats) -> list[float]:
@@ -234,13 +241,14 @@ def corrected(quantiles: Sequence[float], distances: Floats) -> list[float]:
 
     As in conformal prediction, a value yet to come counts as one more: bands are a little wider.
     """
-    n = len(distances)
-    ranks = [min(max(1, math.ceil(abs(2 * quantile - 1) * (n + 1))), n) for quantile in quantiles]
-    largest = RANKED[-1] - 0.5
-    return [
-        0.5 + float(np.sign(quantile - 0.5)) * min(float(distances[rank - 1]), largest)
-        for quantile, rank in zip(quantiles, ranks, strict=True)
-    ]
+    moved = []
+    for quantile in quantiles:
+        rank = math.ceil(abs(2 * quantile - 1) * (len(distances) + 1))
+        distance = float(distances[min(max(rank, 1), len(distances)) - 1])
+        if rank > len(distances):  # so rare that none of the values tells
+            distance = max(distance, abs(quantile - 0.5))
+        moved.append(0.5 + distance * float(np.sign(quantile - 0.5)))
+    return moved
 
 
 def mean_absolute_scaled_error(series: Sequence[Floats], forecasts: Sequence[Floats], season: int) -> float:

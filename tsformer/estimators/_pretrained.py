@@ -21,7 +21,7 @@ from tsformer.data.batch import Batch
 from tsformer.data.plain import Store
 from tsformer.estimators._fitting import predict_in_batches, seeded
 from tsformer.estimators._saved import saved_document, saved_network
-from tsformer.models.pretrained import PretrainedClassifier, Squash
+from tsformer.models.pretrained import PretrainedClassifier, Squash, sizes
 from tsformer.models.pretraining import PretrainingNetwork, blank_pretraining
 
 BUNDLED = Path(__file__).parents[1] / "weights" / "encoder.safetensors"
@@ -97,15 +97,16 @@ def fit_pretrained(pretrained: Any, data: Batch, n_classes: int, device: torch.d
         raise ValueError("A head is fitted to labels. Got a batch whose y is None.")
     network = pretrained_network(pretrained)
     features = predict_in_batches(network, PretrainingNetwork.embed, data, device).double()
-    squash = Squash(features.shape[1]).fit(features, data.weight)
-    scale = torch.ones(data.x.shape[2], len(network.feature_names), dtype=torch.float64)
-    scale[:, : len(network.level_names)] = LEVEL_SCALE
+    n_channels, n_levels = data.x.shape[2], len(network.level_names)
+    squash = Squash(features.shape[1]).fit(features, data.weight, sizes(features, n_channels, n_levels))
+    scale = torch.ones(n_channels, len(network.feature_names), dtype=torch.float64)
+    scale[:, :n_levels] = LEVEL_SCALE
     weight = None if data.weight is None else data.weight.double().numpy()
     head = ridge_head((squash(features) * scale.flatten()).numpy(), data.y.numpy(), n_classes, weight)
     with torch.no_grad():
         head.weight.mul_(scale.flatten())  # so that the head reads features as they are squashed
     model = PretrainedClassifier(network, squash, head)
-    model.settings = {"n_channels": data.x.shape[2], "n_classes": n_classes, **network.settings}
+    model.settings = {"n_channels": n_channels, "n_classes": n_classes, **network.settings}
     return model.float().eval()
 
 

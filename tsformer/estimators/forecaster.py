@@ -27,13 +27,13 @@ from tsformer.estimators._covariates import Covariates, Frame, Given, Matrices, 
 from tsformer.estimators._fitting import LOG, draw_seed, log_end, portable, ready_to_train, resolve_device, seeded
 from tsformer.estimators._forecasting import (
     BATCHES_PER_EPOCH,
-    RANKED,
+    RANKED_AT_ONCE,
     UNITS_PER_BATCH,
     Forecast,
     build_network,
     check_counts,
     choose_lengths,
-    distances_of,
+    distances_from_median,
     forecast_windows,
     hold_back,
     mean_absolute_scaled_error,
@@ -83,8 +83,9 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         After early stopping, train again on all time points, with a schedule of as many steps as it chose.
     calibration_windows : int, default=0
         Windows of a horizon at the end of each series that are held back from training, to correct bands by: in these
-        windows they hold as often as they say, on the mean over all steps. The price is training without the latest
-        values; it is worth it where the bands of a backtest hold too seldom or too often. `sample` is not corrected.
+        windows they hold as often as they say, on the mean over all steps and series. Quantiles are moved as the ends
+        of their bands are, so the median stays. The price is training without the latest values; it is worth it where
+        the bands of a backtest hold too seldom or too often. `sample` is not corrected, and values of `fill` count.
     calendar : bool, default=False
         Give the network the season, weekday and hour of each time point.
     id_col : hashable, default="unique_id"
@@ -354,7 +355,12 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         step = self.horizon if step_size is None else _checked_count(step_size, "step_size")
         if "cutoff" in {*series.names, series.form.id_col, series.form.time_col}:
             raise ValueError("The result of backtest has a column 'cutoff'. Rename that column of df.")
-        withheld = self._withheld(series, _checked_count(n_windows, "n_windows"), step, "n_windows")
+        withheld = [self.horizon + step * i for i in reversed(range(_checked_count(n_windows, "n_windows")))]
+        if (shortest := min(map(len, series.values))) <= withheld[0]:
+            raise ValueError(
+                f"{n_windows} windows need more than {withheld[0]} time points of each series. Got one of {shortest}; "
+                "lower n_windows or step_size."
+            )
         known = [_without_last(series, n) for n in withheld]
         if refit:
             copies = [clone(self)._train(part, given, anew=True) for part in known]
@@ -449,31 +455,28 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
 
     def _train(self, series: SeriesSet, given: Given, *, anew: bool, task: Task = SILENT) -> "TransformerForecaster":
         """Train a new network, or from the weights that there are, and find how to correct its quantiles."""
-        self.__dict__.pop("distances_", None)
         if not self.calibration_windows:
-            return self._learn(series, given, anew=anew, task=task)
-        if self.head == "point":
-            raise ValueError("calibration_windows corrects quantiles, of which head='point' has none. Set it to 0.")
-        withheld = self._withheld(series, self.calibration_windows, self.horizon, "calibration_windows")
-        self._learn(_without_last(series, withheld[0]), given, anew=anew, task=task)
-        forecasts = self._forecast_past(series, given, withheld, RANKED)
-        truths = [np.concatenate([rows[len(rows) - n :][: self.horizon].T for rows in series.values]) for n in withheld]
-        self.distances_ = distances_of(truths, forecasts)
-        if not len(self.distances_):
-            raise ValueError(
-                f"calibration_windows={self.calibration_windows} hold back missing values only. Take more, or 0."
-            )
+            self._learn(series, given, anew=anew, task=task)
+            self.__dict__.pop("distances_", None)
+            return self
+        withheld = [self.horizon * (i + 1) for i in range(self.calibration_windows)]
+        self._check_calibration(series, withheld[-1])
+        self._learn(_without_last(series, withheld[-1]), given, anew=anew, task=task)
+        windows = self._past_windows(series, given, withheld, RANKED_AT_ONCE)
+        self.distances_ = distances_from_median(self.model_, windows, resolve_device(self.device))
         return self
 
-    def _withheld(self, series: SeriesSet, n_windows: int, step: int, parameter: str) -> list[int]:
-        """How many time points at the end of each series are unknown in each of the windows, the earliest first."""
-        withheld = [self.horizon + step * i for i in reversed(range(n_windows))]
-        if (shortest := min(map(len, series.values))) <= withheld[0]:
+    def _check_calibration(self, series: SeriesSet, withheld: int) -> None:
+        what = f"calibration_windows={self.calibration_windows}"
+        if self.head == "point":
+            raise ValueError(f"{what} corrects quantiles, of which head='point' has none. Set it to 0.")
+        if (shortest := min(map(len, series.values))) <= withheld:
             raise ValueError(
-                f"{parameter}={n_windows} windows need more than {withheld[0]} time points of each series. Got one of "
-                f"{shortest}; take fewer or shorter steps between them."
+                f"{what} holds back the last {withheld} time points of each series and needs one more. Got a series of "
+                f"{shortest}; lower it, or leave short series out."
             )
-        return withheld
+        if all(np.isnan(rows[-withheld:]).all() for rows in series.values):
+            raise ValueError(f"{what} holds back missing values only. Take more, or set it to 0.")
 
     def _learn(self, series: SeriesSet, given: Given, *, anew: bool, task: Task) -> "TransformerForecaster":
         device = resolve_device(self.device)
@@ -481,13 +484,14 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
             season = seasonal_period(series.freq)
             self.freq_ = series.freq
             longest = max(map(len, series.values))
-            if self.horizon >= longest:
+            self.lengths_ = choose_lengths(self.horizon, self.context_length, season, longest)
+            learnt = max(1, longest - max(season, 2))  # windows begin with so much history
+            if self.lengths_.training_horizon > learnt:
                 warnings.warn(
-                    f"horizon={self.horizon}, but the longest series has {longest} time points: steps from there on "
-                    "are not learned, only gone on to.",
+                    f"horizon={self.horizon}, but the longest series to learn from has {longest} time points: steps "
+                    f"after the first {learnt} are not learnt, and not to be trusted.",
                     stacklevel=2,
                 )
-            self.lengths_ = choose_lengths(self.horizon, self.context_length, season, longest)
             self._covariates = Covariates.fit(series, given, calendar=self.calendar)
         horizon = self.lengths_.training_horizon  # windows near an end reach beyond it, where nothing is known
         histories = join(series.values, *self._covariates.read(series, given, 0), horizon)
@@ -596,11 +600,15 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         self, series: SeriesSet, given: Given, withheld: Sequence[int], quantiles: Sequence[float]
     ) -> list[Forecast]:
         """Forecast a horizon of each series from all but its last n time points, for each n of `withheld`."""
-        histories = join(series.values, *self._covariates.read(series, given, 0), 0)
-        windows = last_windows(histories, withheld, self.lengths_.context, self.horizon, UNITS_PER_BATCH)
+        windows = self._past_windows(series, given, withheld, UNITS_PER_BATCH)
         device, known = resolve_device(self.device), getattr(self, "distances_", None)
         forecast = forecast_windows(self.model_, windows, self.horizon, quantiles, device, distances=known)
         return forecast.in_parts(len(withheld))
+
+    def _past_windows(self, series: SeriesSet, given: Given, withheld: Sequence[int], batch_size: int) -> WindowsAt:
+        """Cut the windows of each series that know all but its last n time points, for each n of `withheld`."""
+        histories = join(series.values, *self._covariates.read(series, given, 0), 0)
+        return last_windows(histories, withheld, self.lengths_.context, self.horizon, batch_size)
 
 
 def _checked_count(value: Any, name: str) -> int:

@@ -46,8 +46,8 @@ class TransformerPretrainer(TransformerParams, TrainingParams, TransformerMixin,
     """Learn embeddings of series without labels.
 
     Each channel is looked at alone: brought to one length and to mean 0 and deviation 1, it is read with its first
-    difference. Series may differ in length and have missing values (NaN). Level and scale stay in the embedding as the
-    channel's mean and deviation.
+    difference. Series may differ in length and have missing values (NaN). Level and scale stay in the embedding as
+    means and a deviation.
 
     Parameters
     ----------
@@ -62,8 +62,7 @@ class TransformerPretrainer(TransformerParams, TrainingParams, TransformerMixin,
     pretrained : "bundled", path, fitted TransformerPretrainer or None, default=None
         Weights to begin with, and with them encoder, widths, layers and `n_resampled`, whatever these say. "bundled"
         comes with the package; `max_steps=0` takes it as it is. With None, `max_steps=0` leaves the weights random, a
-        control, and warns. A path is that of a file which `tsformer.save` or
-        `scripts/pretrain` wrote.
+        control, and warns. A path is that of a file which `tsformer.save` or `scripts/pretrain` wrote.
     encoder : str or callable, default="strided_stem"
         A name in `tsformer.models.encoders.ENCODERS`, or a callable that fulfils the contract stated there.
     d_model : int, default=128
@@ -231,11 +230,11 @@ class TransformerPretrainer(TransformerParams, TrainingParams, TransformerMixin,
         Returns
         -------
         ndarray of shape (n_cases, n_channels * n_features)
-            Of each channel its levels: mean, deviation, and the means of sixteen segments (fewer where `n_resampled` is
-            no multiple of 16). Then, of the series and of the means of each four of its points, the mean, deviation and
-            maximum of the tokens of the stem, the middle and the last layer (of other encoders, of the last layer
-            only). A channel without a value is embedded as one of zeros without tokens. `get_feature_names_out` names
-            them.
+            Of each channel its levels: mean, deviation, and the means of sixteen segments (perhaps fewer where
+            `n_resampled` is no multiple of 16). Then, of the series and of the means of each four of its points, the
+            mean, deviation and maximum of the tokens of the stem, the middle and the last layer (of other encoders, of
+            the last layer only). A channel without a value is embedded as one of zeros without tokens.
+            `get_feature_names_out` names them.
         """
         check_is_fitted(self, "model_")
         data = to_batch(check_panel(self, X, "X", reset=False))
@@ -243,7 +242,7 @@ class TransformerPretrainer(TransformerParams, TrainingParams, TransformerMixin,
         return with_ids(self, X, embedded.double().numpy())
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
-        """Return the names of the embedding's columns, such as "channel0_last_mean17".
+        """Return the names of the embedding's columns, such as "channel0_fine_last_mean17".
 
         Parameters
         ----------

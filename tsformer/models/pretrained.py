@@ -10,6 +10,7 @@ from tsformer.models.classifier import Augmentation
 from tsformer.models.pretraining import PretrainingNetwork, blank_pretraining
 
 NEGLIGIBLE = 1e-4  # deviation of a feature over the cases, relative to its size
+ROUNDED = 1e-6  # the same, of levels: what float32 keeps
 
 
 class Squash(Float64Statistics):
@@ -26,13 +27,13 @@ class Squash(Float64Statistics):
         self.mean: Tensor
         self.factor: Tensor
 
-    def fit(self, features: Tensor, weight: Tensor | None = None) -> "Squash":
-        """Take the statistics of features (B, F) of cases of these weights."""
+    def fit(self, features: Tensor, weight: Tensor | None = None, size: Tensor | None = None) -> "Squash":
+        """Take the statistics of features (B, F) of cases of these weights; `size` (F,) is by default the largest."""
         share = (torch.ones(len(features)) if weight is None else weight).double().unsqueeze(1)
         share = share / share.sum()
         mean = (share * features).sum(dim=0)
         std = (share * (features - mean).square()).sum(dim=0).sqrt()
-        varies = std > NEGLIGIBLE * features.abs().amax(dim=0)
+        varies = std > NEGLIGIBLE * (features.abs().amax(dim=0) if size is None else size)
         self.mean.copy_(mean)
         self.factor.copy_(torch.where(varies, 1.0 / std, 0.0))
         return self
@@ -40,6 +41,16 @@ class Squash(Float64Statistics):
     def forward(self, features: Tensor) -> Tensor:
         """Return squashed features (B, F)."""
         return ((features - self.mean) * self.factor).tanh().to(features.dtype)
+
+
+def sizes(features: Tensor, n_channels: int, n_levels: int) -> Tensor:
+    """Return by what size (F,) to judge whether features (B, F) vary: their largest, but for levels that of deviations.
+
+    The level of air pressure varies little beside its size, and much beside the deviation of a series.
+    """
+    by_channel = features.abs().amax(dim=0).view(n_channels, -1)
+    levels, deviation = by_channel[:, :n_levels], by_channel[:, 1:2]
+    return torch.cat([deviation.maximum(ROUNDED / NEGLIGIBLE * levels), by_channel[:, n_levels:]], dim=1).flatten()
 
 
 class PretrainedClassifier(nn.Module):

@@ -133,7 +133,7 @@ def block_means(x: Tensor, observed: Tensor, size: int) -> tuple[Tensor, Tensor]
 
 
 def token_statistics(tokens: Tensor, observed: Tensor) -> list[Tensor]:
-    """Mean, deviation and maximum of the observed tokens (B, N, D): three Tensors (B, D); of none observed, 0."""
+    """Mean, deviation and maximum of the observed tokens (B, N, D): three Tensors (B, D); of none observed, about 0."""
     mask = observed.unsqueeze(-1)
     count = mask.sum(dim=1).clamp(min=1)
     mean = torch.where(mask, tokens, 0.0).sum(dim=1) / count
