@@ -14,7 +14,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 
 from tsformer import TransformerClassifier, TransformerPretrainer
-from tsformer.plotting import AttentionDisplay, ForecastDisplay, HistoryDisplay
+from tsformer.plotting import AttentionDisplay, ForecastDisplay, ForecastPanel, HistoryDisplay
 
 mpl.use("Agg")
 
@@ -168,6 +168,47 @@ def test_attention_display__long_frame__names_cases_by_their_ids(classified):
     clf = small_classifier().fit(df, pd.Series([0, 1, 0, 1], index=list(parts)))
     (ax,) = AttentionDisplay.from_estimator(clf, df[df["unique_id"] == "r2"]).axes_
     assert ax.get_title(loc="left").startswith("case r2: class ")
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        pd.date_range("2024-01-31", periods=20, freq="ME"),
+        pd.period_range("2024-01", periods=20, freq="M"),
+        np.logspace(0, 2, 20),
+    ],
+)
+def test_attention_display__cases_with_times__are_drawn_over_them(times):
+    index = pd.MultiIndex.from_product([["b", "a"], times])
+    X = pd.DataFrame({"load": np.random.default_rng(0).normal(size=40)}, index=index)
+    clf = small_classifier().fit(X, pd.Series([0, 1], index=["b", "a"]))
+    display = AttentionDisplay.from_estimator(clf, X.drop(("b", times[19])).iloc[::-1])
+    assert display.axes_[1].get_title(loc="left").startswith("case b: ")  # one time shorter than case a
+    for panel, n in zip(display.panels, (20, 19), strict=True):
+        assert (
+            list(panel.series.index) == list(times.to_timestamp() if isinstance(times, pd.PeriodIndex) else times)[:n]
+        )
+    left, right = display.axes_[0].get_xlim()
+    drawn = display.axes_[0].get_lines()[0].get_xdata()
+    assert left <= display.axes_[0].convert_xunits(drawn[0]) < display.axes_[0].convert_xunits(drawn[-1]) <= right
+
+
+@pytest.mark.parametrize("freq", ["min", "h", "D", "MS", "YS"])
+def test_forecast_display__any_span_of_dates__is_labelled_without_a_warning(freq):
+    values = pd.Series(np.arange(150.0), index=pd.date_range("2024-01-01", periods=150, freq=freq))
+    for n in (16, 24, 48, 72, 96, 150):
+        panel = ForecastPanel("", values[: n - 12], values[n - 12 : n], {})
+        (ax,) = ForecastDisplay([panel]).plot().axes_
+        ax.figure.canvas.draw()
+        assert 2 <= len(ax.get_xticks()) <= 9
+
+
+def test_attention_display__spans_of_time__are_counted():
+    index = pd.MultiIndex.from_product([["b", "a"], pd.timedelta_range(0, periods=20, freq="s")])
+    X = pd.DataFrame({"load": np.random.default_rng(0).normal(size=40)}, index=index)
+    clf = small_classifier().fit(X, pd.Series([0, 1], index=["b", "a"]))
+    display = AttentionDisplay.from_estimator(clf, X)
+    assert list(display.panels[0].series.index) == list(range(20))
 
 
 def test_attention_display__pretrained_encoder_alone__says_what_to_set(classified):

@@ -133,6 +133,13 @@ class TrainingParams:
     }
 
 
+def checked_count(value: Any, name: str) -> int:
+    """Return an argument of a method that counts something; ValueError unless it is an int from 1."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} must be an int in the range [1, inf). Got {value!r} instead.")
+    return int(value)
+
+
 def constraints_of(*mixins: type, **own: list[Any]) -> dict[str, list[Any]]:
     """Merge the parameter constraints of the mixins with an estimator's own."""
     merged: dict[str, list[Any]] = {}

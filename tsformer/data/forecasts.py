@@ -3,13 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from tsformer.data.frames import Form, Layout, SeriesSet
 from tsformer.data.times import Floats, time_range
+
+
+class Forecast(NamedTuple):
+    """Point forecasts (n_windows, H), and the same for each quantile."""
+
+    point: Floats
+    quantiles: dict[float, Floats]
+
+    def in_parts(self, n: int) -> list[Forecast]:
+        """Cut into n forecasts of as many windows each."""
+        points = np.split(self.point, n)
+        bands = {quantile: np.split(values, n) for quantile, values in self.quantiles.items()}
+        return [Forecast(point, {q: parts[i] for q, parts in bands.items()}) for i, point in enumerate(points)]
+
+
+def asked_of(
+    quantiles: Sequence[float] | None, level: Sequence[float] | float | None
+) -> tuple[list[float], list[float] | None]:
+    """Return the quantiles to forecast, and the levels to write them as, if any."""
+    if quantiles is not None and level is not None:
+        raise ValueError("Pass quantiles or level, not both. A level of 90 is the quantiles 0.05 and 0.95.")
+    if level is not None:
+        levels = numbers_in(level, "level", [80, 95])
+        return quantiles_of(levels), levels
+    wanted = [] if quantiles is None else numbers_in(quantiles, "quantiles", [0.1, 0.9])
+    if any(not 0 < value < 1 for value in wanted):
+        raise ValueError(
+            f"quantiles must lie between 0 and 1, both excluded. Got {quantiles}; a quantile of 10 % is 0.1."
+        )
+    return wanted, None
 
 
 def future_times(series: SeriesSet, horizon: int) -> list[pd.Index[Any]]:
@@ -36,6 +66,24 @@ def _bounds(percent: float) -> tuple[float, float]:
     if not 1 <= percent < 100:
         raise ValueError(f"A level must be a percentage in the range [1, 100), such as 90. Got {percent!r} instead.")
     return (100 - percent) / 200, (100 + percent) / 200
+
+
+def written(series: SeriesSet, forecast: Forecast, levels: list[float] | None = None) -> pd.Series[Any] | pd.DataFrame:
+    """Put the forecasts of what follows each series into the form that the series came in."""
+    times = future_times(series, forecast.point.shape[1])
+    bands = {quantile: by_series(values, series) for quantile, values in forecast.quantiles.items()}
+    return write_forecast(series, times, by_series(forecast.point, series), bands or None, levels)
+
+
+def by_series(units: Floats, series: SeriesSet) -> list[Floats]:
+    """Forecasts of units (n_series * n_channels, H) as a list of (H, n_channels)."""
+    return list(units.reshape(len(series), -1, units.shape[1]).swapaxes(1, 2))
+
+
+def cutoffs(series: SeriesSet, horizon: int) -> pd.Index[Any]:
+    """The last time of each series, for each row of its forecast."""
+    ends = [times[-1:].repeat(horizon) for times in series.times]
+    return ends[0].append(ends[1:])
 
 
 def write_forecast(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any, Literal
 
@@ -259,6 +259,11 @@ def numbered(ids: pd.Index[Any] | None, n_rows: int) -> tuple[NDArray[np.intp], 
     if len(missing):
         raise ValueError(f"The ids ({ids.name!r}) have {len(missing)} missing values, the first in row {missing[0]}.")
     return codes, unique.rename(ids.name)
+
+
+def without_last(series: SeriesSet, n: int) -> SeriesSet:
+    """Return series without their last n time points."""
+    return replace(series, values=[rows[:-n] for rows in series.values], times=[times[:-n] for times in series.times])
 
 
 def append_rows(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tsformer.data.batch import Batch
+from tsformer.data.forecasts import Forecast
 from tsformer.data.frames import SeriesSet
 from tsformer.data.windows import Histories, RandomWindows, WindowsAt
 from tsformer.data.wording import quoted, series_name, shown
@@ -37,19 +38,6 @@ class Lengths(NamedTuple):
     encoder_patch: int
     decoder_patch: int
     training_horizon: int
-
-
-class Forecast(NamedTuple):
-    """Point forecasts (n_windows, H), and the same for each quantile."""
-
-    point: Floats
-    quantiles: dict[float, Floats]
-
-    def in_parts(self, n: int) -> list["Forecast"]:
-        """Cut into n forecasts of as many windows each."""
-        points = np.split(self.point, n)
-        bands = {quantile: np.split(values, n) for quantile, values in self.quantiles.items()}
-        return [Forecast(point, {q: parts[i] for q, parts in bands.items()}) for i, point in enumerate(points)]
 
 
 def choose_lengths(horizon: int, context_length: int | str, season: int, longest: int) -> Lengths:

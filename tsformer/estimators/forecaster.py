@@ -5,31 +5,29 @@ import itertools
 import math
 import warnings
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from tsformer.data.covariates import seasonal_period
-from tsformer.data.forecasts import future_times, numbers_in, quantiles_of, write_forecast
-from tsformer.data.frames import SeriesSet, append_rows, check_later, read_series
+from tsformer.data.forecasts import Forecast, asked_of, by_series, cutoffs, written
+from tsformer.data.frames import SeriesSet, append_rows, check_later, read_series, without_last
 from tsformer.data.windows import Histories, WindowsAt, join, last_windows
 from tsformer.estimators._callbacks import SILENT, CallbackSupportMixin, Task, whole_fit, with_callbacks
-from tsformer.estimators._covariates import Covariates, Frame, Given, Matrices, replace_rows
+from tsformer.estimators._covariates import Covariates, Frame, Given, replace_rows
 from tsformer.estimators._fitting import LOG, draw_seed, log_end, portable, ready_to_train, resolve_device, seeded
 from tsformer.estimators._forecasting import (
     BATCHES_PER_EPOCH,
     RANKED_AT_ONCE,
     UNITS_PER_BATCH,
-    Forecast,
     build_network,
     check_counts,
     choose_lengths,
@@ -43,7 +41,7 @@ from tsformer.estimators._forecasting import (
 from tsformer.models.encoders import ENCODERS
 from tsformer.models.forecaster import SeriesForecaster
 from tsformer.models.heads import HEADS
-from tsformer.params import TrainingParams, TransformerParams, constraints_of, documents_parameters_of
+from tsformer.params import TrainingParams, TransformerParams, checked_count, constraints_of, documents_parameters_of
 from tsformer.training import objectives
 from tsformer.training.correlation import learn_correlation
 from tsformer.training.loop import EarlyStopping, History, train
@@ -278,9 +276,9 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
             In the form of df, with the times of the horizon.
         """
         horizon = self._checked_horizon(horizon)
-        wanted, levels = _asked(quantiles, level)
+        wanted, levels = asked_of(quantiles, level)
         series, given = self._histories(df, Given(past, future, static))
-        return _written(series, self._forecast(series, given, horizon, wanted), levels)
+        return written(series, self._forecast(series, given, horizon, wanted), levels)
 
     def sample(
         self,
@@ -307,11 +305,11 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
             The paths one under the other, each in the form of predict; the first index level, "path", counts them.
             With an int as random_state the same call gives the same paths.
         """
-        horizon, n = self._checked_horizon(horizon), _checked_count(n, "n")
+        horizon, n = self._checked_horizon(horizon), checked_count(n, "n")
         series, given = self._histories(df, Given(past, future, static))
         with seeded(draw_seed(self.random_state), resolve_device(self.device)):
             drawn = self._forecast(series, given, horizon, n_paths=n)
-        paths = [pd.DataFrame(_written(series, path)) for path in drawn.in_parts(n)]
+        paths = [pd.DataFrame(written(series, path)) for path in drawn.in_parts(n)]
         return pd.concat(paths, keys=range(n), names=["path"])
 
     def backtest(
@@ -350,18 +348,18 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
             time that each of them knows.
         """
         check_is_fitted(self, "model_")
-        wanted, levels = _asked(quantiles, level)
+        wanted, levels = asked_of(quantiles, level)
         series, given = self._read(df), Given(past, future, static)
-        step = self.horizon if step_size is None else _checked_count(step_size, "step_size")
+        step = self.horizon if step_size is None else checked_count(step_size, "step_size")
         if "cutoff" in {*series.names, series.form.id_col, series.form.time_col}:
             raise ValueError("The result of backtest has a column 'cutoff'. Rename that column of df.")
-        withheld = [self.horizon + step * i for i in reversed(range(_checked_count(n_windows, "n_windows")))]
+        withheld = [self.horizon + step * i for i in reversed(range(checked_count(n_windows, "n_windows")))]
         if (shortest := min(map(len, series.values))) <= withheld[0]:
             raise ValueError(
                 f"{n_windows} windows need more than {withheld[0]} time points of each series. Got one of {shortest}; "
                 "lower n_windows or step_size."
             )
-        known = [_without_last(series, n) for n in withheld]
+        known = [without_last(series, n) for n in withheld]
         if refit:
             copies = [clone(self)._train(part, given, anew=True) for part in known]
             forecasts = [
@@ -372,7 +370,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
             forecasts = self._forecast_past(series, given, withheld, wanted)
         return pd.concat(
             [
-                pd.DataFrame(_written(part, forecast, levels)).assign(cutoff=_cutoffs(part, self.horizon))
+                pd.DataFrame(written(part, forecast, levels)).assign(cutoff=cutoffs(part, self.horizon))
                 for part, forecast in zip(known, forecasts, strict=True)
             ]
         )
@@ -414,7 +412,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
                 "forecasts the last ones from those before. tsformer.model_selection.TemporalSplit cuts such folds."
             )
         (forecast,) = self._forecast_past(series, Given(past, future, static), [self.horizon], [])
-        return -mean_absolute_scaled_error(series.values, _by_series(forecast.point, series), self.lengths_.season)
+        return -mean_absolute_scaled_error(series.values, by_series(forecast.point, series), self.lengths_.season)
 
     def __getstate__(self) -> dict[str, Any]:
         return portable(super().__getstate__())
@@ -446,7 +444,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         )
 
     def _checked_horizon(self, horizon: int | None) -> int:
-        return self.horizon if horizon is None else _checked_count(horizon, "horizon")
+        return self.horizon if horizon is None else checked_count(horizon, "horizon")
 
     def _train_on(self, df: Frame, given: Given, *, anew: bool, task: Task = SILENT) -> None:
         series = self._read(df)
@@ -461,7 +459,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
             return self
         withheld = [self.horizon * (i + 1) for i in range(self.calibration_windows)]
         self._check_calibration(series, withheld[-1])
-        self._learn(_without_last(series, withheld[-1]), given, anew=anew, task=task)
+        self._learn(without_last(series, withheld[-1]), given, anew=anew, task=task)
         windows = self._past_windows(series, given, withheld, RANKED_AT_ONCE)
         self.distances_ = distances_from_median(self.model_, windows, resolve_device(self.device))
         return self
@@ -609,48 +607,3 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         """Cut the windows of each series that know all but its last n time points, for each n of `withheld`."""
         histories = join(series.values, *self._covariates.read(series, given, 0), 0)
         return last_windows(histories, withheld, self.lengths_.context, self.horizon, batch_size)
-
-
-def _checked_count(value: Any, name: str) -> int:
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name} must be an int in the range [1, inf). Got {value!r} instead.")
-    return int(value)
-
-
-def _asked(
-    quantiles: Sequence[float] | None, level: Sequence[float] | float | None
-) -> tuple[list[float], list[float] | None]:
-    """Return the quantiles to forecast, and the levels to write them as, if any."""
-    if quantiles is not None and level is not None:
-        raise ValueError("Pass quantiles or level, not both. A level of 90 is the quantiles 0.05 and 0.95.")
-    if level is not None:
-        levels = numbers_in(level, "level", [80, 95])
-        return quantiles_of(levels), levels
-    wanted = [] if quantiles is None else numbers_in(quantiles, "quantiles", [0.1, 0.9])
-    if any(not 0 < value < 1 for value in wanted):
-        raise ValueError(
-            f"quantiles must lie between 0 and 1, both excluded. Got {quantiles}; a quantile of 10 % is 0.1."
-        )
-    return wanted, None
-
-
-def _written(series: SeriesSet, forecast: Forecast, levels: list[float] | None = None) -> Frame:
-    """Put the forecasts of what follows each series into the form that the series came in."""
-    times = future_times(series, forecast.point.shape[1])
-    bands = {quantile: _by_series(values, series) for quantile, values in forecast.quantiles.items()}
-    return write_forecast(series, times, _by_series(forecast.point, series), bands or None, levels)
-
-
-def _by_series(units: NDArray[np.float64], series: SeriesSet) -> Matrices:
-    """Forecasts of units (n_series * n_channels, H) as a list of (H, n_channels)."""
-    return list(units.reshape(len(series), -1, units.shape[1]).swapaxes(1, 2))
-
-
-def _without_last(series: SeriesSet, n: int) -> SeriesSet:
-    return replace(series, values=[rows[:-n] for rows in series.values], times=[times[:-n] for times in series.times])
-
-
-def _cutoffs(series: SeriesSet, horizon: int) -> pd.Index:
-    """The last time of each series, for each row of its forecast."""
-    cutoffs = [times[-1:].repeat(horizon) for times in series.times]
-    return cutoffs[0].append(cutoffs[1:])
