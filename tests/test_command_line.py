@@ -55,8 +55,10 @@ def test_forecast__wide_file__continues_each_column_with_bands(tmp_path):
             "not of the format ISO8601, the first being '01.01.2018'. Name theirs with --date-format, such as %d.%m.%Y",
         ),
         (lambda df: df.assign(sales="much"), ["--time", "month"], "numeric"),
+        (lambda df: df, ["--time", "month", "--target", "sales"], "--target names the values of a file with --id"),
+        (lambda df: df, ["--time", "month", "--plot", "picture.xyz"], "Got picture.xyz"),
     ],
-    ids=["no such column", "gap", "days first", "text"],
+    ids=["no such column", "gap", "days first", "text", "target without id", "picture of no known kind"],
 )
 def test_forecast__a_mistake__tells_it_in_one_line_and_returns_2(change, arguments, message, tmp_path, capsys):
     change(months()).to_csv(tmp_path / "data.csv", index=False)
@@ -108,6 +110,34 @@ def test_forecast__a_mistake_in_what_to_write__is_told_before_training(
     months().to_csv("data.csv", index=False)
     assert main(["forecast", "data.csv", "--time", "month", "--out", "out.csv", *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_forecast__dates_of_digits_into_a_file__reads_them_by_their_format_and_warns_in_a_line(tmp_path, capsys):
+    months(24).assign(month=lambda df: df["month"].dt.strftime("%Y%m%d")).to_csv(tmp_path / "data.csv", index=False)
+    arguments = ["--time", "month", "--date-format", "%Y%m%d", "--horizon", "24", "--out", str(tmp_path / "out.csv")]
+    assert main(["forecast", str(tmp_path / "data.csv"), *arguments]) == 0
+    assert pd.read_csv(tmp_path / "out.csv")["month"].iloc[0] == "2020-01-01"
+    told = capsys.readouterr().err  # without --quiet, but no terminal: no progress bar
+    assert told.startswith("tsformer: warning: horizon=24, but the longest series")
+    assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("month,sales\n1,2\n3,4,5\n", "data.csv must be a CSV file"), ("", "data.csv must be a CSV file")],
+)
+def test_forecast__no_csv__is_named(text, message, tmp_path, capsys):
+    (tmp_path / "data.csv").write_text(text)
+    assert main(["forecast", str(tmp_path / "data.csv"), "--out", str(tmp_path / "out.csv")]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_classify__files_of_different_channels__are_named_before_training(tmp_path, capsys):
+    other = _bundled_folder() / "BasicMotions" / "BasicMotions_TEST.ts"
+    assert main(["classify", str(TRAIN), str(other), "--out", str(tmp_path / "out.csv")]) == 2
+    assert f"{other} has series of 6 channels, but {TRAIN} of 1." in capsys.readouterr().err
 
 
 def test_command__without_arguments__exits_with_2_and_no_traceback():

@@ -24,6 +24,12 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 CLOSE = {"rtol": 0, "atol": 1e-4}
 
 
+def test_import__of_the_package_alone__reaches_its_modules_when_they_are_used():
+    program = "import tsformer; tsformer.export.to_onnx, tsformer.plotting.ForecastDisplay, tsformer.datasets, "
+    program += "tsformer.model_selection.TemporalSplit; assert not hasattr(tsformer, 'exports')"
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 def panel(series, n_timepoints):
     """Pad series of unequal length as the graph takes them."""
     X = np.full((len(series), len(series[0]), n_timepoints), np.nan)

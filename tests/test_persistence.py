@@ -477,7 +477,7 @@ def test_load__altered_with_right_checksums__is_refused_and_told_why(case, saved
     with pytest.raises(ValueError, match=r"cannot be loaded: .*") as error:
         load(rewritten(saved, path, change))
     assert error.match(message)
-    assert error.match("Load what this or an earlier tsformer saved")
+    assert error.match("load what this or an earlier tsformer saved")
 
 
 class Trap:

@@ -108,10 +108,25 @@ def test_forecast_display__wrong_values__are_told(fitted):
         ForecastDisplay.from_estimator(fitted, series=3)
 
 
-def test_forecast_display__legend_on_a_line__can_be_read(fitted):
-    frame = ForecastDisplay.from_estimator(fitted).axes_[0].get_legend().get_frame()
-    assert frame.get_visible()
-    assert frame.get_alpha() > 0.5
+@pytest.mark.parametrize("display", [ForecastDisplay, AttentionDisplay])
+def test_displays__legend_of_a_forecast__hides_nothing(display, fitted):
+    (ax,) = display.from_estimator(fitted).axes_
+    ax.figure.canvas.draw()
+    assert ax.get_legend().get_window_extent().y0 >= ax.get_window_extent().y1
+
+
+def test_forecast_display__time_zone__is_that_of_the_series():
+    hours = pd.date_range("2024-01-01 20:00", periods=60, freq="h", tz="Asia/Tokyo")
+    values = pd.Series(np.arange(60.0), index=hours)
+    (ax,) = ForecastDisplay([ForecastPanel("", values[:48], values[48:], {})]).plot().axes_
+    ax.figure.canvas.draw()
+    assert ax.get_xlabel() == "time in Asia/Tokyo"
+    assert ax.get_xticklabels()[0].get_text() == "02 Jan"
+    assert mpl.dates.num2date(ax.get_xticks()[0]) == pd.Timestamp("2024-01-02", tz="Asia/Tokyo")
+
+
+def test_displays__shown_by_a_notebook__do_not_print_their_data(fitted):
+    assert len(repr(ForecastDisplay.from_estimator(fitted))) < 100
 
 
 def test_displays__no_estimator_of_tsformer__say_what_to_give(fitted, classified):
@@ -150,6 +165,9 @@ def test_attention_display__cases_of_unequal_length__draws_channels_attention_an
     assert shares.mean() == pytest.approx(1.0)  # in equal shares, over the networks
     assert attention.collections[0].get_datalim(attention.transData).y1 == pytest.approx(shares.max())
     assert_allclose([bar.get_width() for bar in worth.patches], display.panels[1].lost)
+    bars = [ax.get_xlim() for ax in display.figure_.axes if ax.get_xlabel().startswith("probability")]
+    assert len(bars) == 2  # of one scale
+    assert bars[0] == bars[1]
     assert display.panels[1].lost.argmax() == 1
 
 

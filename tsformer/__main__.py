@@ -3,6 +3,7 @@
 import argparse
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,13 +19,19 @@ from tsformer.estimators.forecaster import TransformerForecaster
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return 0, or 2 after an error, which is told in one line."""
     options = _parser().parse_args(arguments)
-    try:
-        _check_folder(options.out)  # before minutes of training
-        options.command(options)
-    except (ValueError, TypeError, OSError, ImportError) as error:
-        print(f"tsformer: error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_: _tell("warning", message)
+        try:
+            _check_folder(options.out)  # before minutes of training
+            options.command(options)
+        except (ValueError, TypeError, OSError, ImportError) as error:
+            _tell("error", error)
+            return 2
     return 0
+
+
+def _tell(what: str, message: Warning | Exception | str) -> None:
+    print(f"tsformer: {what}: {' '.join(str(message).split())}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -43,9 +50,9 @@ def _parser() -> argparse.ArgumentParser:
     forecast.add_argument(
         "--id", metavar="COLUMN", help="column that tells series apart; without it, each other column"
     )
-    forecast.add_argument("--target", default="y", metavar="COLUMN", help="with --id: column of values (default: y)")
+    forecast.add_argument("--target", metavar="COLUMN", help="with --id: column of values (default: y)")
     forecast.add_argument(
-        "--date-format", default="ISO8601", help="of the times, such as %%d.%%m.%%Y (default: ISO 8601)"
+        "--date-format", help="of the times, such as %%d.%%m.%%Y (default: ISO 8601; whole numbers are counts)"
     )
     forecast.add_argument("--freq", help="frequency, where there are gaps, such as MS, D or h")
     forecast.add_argument("--level", type=float, nargs="+", default=[80, 95], help="bands in per cent (default: 80 95)")
@@ -63,7 +70,11 @@ def _parser() -> argparse.ArgumentParser:
 def _classify(options: argparse.Namespace) -> None:
     X, y = _read(options.train)
     X_test, y_test = _read(options.test)
-    classifier = TransformerClassifier(device=options.device, random_state=options.seed, verbose=not options.quiet)
+    if len(X[0]) != len(X_test[0]):
+        raise ValueError(f"{options.test} has series of {len(X_test[0])} channels, but {options.train} of {len(X[0])}.")
+    classifier = TransformerClassifier(
+        device=options.device, random_state=options.seed, verbose=_shows_progress(options)
+    )
     start = time.perf_counter()
     classifier.fit(X, y)
     seconds = time.perf_counter() - start
@@ -77,29 +88,36 @@ def _classify(options: argparse.Namespace) -> None:
 
 
 def _forecast(options: argparse.Namespace) -> None:
-    df = pd.read_csv(options.data)
-    named = [options.time] if options.id is None else [options.time, options.id, options.target]
+    if options.target is not None and options.id is None:
+        raise ValueError(
+            "--target names the values of a file with --id. Without --id each column beside the times is a series; "
+            "leave out those that are none."
+        )
+    target = options.target or "y"
+    df = _read_csv(options.data, options.time, as_text=options.date_format is not None)
+    named = [options.time] if options.id is None else [options.time, options.id, target]
     if absent := [column for column in named if column not in df.columns]:
         raise ValueError(
-            f"{options.data} has no column {absent}. It has {list(df.columns)}; see --time, --id, --target."
+            f"{options.data} has no column {absent}. It has {list(df.columns)}, as commas part them; see --time, --id, "
+            "--target."
         )
     if not pd.api.types.is_integer_dtype(df[options.time]):
-        df[options.time] = _dates(df[options.time], options.date_format)
+        df[options.time] = _dates(df[options.time], options.date_format or "ISO8601")
     df = df.set_index(options.time) if options.id is None else df[named]
     forecaster = TransformerForecaster(
         horizon=options.horizon,
         id_col=options.id or "unique_id",
         time_col=options.time,
-        target_col=options.target,
+        target_col=target,
         freq=options.freq,
         device=options.device,
         random_state=options.seed,
-        verbose=not options.quiet,
+        verbose=_shows_progress(options),
     )
     quantiles_of(options.level)  # an error of these must not come after training either
     if options.plot is not None:
         _check_folder(options.plot)
-        plotting.require_matplotlib()
+        _check_picture(options.plot)
     forecast = pd.DataFrame(forecaster.fit(df).predict(level=options.level))
     if isinstance(forecast.columns, pd.MultiIndex):
         forecast.columns = [name if kind == "point" else f"{name}-{kind}" for name, kind in forecast.columns]
@@ -118,6 +136,25 @@ def _check_folder(path: Path) -> None:
         raise ValueError(f"{path} cannot be written: there is no folder {path.parent}.")
 
 
+def _check_picture(path: Path) -> None:
+    """Raise a ValueError where matplotlib writes no files of a suffix."""
+    known = plotting.require_matplotlib().Figure().canvas.get_supported_filetypes()
+    if path.suffix.removeprefix(".").lower() not in known:
+        raise ValueError(f"--plot must end in one of {', '.join(f'.{name}' for name in sorted(known))}. Got {path}.")
+
+
+def _shows_progress(options: argparse.Namespace) -> bool:
+    return sys.stderr.isatty() and not options.quiet  # in a file its updates would stand one after the other
+
+
+def _read_csv(path: Path, time_column: str, *, as_text: bool) -> pd.DataFrame:
+    """Read a CSV, the times as text where they have a format of their own: 01.1949 is no number."""
+    try:
+        return pd.read_csv(path, dtype={time_column: str} if as_text else None)
+    except ValueError as error:  # pandas' errors of parsing, and of bytes that are no text
+        raise ValueError(f"{path} must be a CSV file whose first line names the columns. {error}") from error
+
+
 def _dates(texts: pd.Series, date_format: str) -> pd.Series:
     """Read dates of one format: guessed ones are taken for others, days for months."""
     try:
@@ -125,7 +162,7 @@ def _dates(texts: pd.Series, date_format: str) -> pd.Series:
     except ValueError as error:
         raise ValueError(
             f"Column {texts.name!r} has times that are not of the format {date_format}, the first being "
-            f"{texts.iloc[0]!r}. Name theirs with --date-format, such as %d.%m.%Y."
+            f"{str(texts.iloc[0])!r}. Name theirs with --date-format, such as %d.%m.%Y."
         ) from error
 
 

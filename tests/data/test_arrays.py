@@ -93,7 +93,6 @@ def test_to_batch__reversed_view__is_taken():
 
 NAN = np.nan
 WRONG = {
-    "infinity": (np.array([[1.0, np.inf]]), r"Input X contains infinity"),
     "infinity in a list": ([np.ones(2), np.array([1.0, -np.inf])], r"Input X\[1\] contains infinity"),
     "text": (np.array([["a", "b"]]), r"arrays of bytes/strings"),
     "text in a list": ([np.array(["a", "b"])], r"arrays of bytes/strings"),
@@ -105,8 +104,10 @@ WRONG = {
     "no channels": (np.ones((2, 0, 3)), r"0 channel\(s\) \(shape=\(2, 0, 3\)\)"),
     "no time points of one channel": (np.ones((2, 0)), r"Found array with 0 feature\(s\) \(shape=\(2, 0\)\)"),
     "empty list": ([], r"Found 0 sample\(s\) in the list X while a minimum of 1 is required\."),
-    "one dimension": (np.ones(3), r"Expected 2D array, got 1D array"),
-    "nothing": (None, r"Expected 2D array, got scalar"),
+    "one dimension": (np.ones(3), r"Expected 2D array, got 1D array.* a single series is X\.reshape\(1, 1, -1\)"),
+    "nothing": (None, r"Expected 2D array, got scalar.* a list of arrays or a DataFrame\. Got NoneType\."),
+    "a path": ("X.csv", r"Expected 2D array, got scalar.* Got str\."),
+    "infinity": (np.array([[1.0, 2.0], [1.0, np.inf]]), r"Input X contains infinity in case 1\."),
     "four dimensions": (
         np.ones((2, 3, 4, 5)),
         r"X must have shape \(n_cases, n_channels, n_timepoints\) or \(n_cases, n_timepoints\)\. Got an array of 4 "

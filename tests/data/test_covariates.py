@@ -132,7 +132,10 @@ OF_A = FUTURE["unique_id"] == "a"
     [
         (FUTURE[FUTURE["ds"] < DAYS[15]], r"and the horizon. Series 'b' has none for 2024-01-16, .* and 2 more"),
         (FUTURE[~OF_A], "Series 'a' has none for 2024-01-05"),
-        (FUTURE[~OF_A | (FUTURE["ds"] != DAYS[7])], r"Series 'a' has none for 2024-01-08\.$"),
+        (
+            FUTURE[~OF_A | (FUTURE["ds"] != DAYS[7])],
+            r"Series 'a' has none for 2024-01-08\. Pass such rows in future=\.$",
+        ),
         (FUTURE[FUTURE["ds"] != DAYS[7]], "Series 'b' has none for 2024-01-08; 1 more series lack rows"),
         (FUTURE[["ds", "promo"]][:19], "Series 'b' has none for 2024-01-20; 1 more"),
         (

@@ -482,6 +482,8 @@ WIDE = pd.DataFrame({"a": np.arange(30.0), "b": 1.0}, index=DAYS)
         (LONG.rename(columns={"unique_id": "shop"}), r"columns \['shop'\].*with id_col=: there is no 'unique_id'"),
         (LONG.assign(y="1"), r"The target column \('y'\) should have a numeric data type, got '(str|object)'"),
         (LONG.assign(y=LONG["y"].astype(object)), r"\('y'\) should have a numeric data type, got 'object'. Convert"),
+        (LONG.assign(y=["1", "?", *LONG["y"][2:]]), r"The first value that is no number is '\?' in row 1: correct it"),
+        (LONG.assign(y=LONG["y"].astype("category")), r"should have a numeric data type, got 'category'\. Convert"),
         (LONG.assign(y=LONG["y"] > 3), r"\('y'\) should have a numeric data type, got 'bool'"),
         (LONG.assign(y=LONG["y"] + 1j), r"\('y'\) should have a numeric data type, got 'complex128'"),
         (LONG.assign(y=LONG["ds"]), r"\('y'\) should have a numeric data type, got 'datetime64"),

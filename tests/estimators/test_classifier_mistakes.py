@@ -329,17 +329,13 @@ def test_device__cuda_device_that_is_not_there__says_to_use_auto():
     n_devices = torch.cuda.device_count()
     missing = f"cuda:{n_devices}"
 
-    with pytest.raises(
-        ValueError, match=rf"'{missing}', but .* {n_devices} CUDA devices. .*set_params\(device='auto'\)"
-    ):
+    with pytest.raises(ValueError, match=rf"'{missing}', but .* {n_devices} CUDA devices. .*Set device='auto'"):
         small(device=missing).fit(X, y)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_device__cuda_without_cuda__says_to_use_auto():
-    with pytest.raises(
-        ValueError, match=r"'cuda', but this machine has 0 CUDA devices. Use set_params\(device='auto'\)"
-    ):
+    with pytest.raises(ValueError, match=r"'cuda', but this machine has 0 CUDA devices. Set device='auto'"):
         small(device="cuda").fit(X, y)
 
 

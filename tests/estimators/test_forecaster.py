@@ -166,6 +166,18 @@ def test_predict__future_of_the_horizon_alone__goes_on_from_that_of_fit():
     assert forecaster.predict(future=price[72:]).equals(forecaster.predict(future=price))
 
 
+def test_predict__future_with_a_time_twice__is_refused():
+    price = pd.DataFrame({"price": np.arange(78.0)}, index=pd.date_range("2015-01-31", periods=78, freq="ME"))
+    forecaster = small(max_steps=1).fit(wave(), future=price[:72])
+    with pytest.raises(ValueError, match=r"future has duplicate times: 2021-06-30"):
+        forecaster.predict(future=pd.concat([price[72:], price[-1:] + 1]))
+
+
+def test_fit__y_beside_df__is_refused_and_told_where_covariates_go():
+    with pytest.raises(ValueError, match=r"y must be None: the series to forecast are in df\. Got Series; .* future="):
+        small().fit(pd.DataFrame({"price": wave()}), wave())
+
+
 @pytest.mark.parametrize("head", sorted(set(HEADS) - {"point"}))
 def test_sample__every_distribution__draws_values_within_its_far_quantiles(head):
     forecaster = small(head=head).fit(wave().round())

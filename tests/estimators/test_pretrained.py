@@ -306,6 +306,11 @@ def test_fit__no_network_at_all__says_what_to_set():
         small(n_estimators=0).fit(X, y)
 
 
+def test_attention_maps__pretrained_encoder_alone__says_what_to_set(pretrainer):
+    with pytest.raises(ValueError, match=r"attention_maps is of trained networks, of which n_estimators=0 has none"):
+        frozen(pretrainer).fit(X, y).attention_maps(X)
+
+
 def test_partial_fit__no_network_to_train__says_to_use_fit(pretrainer):
     with pytest.raises(ValueError, match=r"partial_fit trains networks, of which n_estimators=0 leaves none. Use fit"):
         frozen(pretrainer).partial_fit(X, y, classes=[0, 1])

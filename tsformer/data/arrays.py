@@ -49,6 +49,7 @@ def check_series(X: Any, name: str = "X") -> Panel:
             f"[numpy.asarray(series) for series in {name}]."
         )
     else:
+        _check_dimensions(X, name)
         panel = _check_values(X, name, allow_nd=True)
         if panel.ndim > 3:
             raise ValueError(
@@ -75,13 +76,35 @@ def _is_list_of_series(X: Any) -> bool:
     return all(isinstance(series, np.ndarray) for series in X)
 
 
+def _check_dimensions(X: Any, name: str) -> None:
+    """Raise a ValueError where there are less than two, in scikit-learn's words."""
+    if np.ndim(X) > 1:
+        return
+    forms = f"{name} must have shape (n_cases, n_channels, n_timepoints) or (n_cases, n_timepoints)"
+    if np.ndim(X) == 1:
+        raise ValueError(
+            f"Expected 2D array, got 1D array instead: {forms}. Reshape your data: a single series is "
+            f"{name}.reshape(1, 1, -1)."
+        )
+    raise ValueError(
+        f"Expected 2D array, got scalar array instead: {forms}, or be a list of arrays or a DataFrame. Got "
+        f"{type(X).__name__}."
+    )
+
+
 def _check_values(values: Any, name: str, **how: Any) -> NDArray[Any]:
     if isinstance(values, np.ma.MaskedArray):
         values = np.ma.filled(values.astype(float), np.nan)
     if getattr(getattr(values, "dtype", None), "kind", None) in ("m", "M"):
         raise ValueError(f"{name} must hold numbers. Got {values.dtype}; convert times to numbers of your unit.")
-    checked = check_array(values, dtype="numeric", ensure_all_finite="allow-nan", input_name=name, **how)
-    return checked if checked.dtype in (np.float32, np.float64) else checked.astype(np.float64)
+    checked = check_array(values, dtype="numeric", ensure_all_finite=False, input_name=name, **how)
+    checked = checked if checked.dtype in (np.float32, np.float64) else checked.astype(np.float64)
+    infinite = np.argwhere(np.isinf(checked))
+    if len(infinite):
+        # One array holds cases, those of a list are cases themselves.
+        case = f" in case {infinite[0][0]}" if how.get("allow_nd") else ""
+        raise ValueError(f"Input {name} contains infinity{case}. Values must be finite, or NaN where missing.")
+    return checked
 
 
 def _check_list(X: Sequence[NDArray[Any]], name: str) -> list[NDArray[Any]]:

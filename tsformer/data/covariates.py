@@ -113,7 +113,7 @@ def _what_is_absent(codes: NDArray[np.intp], times: pd.Index[Any], series: Serie
     first = times[codes == codes[0]]
     return (
         f"{name} must have a row for each time of {span}. {series_name(series.ids[codes[0]])} has none for "
-        f"{listed(first)}{more}."
+        f"{listed(first)}{more}. Pass such rows in {name}=."
     )
 
 

@@ -164,7 +164,8 @@ def rows_of(
     if not isinstance(frame, pd.Series | pd.DataFrame):
         raise TypeError(
             f"{name} must be a pandas Series or DataFrame: wide, with time in its index; long, with a column of times; "
-            f"or under a (series, time) MultiIndex. Got {type(frame).__name__}."
+            f"or under a (series, time) MultiIndex. Got {type(frame).__name__}; an array needs its times: "
+            "pd.Series(values, index=times)."
         )
     data = frame.to_frame() if isinstance(frame, pd.Series) else frame
     if data.index.name is not None and data.index.name == id_col:
@@ -239,15 +240,27 @@ def numbers_of(data: pd.DataFrame, kind: str) -> Floats:
     for column, dtype in data.dtypes.items():
         is_bool, is_complex = pd.api.types.is_bool_dtype(dtype), pd.api.types.is_complex_dtype(dtype)
         if not pd.api.types.is_numeric_dtype(dtype) or is_complex or (is_bool and kind == "target"):
-            way_out = (
-                f"Encode it, e.g. pd.get_dummies({kind}, columns=[{column!r}])."
-                if kind in ("past", "future", "static")
-                else "Convert it with astype(float); if it holds ids or times, name it in id_col= or time_col=."
-            )
             raise ValueError(
-                f"The {kind} column ({column!r}) should have a numeric data type, got {str(dtype)!r}. {way_out}"
+                f"The {kind} column ({column!r}) should have a numeric data type, got {str(dtype)!r}. "
+                f"{_way_to_numbers(data[column], kind)}"
             )
     return np.column_stack([data[column].to_numpy(dtype=np.float64, na_value=np.nan) for column in data.columns])
+
+
+def _way_to_numbers(column: pd.Series[Any], kind: str) -> str:
+    if kind in ("past", "future", "static"):
+        return f"Encode it, e.g. pd.get_dummies({kind}, columns=[{column.name!r}])."
+    text = pd.to_numeric(column, errors="coerce").isna() & column.notna()
+    if text.all() or not text.any():
+        return (
+            "Convert it with astype(float); if it holds ids or times, name it in id_col= or time_col=, and drop what "
+            "is no series, as labels."
+        )
+    row = int(np.flatnonzero(text)[0])
+    return (
+        f"The first value that is no number is {column.iloc[row]!r} in row {row}: correct it, or make such values "
+        "missing by pd.to_numeric(column, errors='coerce')."
+    )
 
 
 def numbered(ids: pd.Index[Any] | None, n_rows: int) -> tuple[NDArray[np.intp], pd.Index[Any]]:
@@ -257,7 +270,10 @@ def numbered(ids: pd.Index[Any] | None, n_rows: int) -> tuple[NDArray[np.intp], 
     codes, unique = pd.factorize(ids)
     missing = np.flatnonzero(codes < 0)
     if len(missing):
-        raise ValueError(f"The ids ({ids.name!r}) have {len(missing)} missing values, the first in row {missing[0]}.")
+        raise ValueError(
+            f"The ids ({ids.name!r}) have {len(missing)} missing values, the first in row {missing[0]}. Fill "
+            "them, or drop these rows."
+        )
     return codes, unique.rename(ids.name)
 
 

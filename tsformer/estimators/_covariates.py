@@ -25,7 +25,10 @@ class Given(NamedTuple):
 
 
 def replace_rows(old: Frame | None, new: Frame | None, name: str, id_col: Hashable, time_col: Hashable) -> Frame | None:
-    """Append the rows of `new` to `old`; they replace those of the same series and time."""
+    """Append the rows of `new` to `old`; they replace those of the same series and time.
+
+    Rows that `new` has twice stay, for what reads them to refuse.
+    """
     if old is None or new is None:
         return new if old is None else old
     joined = append_rows(old, new, name)
@@ -35,7 +38,8 @@ def replace_rows(old: Frame | None, new: Frame | None, name: str, id_col: Hashab
     else:
         rows = rows_of(joined, name, id_col, time_col)
         keys = rows.times if rows.ids is None else pd.MultiIndex.from_arrays([rows.ids, rows.times])
-    return joined[~keys.duplicated(keep="last")]
+    replaced = keys[: len(old)].isin(keys[len(old) :])
+    return joined[np.append(~replaced, np.ones(len(new), dtype=bool))]
 
 
 @dataclass(frozen=True)

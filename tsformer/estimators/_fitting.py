@@ -62,7 +62,7 @@ def resolve_device(device: str) -> torch.device:
     if resolved.type == "cuda" and (resolved.index or 0) >= torch.cuda.device_count():
         raise ValueError(
             f"The 'device' parameter asks for {device!r}, but this machine has {torch.cuda.device_count()} CUDA "
-            "devices. Use set_params(device='auto')."
+            "devices. Set device='auto'."
         )
     return resolved
 

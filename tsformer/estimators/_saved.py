@@ -63,7 +63,9 @@ def saved_document(path: Path) -> Iterator[tuple[dict[str, Any], Arrays]]:
     # Whatever a made-up file breaks, it is one mistake to the user: this is no file of ours.
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError) as error:
         reason = error if isinstance(error, ValueError) else repr(error)
-        raise ValueError(f"{path} cannot be loaded: {reason}. Load what this or an earlier tsformer saved.") from error
+        raise ValueError(
+            f"{path} cannot be loaded: {reason}. Copy it again, or load what this or an earlier tsformer saved."
+        ) from error
 
 
 def saved_network(
@@ -122,13 +124,16 @@ def _read(path: Path) -> tuple[str, Arrays]:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             if set(metadata) != {"tsformer", "sha256"}:
-                raise ValueError(f"{path} was not written by tsformer.save: its header has {sorted(metadata)}.")
+                raise ValueError(
+                    f"{path} was not written by tsformer.save: its header has {sorted(metadata)}. Pass a file of save."
+                )
             if _digest(metadata["tsformer"]) != metadata["sha256"]:
                 raise ValueError(f"{path} was altered: the checksum of its header is wrong. Copy or download it again.")
             return metadata["tsformer"], {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise ValueError(
-            f"{path} is damaged, or not a file of tsformer.save: {error}. Pickles are never loaded: they run code."
+            f"{path} is damaged, or not a file of tsformer.save: {error}. Copy or download it again. Pickles "
+            "are never loaded: they run code."
         ) from error
 
 

@@ -379,6 +379,8 @@ class TransformerClassifier(
             has a row of zeros. The second half of the layers of `encoder="gated_two_tower"` are those over channels.
         """
         data = self._read(X)
+        if not self._networks:
+            raise ValueError("attention_maps is of trained networks, of which n_estimators=0 has none: set 1 or more.")
         device = resolve_device(self.device)
         maps = []
         for model in self._networks:

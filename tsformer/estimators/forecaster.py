@@ -184,7 +184,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
             Targets only. Wide (times in the index, a column a series), long (columns id_col, time_col, target_col), or
             with a (series, time) MultiIndex. NaN is a missing value.
         y : None
-            Ignored; for Pipeline and GridSearchCV.
+            Here because Pipeline and GridSearchCV pass it; anything else is refused.
         past : Series or DataFrame, optional
             Covariates known up to the present, for each time of df.
         future : Series or DataFrame, optional
@@ -197,6 +197,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         self
         """
         self._validate_params()
+        _check_no_labels(y)
         given = Given(past, future, static)
         task = whole_fit(self, 2, df, None)
         self._train_on(df, given, anew=not (self.warm_start and hasattr(self, "model_")), task=task)
@@ -220,7 +221,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         df : Series or DataFrame
             In the form given to fit. Each series goes on where it ended; series may stay away, and new ones may come.
         y : None
-            Ignored.
+            As in fit.
         past, future, static
             Covariates of the new times and series, in the form given to fit. A row for a time known before replaces
             the one that came then.
@@ -232,6 +233,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         self
         """
         check_is_fitted(self, "model_")
+        _check_no_labels(y)
         longer = append_rows(self._df, df, "df")
         check_later(df, self._series)
         given = self._with_those_of_fit(Given(past, future, static))
@@ -395,7 +397,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         df : Series or DataFrame
             Series longer than `horizon`.
         y : None
-            Ignored.
+            As in fit.
         past, future, static
             As in fit. In cross-validation they need scikit-learn's metadata routing, for future
             `set_fit_request(future=True).set_score_request(future=True)`.
@@ -405,6 +407,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         float
         """
         check_is_fitted(self, "model_")
+        _check_no_labels(y)
         series = self._read(df)
         if (short := min(map(len, series.values))) <= self.horizon:
             raise ValueError(
@@ -607,3 +610,11 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         """Cut the windows of each series that know all but its last n time points, for each n of `withheld`."""
         histories = join(series.values, *self._covariates.read(series, given, 0), 0)
         return last_windows(histories, withheld, self.lengths_.context, self.horizon, batch_size)
+
+
+def _check_no_labels(y: Any) -> None:
+    if y is not None:
+        raise ValueError(
+            f"y must be None: the series to forecast are in df. Got {type(y).__name__}; pass it as df, and what goes "
+            "along with it as past=, future= or static=."
+        )

@@ -3,11 +3,15 @@
 from typing import Any, ClassVar
 
 import numpy as np
-from aeon.classification import BaseClassifier
 from numpy.typing import NDArray
 
 import tsformer
 from tsformer.interop._parameters import SMALL_CLASSIFIERS, takes_parameters_of
+
+try:
+    from aeon.classification import BaseClassifier
+except ImportError as error:
+    raise ImportError("tsformer.interop.aeon needs aeon: pip install aeon.") from error
 
 
 @takes_parameters_of(tsformer.TransformerClassifier, without=["warm_start", "id_col", "time_col"])

@@ -20,7 +20,7 @@ from tsformer.estimators._covariates import Frame, Given
 from tsformer.estimators._fitting import resolve_device
 from tsformer.estimators.classifier import TransformerClassifier
 from tsformer.estimators.forecaster import TransformerForecaster
-from tsformer.plotting._figures import check_kind, drawn, for_axis, split, write_dates_short
+from tsformer.plotting._figures import broken, check_kind, drawn, for_axis, legend_above, split, write_dates_short
 from tsformer.plotting._forecast import MAX_PANELS, ForecastPanel, names_of, panel_of, selected
 
 if TYPE_CHECKING:
@@ -45,12 +45,15 @@ class CaseAttention:
         In equal shares: 1 where a time point receives as much as it would if all observed ones received the same.
     lost : ndarray of shape (n_channels,)
         How much the probability of the predicted class falls when a channel is hidden.
+    scale : tuple of two floats
+        Where the axis of `lost` begins and ends, for all cases of a picture.
     """
 
     name: str
     series: pd.DataFrame
     attention: NDArray[np.float64]
     lost: NDArray[np.float64]
+    scale: tuple[float, float]
 
     def plot(self, ax: Axes) -> Axes:
         """Draw the channels one above the other in place of `ax`, attention under them, bars of `lost` beside them."""
@@ -58,7 +61,7 @@ class CaseAttention:
         drawn = np.sort(np.argsort(-np.abs(self.lost), kind="stable")[:MAX_CHANNELS])
         series_ax, attention_ax, *beside = split(ax, (3, 1), (5, 1) if n_channels > 1 else (1,))
         left_out = f", {len(drawn)} of {n_channels} channels" if len(drawn) < n_channels else ""
-        series_ax.set_title(self.name + left_out, loc="left", fontsize=10)
+        series_ax.set_title(broken(self.name + left_out, 70), loc="left", fontsize=10)
         if n_channels > 1:
             rows = np.arange(len(drawn))[::-1]
             self._plot_channels(series_ax, rows, drawn)
@@ -74,7 +77,7 @@ class CaseAttention:
             values = self.series.iloc[:, channel]
             low, high = values.min(), values.max()
             ax.plot(row + 0.8 * (values - (low + high) / 2) / (high - low if high > low else 1.0), color="0.25", lw=1.0)
-        ax.set_yticks(rows, self.series.columns[drawn])
+        ax.set_yticks(rows, [broken(str(channel), 20) for channel in self.series.columns[drawn]])
 
     def _plot_attention(self, ax: Axes) -> None:
         times: Any = self.series.index  # dates too
@@ -83,7 +86,7 @@ class CaseAttention:
         ax.set_ylim(0.0, 1.1 * max(1.0, self.attention.max()))
         ax.set_ylabel(EQUAL_SHARES, fontsize=8)
         if isinstance(times, pd.DatetimeIndex):
-            write_dates_short(ax)
+            write_dates_short(ax, times)
             return
         ax.set_xlabel("time point" if isinstance(times, pd.RangeIndex) else "time")
         ax.locator_params(axis="x", integer=pd.api.types.is_integer_dtype(times.dtype))
@@ -91,9 +94,9 @@ class CaseAttention:
     def _plot_lost(self, ax: Axes, rows: NDArray[np.int64], drawn: NDArray[np.int64]) -> None:
         ax.barh(rows, self.lost[drawn], height=0.5, color="C1")
         ax.axvline(0.0, color="0.5", lw=0.8)
-        ax.set_title("probability lost\nwithout it", fontsize=8)
-        ax.xaxis.set_visible(False)
-        ax.set_xlim(min(0.0, self.lost.min()), max(0.1, self.lost.max()))  # next to nothing should look so
+        ax.set_xlabel("probability lost\nwithout it", fontsize=8).set_in_layout(False)  # what is under it is free
+        ax.set_xticks([])
+        ax.set_xlim(*self.scale)
         ax.yaxis.tick_right()
         ax.set_yticks(rows, [f"{lost:z.3f}" for lost in self.lost[drawn]], fontsize=8)
         ax.tick_params(right=False)
@@ -119,16 +122,18 @@ class ForecastAttention:
         """Draw history and forecast in place of `ax`, and under them a row of attention for each patch."""
         series_ax, map_ax = split(ax, (3, 2), (1,))
         self.panel.plot(series_ax)
+        legend_above(series_ax)
         times: Any = self.attention.columns  # dates too
         # Each patch as two halves, since a mesh knows no height of a single row.
         halves = 0.75 + np.arange(2 * len(self.attention)) / 2
         values = self.attention.to_numpy().repeat(2, axis=0)
-        mesh = map_ax.pcolormesh(times, halves, values, shading="nearest", cmap="Blues", vmin=0.0)
+        most = max(2.0, values.max())  # so that equal shares are pale
+        mesh = map_ax.pcolormesh(times, halves, values, shading="nearest", cmap="Blues", vmin=0.0, vmax=most)
         map_ax.invert_yaxis()
         map_ax.locator_params(axis="y", integer=True, min_n_ticks=1)
         map_ax.set_ylabel("patch of\nforecast", fontsize=8)
         if isinstance(times, pd.DatetimeIndex):
-            write_dates_short(map_ax)
+            write_dates_short(map_ax, times)
         else:
             map_ax.set_xlabel("time")
         bar = map_ax.figure.colorbar(mesh, ax=[series_ax, map_ax], aspect=40, pad=0.01)
@@ -136,7 +141,7 @@ class ForecastAttention:
         return series_ax
 
 
-@dataclass
+@dataclass(repr=False)
 class AttentionDisplay:
     """Predictions with what they looked at: the classes of cases, or forecasts, a panel each.
 
@@ -229,6 +234,7 @@ def _cases_seen(classifier: TransformerClassifier, X: Any) -> list[CaseAttention
     probability, best = classifier._log_probability(data).exp().max(dim=1)
     names = range(n_cases) if cases.ids is None else cases.ids
     columns = channel_names(classifier, "channel ") if n_channels > 1 else [""]
+    scale = min(0.0, float(lost.min())), max(0.1, float(lost.max()))  # next to nothing should look so
     panels = []
     for case in range(n_cases):
         seen = data.observed[case].any(dim=-1)
@@ -240,6 +246,7 @@ def _cases_seen(classifier: TransformerClassifier, X: Any) -> list[CaseAttention
                 pd.DataFrame(values.numpy(), index=_times_of(cases, case, n_timepoints), columns=columns),
                 (received[case] * seen.sum())[:n_timepoints].numpy(),
                 lost[case].numpy(),
+                scale,
             )
         )
     return panels

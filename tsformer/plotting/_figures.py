@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -69,14 +70,34 @@ def new_axes(n: int, height: float = 2.4) -> list[Axes]:
     return axes[:n]
 
 
-def write_dates_short(ax: Axes) -> None:
-    """Label times without repeating the year in each label, so that labels do not overlap."""
+def write_dates_short(ax: Axes, times: pd.DatetimeIndex) -> None:
+    """Label dates in their own time zone, each with what tells it from others and no more, so that none overlap."""
     from matplotlib import dates
 
-    locator = dates.AutoDateLocator(minticks=3, maxticks=8)
+    locator = dates.AutoDateLocator(minticks=3, maxticks=7, tz=times.tz)
+    formatter = dates.ConciseDateFormatter(
+        locator,
+        tz=times.tz,
+        formats=["%Y", "%b %Y", "%d %b", "%H:%M", "%H:%M", "%S.%f"],
+        zero_formats=["", "%b %Y", "%d %b", "%d %b", "%H:%M", "%H:%M"],
+        offset_formats=["", "", "%Y", "%d %b %Y", "%d %b %Y", "%d %b %Y %H:%M"],
+    )
     ax.xaxis.set_major_locator(locator)
-    ax.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))
+    ax.xaxis.set_major_formatter(formatter)
+    if times.tz is not None:
+        ax.set_xlabel(f"time in {times.tz}")
 
 
 def for_axis(times: Any) -> pd.Index:
+    """Return times as matplotlib draws them."""
     return times.to_timestamp() if isinstance(times, pd.PeriodIndex) else times
+
+
+def legend_above(ax: Axes) -> None:
+    """Put a legend over the axes, where it hides nothing."""
+    ax.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=4, frameon=False, fontsize=8, columnspacing=1.2)
+
+
+def broken(name: str, width: int) -> str:
+    """Break a long name into lines."""
+    return "\n".join(textwrap.wrap(name, width))

@@ -14,7 +14,7 @@ from tsformer.data.wording import quoted
 from tsformer.estimators._covariates import Frame, Given
 from tsformer.estimators.forecaster import TransformerForecaster
 from tsformer.params import checked_count
-from tsformer.plotting._figures import check_kind, drawn, for_axis, write_dates_short
+from tsformer.plotting._figures import broken, check_kind, drawn, for_axis, legend_above, write_dates_short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,16 +54,16 @@ class ForecastPanel:
         few = len(self.history) + len(self.point) < 60
         ax.plot(self.history, color="0.25", lw=1.2, marker="." if few else None, label="history")
         ax.plot(self.point, color="C0", lw=1.6, marker="." if few else None, label="forecast")
-        ax.set_title(self.name, loc="left", fontsize=10)
-        ax.set_ylabel(str(self.history.name) if self.history.name is not None else "")
+        ax.set_title(broken(self.name, 30), loc="left", fontsize=10)
+        ax.set_ylabel(broken(str(self.history.name), 25) if self.history.name is not None else "")
         ax.margins(x=0.01)
         if isinstance(self.history.index, pd.DatetimeIndex):
-            write_dates_short(ax)
+            write_dates_short(ax, self.history.index)
         ax.spines[["top", "right"]].set_visible(False)
         return ax
 
 
-@dataclass
+@dataclass(repr=False)
 class ForecastDisplay:
     """Series with their forecasts and bands, a panel each.
 
@@ -131,7 +131,7 @@ class ForecastDisplay:
     def plot(self, ax: Axes | None = None) -> ForecastDisplay:
         """Draw the panels, on `ax` where there is one."""
         self.axes_: list[Axes] = drawn(self.panels, ax)
-        self.axes_[0].legend(loc="best", framealpha=0.85, edgecolor="none", fontsize=8)  # read where it lies on a line
+        legend_above(self.axes_[0])
         self.figure_: Figure = self.axes_[0].figure  # type: ignore[assignment]
         return self
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-@dataclass
+@dataclass(repr=False)
 class HistoryDisplay:
     """The course of training: the loss by the step, and the validation loss where there is one, for each network.
 
@@ -68,6 +68,7 @@ class HistoryDisplay:
             if "validation_loss" in rows:
                 ax.plot(rows["step"], rows["validation_loss"], ls="--", label=f"validation{of}", **look)
         ax.set_xlabel("optimiser step")
+        ax.locator_params(axis="x", integer=True)
         ax.set_ylabel("loss, mean of an epoch")
         ax.spines[["top", "right"]].set_visible(False)
         ax.legend(loc="best", frameon=False, fontsize=8)
