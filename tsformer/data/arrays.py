@@ -78,10 +78,11 @@ def _is_list_of_series(X: Any) -> bool:
 
 def _check_dimensions(X: Any, name: str) -> None:
     """Raise a ValueError where there are less than two, in scikit-learn's words."""
-    if np.ndim(X) > 1:
+    n_dimensions = X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim
+    if n_dimensions > 1:
         return
     forms = f"{name} must have shape (n_cases, n_channels, n_timepoints) or (n_cases, n_timepoints)"
-    if np.ndim(X) == 1:
+    if n_dimensions == 1:
         raise ValueError(
             f"Expected 2D array, got 1D array instead: {forms}. Reshape your data: a single series is "
             f"{name}.reshape(1, 1, -1)."

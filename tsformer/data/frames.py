@@ -253,8 +253,8 @@ def _way_to_numbers(column: pd.Series[Any], kind: str) -> str:
     text = pd.to_numeric(column, errors="coerce").isna() & column.notna()
     if text.all() or not text.any():
         return (
-            "Convert it with astype(float); if it holds ids or times, name it in id_col= or time_col=, and drop what "
-            "is no series, as labels."
+            "Convert it with astype(float); drop it if it holds labels; if it holds ids or times, name it in id_col= "
+            "or time_col=."
         )
     row = int(np.flatnonzero(text)[0])
     return (
