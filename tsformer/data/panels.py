@@ -21,12 +21,15 @@ Floats = NDArray[np.float64]
 
 
 class Cases(NamedTuple):
-    """Series as `data.arrays.check_series` takes them; names of channels, ids and times, where the form has them."""
+    """Series as `data.arrays.check_series` takes them; names of channels, ids and times, where the form has them.
+
+    `times` are those of all cases, one case after the other.
+    """
 
     series: Any
     channels: pd.Index[Any] | None = None
     ids: pd.Index[Any] | None = None
-    times: list[pd.Index[Any]] | None = None
+    times: pd.Index[Any] | None = None
 
 
 def read_panel(X: Any, name: str, *, id_col: Hashable = "unique_id", time_col: Hashable = "ds") -> Cases:
@@ -180,12 +183,11 @@ def _read_rows(X: pd.DataFrame | pd.Series[Any], name: str, id_col: Hashable, ti
             f"{series_name(ids[codes[row]])} of {name} contains infinity in column {quoted(channels[channel])} at "
             f"{shown(times[row])}. Values must be finite, or NaN where missing."
         )
-    begins = np.flatnonzero(np.diff(codes)) + 1
-    series = np.split(values, begins, axis=1)
+    series = np.split(values, np.flatnonzero(np.diff(codes)) + 1, axis=1)
     for id, case in zip(ids, series, strict=True):
         if np.isnan(case).all():
             raise ValueError(f"{series_name(id)} of {name} has only NaN. Each must have at least one value; remove it.")
-    return Cases(series, channels, ids, [times[part] for part in np.split(np.arange(len(times)), begins)])
+    return Cases(series, channels, ids, times)
 
 
 def _by_channel(data: pd.DataFrame, kind: str) -> Floats:

@@ -254,9 +254,12 @@ def _cases_seen(classifier: TransformerClassifier, X: Any) -> list[CaseAttention
 
 def _times_of(cases: Cases, case: int, n_timepoints: int) -> pd.Index[Any]:
     """The times of a case where its frame has such as can be drawn, or else their numbers."""
-    times = pd.RangeIndex(n_timepoints) if cases.times is None else for_axis(cases.times[case][:n_timepoints])
-    drawable = isinstance(times, pd.DatetimeIndex) or pd.api.types.is_numeric_dtype(times.dtype)
-    return times if drawable else pd.RangeIndex(n_timepoints)
+    if cases.times is not None:
+        start = sum(series.shape[1] for series in cases.series[:case])
+        times = for_axis(cases.times[start : start + n_timepoints])
+        if isinstance(times, pd.DatetimeIndex) or pd.api.types.is_numeric_dtype(times.dtype):
+            return times
+    return pd.RangeIndex(n_timepoints)
 
 
 def _forecasts_seen(
