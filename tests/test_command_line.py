@@ -134,6 +134,32 @@ def test_forecast__no_csv__is_named(text, message, tmp_path, capsys):
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.slow
+def test_forecast__ids_of_digits_and_gaps_of_whole_numbers__are_kept_and_filled(tmp_path):
+    rows = [(id, time, 10.0 + time % 3) for id in ("007", "NA") for time in range(30) if time != 4]
+    pd.DataFrame(rows, columns=["shop", "ds", "y"]).to_csv(tmp_path / "data.csv", index=False)
+    out = str(tmp_path / "out.csv")
+    arguments = ["--id", "shop", "--freq", "1", "--horizon", "2", "--out", out, "--quiet"]
+    assert main(["forecast", str(tmp_path / "data.csv"), *arguments]) == 0
+    table = pd.read_csv(out, dtype=str, keep_default_na=False)
+    assert list(table["shop"]) == ["007", "007", "NA", "NA"]
+    assert list(table["ds"]) == ["30", "31"] * 2
+
+
+@pytest.mark.parametrize(
+    ("last", "message"),
+    [
+        ("n/k", "the first being 'n/k'"),
+        ("2024-04-01T00:00+02:00", "has times of several offsets. Write all of them in UTC"),
+    ],
+)
+def test_forecast__one_wrong_date__is_the_one_that_is_shown(last, message, tmp_path, capsys):
+    times = ["2024-03-29T00:00+01:00", "2024-03-30T00:00+01:00", "2024-03-31T00:00+01:00", last]
+    pd.DataFrame({"ds": times, "y": range(4)}).to_csv(tmp_path / "data.csv", index=False)
+    assert main(["forecast", str(tmp_path / "data.csv"), "--out", str(tmp_path / "out.csv")]) == 2
+    assert message in capsys.readouterr().err
+
+
 def test_classify__files_of_different_channels__are_named_before_training(tmp_path, capsys):
     other = _bundled_folder() / "BasicMotions" / "BasicMotions_TEST.ts"
     assert main(["classify", str(TRAIN), str(other), "--out", str(tmp_path / "out.csv")]) == 2

@@ -85,6 +85,12 @@ def test_forecast_display__own_axes__are_used(fitted):
     assert ForecastDisplay.from_estimator(fitted, ax=ax).axes_ == [ax]
 
 
+def test_forecast_display__name_of_several_parts__is_one_name():
+    df = pd.DataFrame({("a", "b"): wave(), ("a", "c"): wave()})
+    display = ForecastDisplay.from_estimator(small(max_steps=1).fit(df), series=("a", "b"))
+    assert [panel.history.name for panel in display.panels] == [("a", "b")]
+
+
 def test_forecast_display__many_series__asks_which():
     df = pd.DataFrame({f"s{i}": wave() for i in range(7)})
     forecaster = small(max_steps=2).fit(df)

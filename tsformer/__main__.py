@@ -94,22 +94,25 @@ def _forecast(options: argparse.Namespace) -> None:
             "leave out those that are none."
         )
     target = options.target or "y"
-    df = _read_csv(options.data, options.time, as_text=options.date_format is not None)
+    df = _read_csv(options)
     named = [options.time] if options.id is None else [options.time, options.id, target]
     if absent := [column for column in named if column not in df.columns]:
         raise ValueError(
             f"{options.data} has no column {absent}. It has {list(df.columns)}, as commas part them; see --time, --id, "
             "--target."
         )
+    freq: str | int | None = options.freq
     if not pd.api.types.is_integer_dtype(df[options.time]):
         df[options.time] = _dates(df[options.time], options.date_format or "ISO8601")
+    elif options.freq is not None and options.freq.isdecimal():
+        freq = int(options.freq)
     df = df.set_index(options.time) if options.id is None else df[named]
     forecaster = TransformerForecaster(
         horizon=options.horizon,
         id_col=options.id or "unique_id",
         time_col=options.time,
         target_col=target,
-        freq=options.freq,
+        freq=freq,
         device=options.device,
         random_state=options.seed,
         verbose=_shows_progress(options),
@@ -147,10 +150,12 @@ def _shows_progress(options: argparse.Namespace) -> bool:
     return sys.stderr.isatty() and not options.quiet  # in a file its updates would stand one after the other
 
 
-def _read_csv(path: Path, time_column: str, *, as_text: bool) -> pd.DataFrame:
-    """Read a CSV, the times as text where they have a format of their own: 01.1949 is no number."""
+def _read_csv(options: argparse.Namespace) -> pd.DataFrame:
+    """Read a CSV: ids as they are spelt, and times too where they have a format of their own. 007 is no number."""
+    path, as_text = options.data, [] if options.date_format is None else [options.time]
+    as_text += [] if options.id is None else [options.id]
     try:
-        return pd.read_csv(path, dtype={time_column: str} if as_text else None)
+        return pd.read_csv(path, converters=dict.fromkeys(as_text, lambda text: text or None))
     except ValueError as error:  # pandas' errors of parsing, and of bytes that are no text
         raise ValueError(f"{path} must be a CSV file whose first line names the columns. {error}") from error
 
@@ -160,9 +165,14 @@ def _dates(texts: pd.Series, date_format: str) -> pd.Series:
     try:
         return pd.to_datetime(texts, format=date_format)
     except ValueError as error:
+        unread = pd.to_datetime(texts, format=date_format, errors="coerce", utc=True).isna()
+        if not unread.any():
+            raise ValueError(
+                f"Column {texts.name!r} has times of several offsets. Write all of them in UTC."
+            ) from error
         raise ValueError(
             f"Column {texts.name!r} has times that are not of the format {date_format}, the first being "
-            f"{str(texts.iloc[0])!r}. Name theirs with --date-format, such as %d.%m.%Y."
+            f"{str(texts[unread].iloc[0])!r}. Name theirs with --date-format, such as %d.%m.%Y."
         ) from error
 
 

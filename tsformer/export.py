@@ -149,10 +149,13 @@ class StepGraph(nn.Module):
         memory: list[KeyValueCache] = [GraphCache(*layer) for layer in zip(memory_keys, memory_values, strict=True)]
         cache.layers = list(zip(past, memory, strict=True))
         values, observed = _split(patch)
+        values = values.clamp(-LIMIT, LIMIT)
         tokens = self.model.network.embedding(torch.stack([values, observed.to(values.dtype)], dim=-1).unsqueeze(1))
         unread = tokens.new_zeros(len(tokens), memory_keys.shape[3], tokens.shape[2])  # its keys and values are cached
         outputs = head(decoder(tokens, unread, memory_mask=memory_mask, cache=cache))
-        point = head.point(outputs, spread.unsqueeze(-1).to(tokens.dtype)).clamp(-LIMIT, LIMIT)
+        point = head.point(outputs, spread.unsqueeze(-1).to(tokens.dtype))
+        if self.model.shifted:
+            point = point.clamp(-LIMIT, LIMIT)
         keys, values = (torch.stack(part) for part in zip(*[layer.content() for layer in past], strict=True))
         return point[:, 0], outputs[:, 0], keys, values
 

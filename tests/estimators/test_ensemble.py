@@ -221,10 +221,19 @@ def test_warm_start__three_networks__each_goes_on_from_itself():
         assert_allclose(alone(clf, network).predict_proba(X), expected[network], atol=0.05)
 
 
-def test_warm_start__n_estimators_changed__trains_the_networks_there_are():
-    clf = small(n_estimators=2, warm_start=True).fit(X, y).set_params(n_estimators=1).fit(X, y)
+def test_warm_start__more_n_estimators__adds_networks_and_fewer_are_refused():
+    clf = small(n_estimators=1, warm_start=True, **LEARNS).fit(X, y)
+    first = alone(clf, 0).predict_proba(X)
+    clf.set_params(n_estimators=3, max_steps=1, learning_rate=1e-9, weight_decay=0.0).fit(X, y)
 
-    assert len(clf.models_) == 2
+    assert len(clf.models_) == len(clf.n_iter_) == 3
+    assert_allclose(alone(clf, 0).predict_proba(X), first, atol=0.05)
+    with pytest.raises(
+        ValueError, match=r"n_estimators=2 must be larger or equal to the number of networks .* 3, when"
+    ):
+        clf.set_params(n_estimators=2).fit(X, y)
+    with pytest.raises(ValueError, match=r"partial_fit trains the networks that there are, 3\. Got n_estimators=2"):
+        clf.partial_fit(X, y)
 
 
 def test_partial_fit__three_networks__trains_each():

@@ -230,6 +230,13 @@ def test_pretrainer__check_of_scikit_learn__passes(estimator, check):
     check(estimator)
 
 
+def test_early_stopping__one_channel_held_back__is_told():
+    with pytest.raises(ValueError, match=r"tells held-back channels from each other and needs two\. Got 1"):
+        TransformerPretrainer(early_stopping=True, max_steps=1, device="cpu").fit(
+            np.random.default_rng(0).random((10, 30))
+        )
+
+
 @pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names:UserWarning")  # the checks mix both
 @pytest.mark.parametrize(
     "check",

@@ -18,12 +18,14 @@ from tsformer.data.times import (
     check_same_kind,
     checked_frequency,
     common_frequency,
+    follows,
     instants,
     regular,
 )
 from tsformer.data.wording import listed, quoted, series_name, shown
 
 Layout = Literal["wide", "long", "panel"]
+Fill = Literal["ffill", "interpolate"] | float | None
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,10 @@ class SeriesSet:
         The step from a time to the next.
     form : Form
         The form that came in.
+    fill : {"ffill", "interpolate"}, float or None
+        How missing values were filled.
+    unfilled : list of ndarray of shape (n_timepoints_i, n_channels)
+        The values before that.
     """
 
     ids: pd.Index[Any]
@@ -72,6 +78,8 @@ class SeriesSet:
     times: list[pd.Index[Any]]
     freq: Frequency
     form: Form
+    fill: Fill
+    unfilled: list[Floats]
 
     def __len__(self) -> int:
         return len(self.values)
@@ -89,7 +97,8 @@ def read_series(
     time_col: Hashable = "ds",
     target_col: Hashable | list[Hashable] = "y",
     freq: str | int | pd.offsets.BaseOffset | None = None,
-    fill: Literal["ffill", "interpolate"] | float | None = None,
+    fill: Fill = None,
+    expected: Frequency | None = None,
 ) -> SeriesSet:
     """Read the targets of one or many series.
 
@@ -111,6 +120,8 @@ def read_series(
     fill : {"ffill", "interpolate"} or float, optional
         What to put for missing values after the first value of a series: the value before, the line between the
         values before and after (nothing after the last), or a number.
+    expected : offset or int, optional
+        The frequency where `freq` is None and all series follow it, however few their times are.
 
     Returns
     -------
@@ -135,10 +146,16 @@ def read_series(
     _check_unique_times(ordered)
     _check_values(ordered, form)
     declared = getattr(rows.times, "freq", None) if rows.layout == "wide" else None
-    step = common_frequency(ordered, declared) if freq is None else checked_frequency(freq, rows.times)
+    if freq is not None:
+        step = checked_frequency(freq, rows.times)
+    elif expected is not None and follows(ordered, expected):
+        step = expected
+    else:
+        step = common_frequency(ordered, declared)
     codes, values, times = regular(ordered, step, insert=freq is not None)
-    per_series = np.split(_filled(values, codes, fill), np.flatnonzero(np.diff(codes)) + 1)
-    return SeriesSet(ids, per_series, times, step, form)
+    begins = np.flatnonzero(np.diff(codes)) + 1
+    unfilled, filled = np.split(values, begins), np.split(_filled(values, codes, fill), begins)
+    return SeriesSet(ids, filled, times, step, form, fill, unfilled)
 
 
 # A frame of any form, row by row.
@@ -278,8 +295,18 @@ def numbered(ids: pd.Index[Any] | None, n_rows: int) -> tuple[NDArray[np.intp], 
 
 
 def without_last(series: SeriesSet, n: int) -> SeriesSet:
-    """Return series without their last n time points."""
-    return replace(series, values=[rows[:-n] for rows in series.values], times=[times[:-n] for times in series.times])
+    """Return series as they were known n time points before their ends."""
+    unfilled = [rows[:-n] for rows in series.unfilled]
+    values = [rows[:-n] for rows in series.values]
+    if series.fill == "interpolate":  # by nothing that came later
+        values = [_filled(rows, np.zeros(len(rows), dtype=np.intp), series.fill) for rows in unfilled]
+    return replace(series, values=values, times=[times[:-n] for times in series.times], unfilled=unfilled)
+
+
+def known_before_last(series: SeriesSet, n: int) -> list[Floats]:
+    """Return the values of series as they were known n time points before their ends, then those that came."""
+    before = without_last(series, n).values
+    return [np.concatenate([rows, all_rows[-n:]]) for rows, all_rows in zip(before, series.values, strict=True)]
 
 
 def append_rows(

@@ -74,6 +74,8 @@ def _array(tensor: torch.Tensor) -> NDArray[Any]:
 
 def _check_table(X: pd.DataFrame, name: str) -> None:
     """Check that a frame of one row a case has no column of times or text, as a long one has."""
+    if not X.columns.is_unique:
+        raise ValueError(f"The columns of {name} must be unique. Got {list(X.columns)}.")
     for column, dtype in X.dtypes.items():
         if getattr(dtype, "kind", "") in "mM" or isinstance(dtype, pd.StringDtype | pd.PeriodDtype):
             raise ValueError(

@@ -108,14 +108,17 @@ def checked_frequency(freq: Any, times: pd.Index[Any]) -> Frequency:
         offset: Any = to_offset(freq)
     except ValueError as error:
         raise ValueError(f"freq must be a pandas offset, e.g. 'D', 'MS' or 'W-MON'. Got {freq!r}.") from error
-    if offset.n < 1 or (_is_even(offset) and pd.Timedelta(offset) % pd.Timedelta(1, times.unit)):
+    length = _length(offset, times)
+    if offset.n < 1 or (length is not None and length % pd.Timedelta(1, times.unit)):
         raise ValueError(f"freq must be positive and no finer than the times, in {times.unit!r}. Got {freq!r}.")
     return offset
 
 
-def _is_even(freq: Any) -> bool:
-    """Whether all steps last equally long: months, weeks, and days in a time zone do not."""
-    return isinstance(freq, pd.offsets.Tick) and not isinstance(freq, pd.offsets.Day)  # before pandas 3 Day is a Tick
+def _length(freq: Any, times: pd.DatetimeIndex) -> pd.Timedelta | None:
+    """How long a step lasts; None where that varies: of months, business days, and days in a time zone."""
+    if isinstance(freq, pd.offsets.Day):  # before pandas 3 it is a Tick
+        return pd.Timedelta(days=freq.n) if times.tz is None else None
+    return pd.Timedelta(freq) if isinstance(freq, pd.offsets.Tick) else None
 
 
 def instants(times: pd.Index[Any]) -> NDArray[np.int64]:
@@ -140,11 +143,12 @@ def _steps(ordered: SortedRows, freq: Any) -> NDArray[np.int64]:
     """Steps of `freq` (N,) from the first time of a series to each of its times, -1 where that is no whole number."""
     times = ordered.times
     on_grid = np.ones(len(times), dtype=bool)
-    if isinstance(times, pd.DatetimeIndex) and not _is_even(freq):
+    length = _length(freq, times) if isinstance(times, pd.DatetimeIndex) else None
+    if length is not None:
+        ordinals, step = instants(times), length // pd.Timedelta(1, times.unit)  # type: ignore[attr-defined]
+    elif isinstance(times, pd.DatetimeIndex):
         ordinals, step = _calendar(times, freq).get_indexer(times), freq.n
         on_grid = ordinals >= 0
-    elif isinstance(times, pd.DatetimeIndex):
-        ordinals, step = instants(times), pd.Timedelta(freq) // pd.Timedelta(1, times.unit)
     else:
         ordinals, step = instants(times), getattr(freq, "n", freq)
     steps, rest = np.divmod(ordinals - ordinals[ordered.starts][ordered.codes], step)
@@ -173,9 +177,23 @@ def time_range(first: Any, n_times: int, freq: Any, like: pd.Index[Any]) -> pd.I
         values = int(first) + freq * np.arange(n_times)
         largest = np.iinfo(getattr(like.dtype, "numpy_dtype", like.dtype)).max  # a short type may not hold the future
         return pd.Index(values, dtype=like.dtype if values[-1] <= largest else np.int64, name=like.name)
-    if _is_even(freq):
+    if _length(freq, like) is not None:
         return pd.date_range(first, periods=n_times, freq=freq, name=like.name).as_unit(like.unit)
     return _zoned(pd.date_range(first.tz_localize(None), periods=n_times, freq=freq), like)
+
+
+def follows(ordered: SortedRows, freq: Any) -> bool:
+    """Whether each series takes single steps of a frequency that is of the kind of the times."""
+    times = ordered.times
+    if isinstance(times, pd.PeriodIndex):
+        return bool(times.freq == freq)
+    if isinstance(times, pd.DatetimeIndex) != isinstance(freq, pd.offsets.BaseOffset):
+        return False
+    length = _length(freq, times) if isinstance(times, pd.DatetimeIndex) else None
+    if length is not None and length < pd.Timedelta(1, times.unit):  # type: ignore[attr-defined]
+        return False
+    rank = np.arange(len(times)) - ordered.starts[ordered.codes]
+    return bool((_steps(ordered, freq) == rank).all())
 
 
 def regular(
@@ -206,7 +224,7 @@ def regular(
 
 def _complete_times(ordered: SortedRows, lengths: NDArray[np.int64], freq: Any) -> list[pd.Index[Any]]:
     firsts = ordered.times[ordered.starts]
-    if isinstance(ordered.times, pd.DatetimeIndex) and not _is_even(freq):
+    if isinstance(ordered.times, pd.DatetimeIndex) and _length(freq, ordered.times) is None:
         calendar = _calendar(ordered.times, freq)
         begins = calendar.get_indexer(firsts)
         return [calendar[i : i + n * freq.n : freq.n] for i, n in zip(begins, lengths, strict=True)]

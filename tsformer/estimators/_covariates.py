@@ -74,29 +74,42 @@ class Covariates:
         n_past, n_future = (0 if matrices is None else matrices[0].shape[1] for matrices in arrays)
         return cls(*names, calendar, n_past, n_future, (_scale_of(arrays[0]), _scale_of(arrays[1])))
 
-    def read(self, series: SeriesSet, given: Given, horizon: int) -> tuple[Matrices | None, Matrices | None]:
-        """Read and scale past covariates, and those known ahead with the horizon, for each series."""
+    def read(
+        self, series: SeriesSet, given: Given, horizon: int, *, reach: int = 0
+    ) -> tuple[Matrices | None, Matrices | None]:
+        """Read and scale past covariates, and those known ahead with the horizon, for each series.
+
+        Static covariates and the calendar come for `reach` time points after the end, if that is more; those that are
+        not known there are NaN.
+        """
         for name, columns, frame in zip(Given._fields, (self.past, self.future, self.static), given, strict=True):
             if (columns is None) != (frame is None):
                 seen, came = ("without", "with") if columns is None else ("with", "without")
                 raise ValueError(f"The forecaster was fitted {seen} {name} covariates. Got a call {came} {name}=.")
         past, future, static = given
-        times = series.times
-        if horizon:
-            times = [old.append(new) for old, new in zip(times, future_times(series, horizon), strict=True)]
+        reach = max(horizon, reach if self.calendar or static is not None else 0)
         ahead: list[Matrices] = []
         if future is not None:
-            ahead.append(read_covariates(future, series, name="future", times=times, columns=self.future)[0])
+            times = _with_times_after(series, horizon)
+            known = read_covariates(future, series, name="future", times=times, columns=self.future)[0]
+            unknown = ((0, reach - horizon), (0, 0))
+            ahead.append([np.pad(rows, unknown, constant_values=np.nan) for rows in known])
         if static is not None:
-            rows = read_static(static, series, columns=self.static)[0]
-            ahead.append([np.tile(row, (len(index), 1)) for row, index in zip(rows, times, strict=True)])
+            each = read_static(static, series, columns=self.static)[0]
+            ahead.append([np.tile(row, (len(index) + reach, 1)) for row, index in zip(each, series.times, strict=True)])
         if self.calendar:
-            ahead.append([calendar_features(index, series.freq) for index in times])
+            ahead.append([calendar_features(index, series.freq) for index in _with_times_after(series, reach)])
         behind = None
         if past is not None:
             behind = read_covariates(past, series, name="past", times=series.times, columns=self.past)[0]
         joined = [np.hstack(parts) for parts in zip(*ahead, strict=True)] if ahead else None
         return _scaled(behind, self.scales[0]), _scaled(joined, self.scales[1])
+
+
+def _with_times_after(series: SeriesSet, n: int) -> list[pd.Index]:
+    if not n:
+        return series.times
+    return [old.append(new) for old, new in zip(series.times, future_times(series, n), strict=True)]
 
 
 def _scale_of(matrices: Matrices | None) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:

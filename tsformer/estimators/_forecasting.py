@@ -113,13 +113,22 @@ def check_counts(series: SeriesSet) -> None:
 
 
 def hold_back(histories: Histories, fraction: float, lengths: Lengths) -> Tensor:
-    """Return how many time points at the end of each series (n_series,) training must not see: a horizon or more."""
+    """Return how many time points at the end of each series (n_series,) training must not see.
+
+    These are a horizon or more, and none of a series that is too short for that.
+    """
     withheld = (fraction * histories.lengths).long().clamp(min=lengths.training_horizon)
-    shortest = int((histories.lengths - withheld).argmin())
-    if histories.lengths[shortest] < withheld[shortest] + 2:
+    longest = int(histories.lengths.max())
+    if longest < int(withheld.max()) + 2:
         raise ValueError(
-            f"early_stopping holds back the last {int(withheld[shortest])} time points of each series and needs two "
-            f"more. Got a series of {int(histories.lengths[shortest])}; lower horizon or set early_stopping=False."
+            f"early_stopping holds back the last {int(withheld.max())} time points of each series and needs two "
+            f"more. Got a series of {longest}, and none longer; lower horizon or set early_stopping=False."
+        )
+    withheld = torch.where(histories.lengths >= withheld + 2, withheld, 0)
+    rows = [torch.arange(end - n, end) for end, n in zip(histories.starts + histories.lengths, withheld, strict=True)]
+    if histories.values[torch.cat(rows)].isnan().all():
+        raise ValueError(
+            "early_stopping holds back missing values only. Raise validation_fraction, or set early_stopping=False."
         )
     return withheld
 
@@ -162,6 +171,7 @@ def validation_windows(histories: Histories, withheld: Tensor, lengths: Lengths)
     into = torch.linspace(0.0, 1.0, n_each, dtype=torch.float64) * (withheld - horizon).unsqueeze(1)  # (n_series, n)
     time = (histories.lengths - withheld).unsqueeze(1) + into.long()
     unit = torch.arange(histories.n_units)
+    unit = unit[withheld[unit // histories.values.shape[1]] > 0]
     series = unit // histories.values.shape[1]
     return WindowsAt(
         histories, unit.repeat_interleave(n_each), time[series].flatten(), lengths.context, horizon, UNITS_PER_BATCH
@@ -178,7 +188,10 @@ def forecast_windows(
     sample: bool = False,
     distances: Floats | None = None,
 ) -> Forecast:
-    """Forecast each window, or with `sample` draw a path for it; `distances` correct the quantiles."""
+    """Forecast each window, or with `sample` draw a path for it; `distances` correct the quantiles.
+
+    The forecast of a window without an observed value is NaN.
+    """
     model = ready_to_predict(model, device)
     known = quantiles if distances is None else corrected(quantiles, distances)
     levels = torch.tensor(known, dtype=torch.float64, device=device)
@@ -186,8 +199,9 @@ def forecast_windows(
     with torch.inference_mode():
         for batch in windows:
             point, band = _roll_out(model, batch.to(device), levels, sample=sample)
-            points.append(point[:, :horizon].cpu())
-            bands.append(band[:, :horizon].cpu())
+            blind = ~batch.observed[..., 0].any(dim=1)
+            points.append(point[:, :horizon].cpu().masked_fill(blind.view(-1, 1), torch.nan))
+            bands.append(band[:, :horizon].cpu().masked_fill(blind.view(-1, 1, 1), torch.nan))
     joined = torch.cat(bands).double().numpy()
     by_quantile = {quantile: joined[..., i] for i, quantile in enumerate(quantiles)}
     return Forecast(torch.cat(points).double().numpy(), by_quantile)
@@ -200,10 +214,12 @@ def _roll_out(model: SeriesForecaster, batch: Batch, levels: Tensor, *, sample: 
     outputs, values = model.roll_out(memory, scale, last, model.patches(batch.future), sample=sample)
     head: Any = model.network.head
     point = scale.undo(values.flatten(1))
+    if sample and not model.shifted:
+        point = point.round()  # counts again, whatever scaling has rounded
     if not len(levels):
         return point, point.new_zeros(*point.shape, 0)
-    bands = head.quantiles(outputs, levels, scale.spread.unsqueeze(-1).to(outputs.dtype))
-    return point, scale.undo(bands.flatten(1, 2))
+    bands = scale.undo(head.quantiles(outputs, levels, scale.spread.unsqueeze(-1).to(outputs.dtype)).flatten(1, 2))
+    return point, bands if model.shifted else bands.round()
 
 
 def distances_from_median(model: SeriesForecaster, windows: Iterable[Batch], device: torch.device) -> Floats:
@@ -215,12 +231,14 @@ def distances_from_median(model: SeriesForecaster, windows: Iterable[Batch], dev
     distances = []
     with torch.inference_mode():
         for batch in windows:
-            assert batch.y is not None  # for the type checker: windows always have it
+            assert batch.y is not None  # for the type checker: windows always have them
+            assert batch.y_observed is not None
             bands = _roll_out(model, batch.to(device), RANKED.to(device), sample=False)[1]
             bands, truth = bands[:, : batch.y.shape[1]].double().cpu(), batch.y.double().unsqueeze(-1)
             upper = RANKED[(bands < truth).sum(dim=-1).clamp(max=len(RANKED) - 1)]
             lower = RANKED[((bands <= truth).sum(dim=-1) - 1).clamp(min=0)]
-            distances.append(torch.maximum(upper - 0.5, 0.5 - lower).clamp(min=0.0)[batch.y_observed])
+            known = batch.y_observed & batch.observed[..., 0].any(dim=1, keepdim=True)
+            distances.append(torch.maximum(upper - 0.5, 0.5 - lower).clamp(min=0.0)[known])
     return torch.cat(distances).sort().values.numpy()
 
 

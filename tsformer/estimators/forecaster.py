@@ -4,10 +4,10 @@ import copy
 import itertools
 import math
 import warnings
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,10 +17,20 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from tsformer.data.batch import Batch
 from tsformer.data.covariates import seasonal_period
 from tsformer.data.forecasts import Forecast, asked_of, by_series, cutoffs, written
-from tsformer.data.frames import SeriesSet, append_rows, check_later, read_series, without_last
+from tsformer.data.frames import (
+    SeriesSet,
+    append_rows,
+    check_later,
+    known_before_last,
+    read_series,
+    without_last,
+)
+from tsformer.data.times import Frequency
 from tsformer.data.windows import Histories, WindowsAt, join, last_windows
+from tsformer.data.wording import series_name
 from tsformer.estimators._callbacks import SILENT, CallbackSupportMixin, Task, whole_fit, with_callbacks
 from tsformer.estimators._covariates import Covariates, Frame, Given, replace_rows
 from tsformer.estimators._fitting import LOG, draw_seed, log_end, portable, ready_to_train, resolve_device, seeded
@@ -28,6 +38,7 @@ from tsformer.estimators._forecasting import (
     BATCHES_PER_EPOCH,
     RANKED_AT_ONCE,
     UNITS_PER_BATCH,
+    Lengths,
     build_network,
     check_counts,
     choose_lengths,
@@ -49,6 +60,14 @@ from tsformer.training.optim import SCHEDULES, adamw
 
 BATCHES_OF_SCORES = 10  # of windows from which the correlation of a path's values is learnt
 LONG = 20  # training horizons in a series from which early_stopping="auto" stops early
+
+
+class Plan(NamedTuple):
+    """What a network is built by beside the parameters: the step of the times, lengths, and which covariates it has."""
+
+    freq: Frequency
+    lengths: Lengths
+    covariates: Covariates
 
 
 @documents_parameters_of(TransformerParams, TrainingParams)
@@ -75,8 +94,8 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         Share of training batches in which the decoder reads its own forecasts instead of the true values.
     early_stopping : bool or "auto", default="auto"
         Hold back the last `validation_fraction` of each series, a training horizon at least, stop when its loss no
-        longer falls, and keep the best weights. "auto" does so where half of the series or more are at least 20
-        training horizons long: from those a network can learn too much.
+        longer falls, and keep the best weights. Of series too short for that nothing is held back. "auto" does so where
+        half of the series or more are at least 20 training horizons long: from those a network can learn too much.
     refit : bool, default=True
         After early stopping, train again on all time points, with a schedule of as many steps as it chose.
     calibration_windows : int, default=0
@@ -415,15 +434,27 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
                 "forecasts the last ones from those before. tsformer.model_selection.TemporalSplit cuts such folds."
             )
         (forecast,) = self._forecast_past(series, Given(past, future, static), [self.horizon], [])
-        return -mean_absolute_scaled_error(series.values, by_series(forecast.point, series), self.lengths_.season)
+        truth = series.unfilled if isinstance(self.fill, str) else series.values
+        return -mean_absolute_scaled_error(truth, by_series(forecast.point, series), self.lengths_.season)
 
     def __getstate__(self) -> dict[str, Any]:
         return portable(super().__getstate__())
 
-    def _read(self, df: Frame) -> SeriesSet:
+    def _read(self, df: Frame, *, anew: bool = False) -> SeriesSet:
+        expected = None if anew else self.freq_
         series = read_series(
-            df, id_col=self.id_col, time_col=self.time_col, target_col=self.target_col, freq=self.freq, fill=self.fill
+            df,
+            id_col=self.id_col,
+            time_col=self.time_col,
+            target_col=self.target_col,
+            freq=self.freq,
+            fill=self.fill,
+            expected=expected,
         )
+        if expected is not None and seasonal_period(series.freq) != seasonal_period(expected):
+            raise ValueError(
+                f"df must have the frequency that fit saw, {expected!r}. Got {series.freq!r}; fit another forecaster."
+            )
         if self.head == "negative_binomial":
             check_counts(series)
         return series
@@ -450,7 +481,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         return self.horizon if horizon is None else checked_count(horizon, "horizon")
 
     def _train_on(self, df: Frame, given: Given, *, anew: bool, task: Task = SILENT) -> None:
-        series = self._read(df)
+        series = self._read(df, anew=anew)
         self._train(series, given, anew=anew, task=task)
         self._remember(df, series, given)
 
@@ -481,42 +512,44 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
 
     def _learn(self, series: SeriesSet, given: Given, *, anew: bool, task: Task) -> "TransformerForecaster":
         device = resolve_device(self.device)
-        if anew:
-            season = seasonal_period(series.freq)
-            self.freq_ = series.freq
-            longest = max(map(len, series.values))
-            self.lengths_ = choose_lengths(self.horizon, self.context_length, season, longest)
-            learnt = max(1, longest - max(season, 2))  # windows begin with so much history
-            if self.lengths_.training_horizon > learnt:
-                warnings.warn(
-                    f"horizon={self.horizon}, but the longest series to learn from has {longest} time points: steps "
-                    f"after the first {learnt} are not learnt, and not to be trusted.",
-                    stacklevel=2,
-                )
-            self._covariates = Covariates.fit(series, given, calendar=self.calendar)
-        horizon = self.lengths_.training_horizon  # windows near an end reach beyond it, where nothing is known
-        histories = join(series.values, *self._covariates.read(series, given, 0), horizon)
+        plan = self._plan(series, given) if anew else Plan(self.freq_, self.lengths_, self._covariates)
+        horizon = plan.lengths.training_horizon  # windows near an end reach beyond it, where no value is known
+        histories = join(series.values, *plan.covariates.read(series, given, 0, reach=horizon), horizon)
 
         start = None if anew else self.model_
         seed = draw_seed(self.random_state)
         stops_early = self.early_stopping
         if stops_early == "auto":
-            stops_early = bool(histories.lengths.median() >= LONG * self.lengths_.training_horizon)
-        withheld = hold_back(histories, self.validation_fraction, self.lengths_) if stops_early else None
+            stops_early = bool((histories.lengths >= LONG * horizon).double().mean() >= 0.5)
+        withheld = hold_back(histories, self.validation_fraction, plan.lengths) if stops_early else None
         n_steps = 1000 if self.max_steps == "auto" else self.max_steps
         LOG.info(
             "%s: %d series of up to %d time points; %s; on %s, at most %d steps, early stopping: %s.",
-            *(type(self).__name__, len(series), max(map(len, series.values)), self.lengths_),
+            *(type(self).__name__, len(series), max(map(len, series.values)), plan.lengths),
             *(device, n_steps, stops_early),
         )
-        history = self._fit_network(histories, withheld, seed, device, start, n_steps, task, "network")
+        history = self._fit_network(plan, histories, withheld, seed, device, start, n_steps, task, "network")
         if self.refit and withheld is not None and not history.interrupted:
-            history = self._fit_network(histories, None, seed, device, start, history.best_step, task, "refit")
+            history = self._fit_network(plan, histories, None, seed, device, start, history.best_step, task, "refit")
         log_end(self, [history])
         return self
 
+    def _plan(self, series: SeriesSet, given: Given) -> Plan:
+        """Choose what a new network is built by."""
+        season, longest = seasonal_period(series.freq), max(map(len, series.values))
+        lengths = choose_lengths(self.horizon, self.context_length, season, longest)
+        learnt = max(1, longest - max(season, 2))  # windows begin with so much history
+        if lengths.training_horizon > learnt:
+            warnings.warn(
+                f"horizon={self.horizon}, but the longest series to learn from has {longest} time points: steps "
+                f"after the first {learnt} are not learnt, and not to be trusted.",
+                stacklevel=2,
+            )
+        return Plan(series.freq, lengths, Covariates.fit(series, given, calendar=self.calendar))
+
     def _fit_network(
         self,
+        plan: Plan,
         histories: Histories,
         withheld: Tensor | None,
         seed: int,
@@ -533,10 +566,10 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
             training.part("epoch").end(lambda: {"model_": copy.deepcopy(model)})
             return training.stopped
 
-        unseen = None if withheld is None else validation_windows(histories, withheld, self.lengths_)
+        unseen = None if withheld is None else validation_windows(histories, withheld, plan.lengths)
         with seeded(seed, device) as generator:
-            model = ready_to_train(self._build() if start is None else copy.deepcopy(start), device)
-            windows = training_windows(histories, withheld, self.lengths_, self.batch_size, generator)
+            model = ready_to_train(self._build(plan) if start is None else copy.deepcopy(start), device)
+            windows = training_windows(histories, withheld, plan.lengths, self.batch_size, generator)
             warmup_steps = round(self.warmup * n_steps)
             history = train(
                 model,
@@ -557,7 +590,8 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
             if self.head != "point":
                 some = itertools.islice(windows, BATCHES_OF_SCORES)
                 learn_correlation(model, (batch.to(device) for batch in some))
-        self.model_ = model
+        # Only now, so that a fit that fails leaves what there was.
+        self.model_, (self.freq_, self.lengths_, self._covariates) = model, plan
         self.history_ = history.as_dict()
         self.n_iter_ = history.best_step
         training.end()
@@ -567,13 +601,13 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         rolled_out = objectives.forecasting(own_share=1.0)
         return EarlyStopping(unseen, rolled_out, self.n_iter_no_change, self.tol, warmup_steps)
 
-    def _build(self) -> SeriesForecaster:
+    def _build(self, plan: Plan) -> SeriesForecaster:
         return build_network(
             self.encoder,
             self.head,
-            self.lengths_,
-            n_past=self._covariates.n_past,
-            n_future=self._covariates.n_future,
+            plan.lengths,
+            n_past=plan.covariates.n_past,
+            n_future=plan.covariates.n_future,
             d_model=self.d_model,
             n_heads=self.n_heads,
             n_layers=self.n_layers,
@@ -585,17 +619,39 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         self, series: SeriesSet, given: Given, horizon: int, quantiles: Sequence[float] = (), *, n_paths: int = 0
     ) -> Forecast:
         """Forecast what follows each series, or draw paths of it: those of all series, `n_paths` times."""
-        histories = join(series.values, *self._covariates.read(series, given, horizon), horizon)
-        windows = last_windows(histories, [0] * max(1, n_paths), self.lengths_.context, horizon, UNITS_PER_BATCH)
-        return forecast_windows(
+        forecast = forecast_windows(
             self.model_,
-            windows,
+            self._windows_ahead(series, given, horizon, max(1, n_paths), UNITS_PER_BATCH),
             horizon,
             quantiles,
             resolve_device(self.device),
             sample=n_paths > 0,
             distances=getattr(self, "distances_", None),
         )
+        self._warn_of_blind(forecast, series)
+        return forecast
+
+    def _windows_ahead(self, series: SeriesSet, given: Given, horizon: int, n_times: int, batch_size: int) -> WindowsAt:
+        """Cut the window that knows all of a series, for each series, `n_times` times.
+
+        Static covariates and the calendar are known for the whole last patch, as in training: what a patch begins with
+        must not depend on how much of it is asked for.
+        """
+        patch = self.lengths_.decoder_patch
+        reach = max(horizon, min(math.ceil(horizon / patch) * patch, self.lengths_.training_horizon))
+        histories = join(series.values, *self._covariates.read(series, given, horizon, reach=reach), reach)
+        return last_windows(histories, [0] * n_times, self.lengths_.context, reach, batch_size)
+
+    def _warn_of_blind(self, forecast: Forecast, series: SeriesSet) -> None:
+        """Warn of forecasts that are NaN, because nothing was observed to make them from."""
+        blind = np.flatnonzero(np.isnan(forecast.point[:, 0]))
+        if len(blind):
+            first = series.ids[blind[0] // len(series.names) % len(series)]
+            warnings.warn(
+                f"{series_name(first)} has no observed value in the last {self.lengths_.context} time points: its "
+                f"forecast is NaN. So are {len(blind) - 1} others.",
+                stacklevel=4,
+            )
 
     def _forecast_past(
         self, series: SeriesSet, given: Given, withheld: Sequence[int], quantiles: Sequence[float]
@@ -604,12 +660,20 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         windows = self._past_windows(series, given, withheld, UNITS_PER_BATCH)
         device, known = resolve_device(self.device), getattr(self, "distances_", None)
         forecast = forecast_windows(self.model_, windows, self.horizon, quantiles, device, distances=known)
+        self._warn_of_blind(forecast, series)
         return forecast.in_parts(len(withheld))
 
-    def _past_windows(self, series: SeriesSet, given: Given, withheld: Sequence[int], batch_size: int) -> WindowsAt:
+    def _past_windows(
+        self, series: SeriesSet, given: Given, withheld: Sequence[int], batch_size: int
+    ) -> Iterable[Batch]:
         """Cut the windows of each series that know all but its last n time points, for each n of `withheld`."""
-        histories = join(series.values, *self._covariates.read(series, given, 0), 0)
-        return last_windows(histories, withheld, self.lengths_.context, self.horizon, batch_size)
+        covariates, context = self._covariates.read(series, given, 0), self.lengths_.context
+        if series.fill != "interpolate":
+            return last_windows(join(series.values, *covariates, 0), withheld, context, self.horizon, batch_size)
+        return itertools.chain.from_iterable(
+            last_windows(join(known_before_last(series, n), *covariates, 0), [n], context, self.horizon, batch_size)
+            for n in withheld
+        )
 
 
 def _check_no_labels(y: Any) -> None:

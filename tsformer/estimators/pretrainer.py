@@ -178,6 +178,11 @@ class TransformerPretrainer(TransformerParams, TrainingParams, TransformerMixin,
         training, held_out = data, None
         if self.early_stopping:
             training, held_out = hold_out(data, self.validation_fraction, seed)
+            if self.objective == "contrastive" and len(held_out) < 2:
+                raise ValueError(
+                    "early_stopping tells held-back channels from each other and needs two. Got 1: raise "
+                    "validation_fraction, or set early_stopping=False."
+                )
         LOG.info(
             "%s: %d channels of up to %d time points; on %s, at most %d steps of up to %d channels.",
             *(type(self).__name__, len(training), training.x.shape[1], device),

@@ -1,5 +1,6 @@
 """The forecasting network: a context in, its future out patch by patch, each patch seeing those before it."""
 
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -11,7 +12,7 @@ from tsformer.layers.scaling import masked_location_spread
 from tsformer.models.decoder import TransformerDecoder
 from tsformer.models.seq2seq import EncoderDecoder, Memory
 
-LIMIT = 10.0  # in units of a window's spread: what the network sees and learns is cut there
+LIMIT = 10.0  # in units of a window's spread: what the network sees is cut there, and what it learns by `limit`
 
 
 class Scale(NamedTuple):
@@ -69,6 +70,11 @@ class SeriesForecaster(nn.Module):
         self.register_buffer("mixing", torch.eye(patch_length))
         self.mixing: Tensor
 
+    @property
+    def limit(self) -> float:
+        """Where targets and forecasts are cut, in units of a window's spread: rare counts lie many means away."""
+        return LIMIT if self.shifted else math.inf
+
     def encode(self, x: Tensor, observed: Tensor) -> tuple[Memory, Scale, Tensor]:
         """Read a context x (B, T, C), whose first channel is the series.
 
@@ -119,7 +125,7 @@ class SeriesForecaster(nn.Module):
         outputs : Tensor of shape (B, M, P, K)
             What the head knows of each value.
         values : Tensor of shape (B, M, P)
-            The scaled values that were fed back.
+            The scaled values; what lies beyond LIMIT is fed back as that.
         """
         cache = self.network.decoder.new_cache() if cached else None
         spread = scale.spread.unsqueeze(-1).to(last.dtype)
@@ -130,10 +136,10 @@ class SeriesForecaster(nn.Module):
             inputs.append(torch.cat([patch, future[:, step].to(patch.dtype)], dim=-1))
             given = inputs[-1].unsqueeze(1) if cached else torch.stack(inputs, dim=1)
             output = self.network.decode(given, memory, cache)[:, -1:]
-            value = (self._draw(output, spread) if sample else head.point(output, spread)).clamp(-LIMIT, LIMIT)
+            value = self._draw(output, spread) if sample else head.point(output, spread)
             outputs.append(output)
-            values.append(value)
-            patch = torch.stack([value[:, 0], torch.ones_like(value[:, 0])], dim=-1)
+            values.append(value.clamp(-self.limit, self.limit))
+            patch = torch.stack([value[:, 0].clamp(-LIMIT, LIMIT), torch.ones_like(value[:, 0])], dim=-1)
         return torch.cat(outputs, dim=1), torch.cat(values, dim=1)
 
     def _draw(self, output: Tensor, spread: Tensor) -> Tensor:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from tsformer.data.panels import Cases, read_panel
-from tsformer.data.windows import join, last_windows
 from tsformer.estimators._attention import attention_of_forecast, attention_over_time, chance_lost
 from tsformer.estimators._cases import channel_names
 from tsformer.estimators._covariates import Frame, Given
@@ -273,14 +272,12 @@ def _forecasts_seen(
     histories, given = forecaster._histories(df, given)
     units = selected(names_of(histories), series)
     forecast = forecaster._forecast(histories, given, horizon)
-    context = forecaster.lengths_.context
-    joined = join(histories.values, *forecaster._covariates.read(histories, given, horizon), horizon)
-    windows = last_windows(joined, [0], context, horizon, batch_size=1)
+    windows = forecaster._windows_ahead(histories, given, horizon, 1, batch_size=1)
     panels = []
     for unit in units:
         (window,) = replace(windows, unit=windows.unit[[unit]], time=windows.time[[unit]])
         received = attention_of_forecast(forecaster.model_, window, resolve_device(forecaster.device))[0]
-        panel = panel_of(unit, histories, forecast, [], context)
+        panel = panel_of(unit, histories, forecast, [], forecaster.lengths_.context)
         n_known = len(panel.history)
         shares = received[:, -n_known:] * int(window.observed.any(dim=-1).sum())
         panels.append(ForecastAttention(panel, pd.DataFrame(shares.numpy(), columns=panel.history.index)))

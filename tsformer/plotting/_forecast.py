@@ -148,7 +148,8 @@ def names_of(histories: SeriesSet) -> list[Hashable]:
 
 def selected(names: list[Hashable], series: Sequence[Hashable] | str | None) -> list[int]:
     """Positions of the series to draw."""
-    if isinstance(series, str) or (series is not None and not pd.api.types.is_list_like(series)):
+    is_name = isinstance(series, tuple) and series in names
+    if is_name or isinstance(series, str) or (series is not None and not pd.api.types.is_list_like(series)):
         series = [series]
     if series is None:
         if len(names) > MAX_PANELS:

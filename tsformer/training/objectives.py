@@ -154,15 +154,16 @@ def forecasting(own_share: float) -> Objective:
         if batch.y is None or batch.y_observed is None or batch.future is None:
             raise ValueError("The forecasting objective needs a horizon. Got a batch without y, y_observed or future.")
         memory, scale, last = model.encode(batch.x, batch.observed)
-        target = model.patches(scale.apply(batch.y).clamp(-LIMIT, LIMIT).to(last.dtype))
-        observed, future = model.patches(batch.y_observed), model.patches(batch.future.to(last.dtype))
+        target = model.patches(scale.apply(batch.y).clamp(-model.limit, model.limit).to(last.dtype))
+        has_history = batch.observed[..., 0].any(dim=1, keepdim=True)  # without it there is no scale either
+        observed, future = model.patches(batch.y_observed & has_history), model.patches(batch.future.to(last.dtype))
         # What the decoder reads is the patch before each: all but the last one.
         given, flags = target[:, :-1], observed[:, :-1].to(last.dtype)
         if torch.rand(()) < own_share and given.shape[1]:
             with torch.no_grad():
                 given = model.roll_out(memory, scale, last, future[:, :-1])[1]
             flags = torch.ones_like(flags)
-        before = torch.stack([torch.where(flags > 0, given, 0.0), flags], dim=-1)
+        before = torch.stack([torch.where(flags > 0, given.clamp(-LIMIT, LIMIT), 0.0), flags], dim=-1)
         inputs = torch.cat([torch.cat([last.unsqueeze(1), before], dim=1), future], dim=-1)
         outputs = model(memory, inputs).float()
         losses = model.network.head.losses(outputs, target.float(), scale.spread.unsqueeze(-1).float())

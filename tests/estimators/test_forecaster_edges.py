@@ -1,0 +1,144 @@
+"""TransformerForecaster where data are rare, silent, filled or few, and where a call goes wrong."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from forecasts import small, wave
+from numpy.testing import assert_allclose, assert_array_equal
+
+DAYS = pd.date_range("2024-01-01", periods=120)
+RARE = pd.Series(np.where(np.arange(120) % 20 == 0, 10.0, 0.0), DAYS)  # mean .5
+
+
+def noise(n: int = 120) -> pd.Series:
+    return pd.Series(100.0 + np.random.default_rng(0).normal(size=n), DAYS[:n])
+
+
+# Counts
+
+
+def test_negative_binomial__counts_of_twenty_means__are_learnt_and_drawn_as_whole_numbers():
+    forecaster = small(head="negative_binomial", max_steps=150, learning_rate=1e-2).fit(RARE)
+    paths = forecaster.sample(300)
+    assert_array_equal(paths, paths.round())
+    assert paths.to_numpy().max() > 5  # ten means of a window: nothing beyond was ever drawn
+    bands = forecaster.predict(level=95)
+    assert_array_equal(bands.drop(columns="point"), bands.drop(columns="point").round())
+
+
+# Covariates that are always known
+
+
+@pytest.mark.parametrize("given", ["calendar", "static"])
+def test_predict__a_part_of_a_patch__is_that_of_the_whole(given):
+    size = pd.DataFrame({"size": [3.0, 5.0]}, index=["a", "b"])
+    df = pd.concat({"a": noise(), "b": 2 * noise()}, names=["id", "time"])
+    static = size if given == "static" else None
+    forecaster = small(calendar=given == "calendar").fit(df, static=static)
+    whole = forecaster.predict()
+    for horizon in (1, 4):
+        part = forecaster.predict(horizon=horizon)
+        assert_allclose(part, whole.groupby(level=0).head(horizon), rtol=1e-9)
+
+
+# Frequencies
+
+
+def test_predict__business_days_that_look_daily__go_on_as_business_days():
+    days = pd.bdate_range("2024-01-01", periods=60)
+    forecaster = small(horizon=3).fit(pd.Series(np.arange(60.0), days))
+    for n in (5, 2):  # Monday to Friday, and too few to show a frequency
+        history = pd.Series(np.arange(float(n)), pd.DatetimeIndex(days[-n:].to_numpy()))
+        assert list(forecaster.predict(history).index) == list(pd.bdate_range("2024-03-25", periods=3))
+
+
+@pytest.mark.filterwarnings("ignore:horizon=2, but the longest:UserWarning")
+def test_update__business_days_up_to_friday__go_on_on_monday():
+    days = pd.bdate_range("2024-01-01", periods=4)  # to Thursday, declared as business days
+    forecaster = small(horizon=2).fit(pd.Series(np.arange(4.0), days))
+    forecaster.update(pd.Series([4.0], pd.DatetimeIndex(["2024-01-05"])))
+    assert list(forecaster.predict().index) == list(pd.bdate_range("2024-01-08", periods=2))
+
+
+def test_fit__daily_series_of_different_hours__each_goes_on_at_its_own():
+    early, late = noise(), noise()
+    late.index = late.index + pd.Timedelta(hours=6)
+    forecaster = small(horizon=2).fit(pd.concat({"early": early, "late": late}, names=["id", "time"]))
+    assert [str(time) for time in forecaster.predict().index.get_level_values(1)] == [
+        "2024-04-30 00:00:00",
+        "2024-05-01 00:00:00",
+        "2024-04-30 06:00:00",
+        "2024-05-01 06:00:00",
+    ]
+
+
+def test_predict__histories_of_another_frequency__are_refused():
+    forecaster = small(calendar=True).fit(wave())
+    with pytest.raises(ValueError, match=r"df must have the frequency that fit saw, <MonthEnd>\. Got <Day>"):
+        forecaster.predict(noise())
+
+
+# Filled values
+
+
+@pytest.mark.parametrize("refit", [False, True])
+def test_backtest__interpolated__knows_nothing_from_after_the_cutoff(refit):
+    gap = noise()
+    gap.iloc[110:114] = np.nan  # and the cutoff before the last 6
+    later = gap.copy()
+    later.iloc[114:] += 1000.0
+    forecaster = small(fill="interpolate", max_steps=5).fit(gap[:100])
+    assert forecaster.backtest(gap, refit=refit).equals(forecaster.backtest(later, refit=refit))
+    assert_allclose(forecaster.backtest(gap).iloc[:, 0], forecaster.predict(gap[:114]), rtol=1e-9)
+
+
+def test_score__interpolated__is_measured_on_what_was_observed():
+    gap = noise()
+    gap.iloc[116:119] = np.nan
+    forecaster = small(fill="interpolate", max_steps=5).fit(gap[:100])
+    history, truth = gap[:114], gap[114:]
+    error = (truth - forecaster.predict(history)).abs().mean() / history.diff(7).abs().mean()
+    assert forecaster.score(gap) == pytest.approx(-error)
+
+
+# Silent series
+
+
+def test_predict__nothing_observed_in_the_context__is_nan_with_a_warning():
+    df = pd.DataFrame({"heard": noise(), "silent": noise()})
+    df.iloc[60:, 1] = np.nan
+    forecaster = small(context_length=28).fit(df)
+    with pytest.warns(UserWarning, match=r"has no observed value in the last 28 time points: its forecast is NaN"):
+        forecast = forecaster.predict(level=90)
+    assert forecast["silent"].isna().all(axis=None)
+    assert forecast["heard"].notna().all(axis=None)
+
+
+# Early stopping
+
+
+def test_early_stopping__only_missing_values_held_back__is_refused():
+    values = noise()
+    values.iloc[-30:] = np.nan
+    with pytest.raises(ValueError, match=r"early_stopping holds back missing values only"):
+        small(early_stopping=True).fit(values)
+
+
+def test_early_stopping__a_short_series_among_long_ones__is_trained_on_whole():
+    panel = pd.concat({"a": noise(), "b": noise(), "c": noise(7)}, names=["id", "time"])
+    forecaster = small(early_stopping="auto", refit=False).fit(panel)
+    assert "validation_loss" in forecaster.history_
+    assert forecaster.predict().notna().all()
+
+
+# What goes wrong
+
+
+@pytest.mark.filterwarnings("ignore:horizon=6, but the longest:UserWarning")
+def test_fit__that_fails__leaves_the_forecaster_as_it_was():
+    forecaster = small().fit(wave())
+    before, state = forecaster.predict(), {name: getattr(forecaster, name) for name in ("freq_", "lengths_")}
+    with pytest.raises(ValueError, match="early_stopping holds back"):
+        forecaster.set_params(early_stopping=True).fit(noise(7))
+    assert forecaster.predict().equals(before)
+    assert {name: getattr(forecaster, name) for name in state} == state
