@@ -621,16 +621,6 @@ def passes(clf, n_passes, X=X, y=y):
     return clf
 
 
-def test_partial_fit__weights__count_between_calls_too():
-    def chances(**weights):
-        clf = small(learning_rate=1e-2, augment=None, **weights).partial_fit(X[y == 0], y[y == 0], classes=[0, 1])
-        return clf.partial_fit(X[y == 1], y[y == 1]).predict_proba(X)
-
-    assert np.abs(chances() - chances(class_weight={0: 1.0, 1: 1000.0})).max() > 1e-3
-    with pytest.raises(ValueError, match=r"class_weight='balanced' is not supported for partial_fit"):
-        chances(class_weight="balanced")
-
-
 def test_partial_fit__several_passes__learns():
     clf = passes(small(learning_rate=1e-2), 15)
 

@@ -227,14 +227,14 @@ def test_fit__mistaken_sample_weight__says_what_is_wrong(weight, message):
 @pytest.mark.parametrize(
     "weights", [{0: 0, 1: 0}, {0: -1, 1: 1}, {0: -1, 1: 2}], ids=["zeros", "sum of zero", "negative"]
 )
-def test_fit__columns_of_one_name__are_told():
-    with pytest.raises(ValueError, match=r"The columns of X must be unique\. Got \['a', 'a', 'b'\]"):
-        small().fit(pd.DataFrame(np.random.default_rng(0).random((4, 3)), columns=list("aab")), [0, 1, 0, 1])
-
-
 def test_fit__class_weight_negative_or_all_zero__raises(weights):
     with pytest.raises(ValueError, match="class_weight"):
         small(class_weight=weights).fit(X, y)
+
+
+def test_fit__columns_of_one_name__are_told():
+    with pytest.raises(ValueError, match=r"The columns of X must be unique\. Got \['a', 'a', 'b'\]"):
+        small().fit(pd.DataFrame(np.random.default_rng(0).random((4, 3)), columns=list("aab")), [0, 1, 0, 1])
 
 
 def test_fit__class_weight_without_some_class__names_the_class():

@@ -117,24 +117,13 @@ def weigh(sample_weight: ArrayLike | None, class_weight: Any, y: NDArray[Any]) -
     return weight
 
 
-def label(
-    panel: Panel,
-    y: NDArray[Any],
-    weight: NDArray[np.float64],
-    classes: NDArray[Any],
-    name: str,
-    *,
-    normalised: bool = True,
-) -> Batch:
-    """Join series, class numbers and weights; cases of weight 0 are left out. `name` is that of y in messages.
-
-    Weights are `normalised` to mean 1, unless more cases come later, beside which they are to count.
-    """
+def label(panel: Panel, y: NDArray[Any], weight: NDArray[np.float64], classes: NDArray[Any], name: str) -> Batch:
+    """Join series, class numbers and weights; cases of weight 0 are left out. `name` is that of y in messages."""
     unknown = np.setdiff1d(y, classes)
     if len(unknown):
         raise ValueError(f"{name} must contain only the classes {classes}. Got {unknown} too.")
     used = weight > 0
-    weight = weight * (used.sum() / weight.sum()) if normalised else weight
+    weight = weight * (used.sum() / weight.sum())
     numbers = torch.from_numpy(np.searchsorted(classes, y))
     data = replace(to_batch(panel), y=numbers, weight=torch.from_numpy(weight).float())
     return data if used.all() else data.select(torch.from_numpy(np.flatnonzero(used)))

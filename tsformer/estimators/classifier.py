@@ -282,8 +282,8 @@ class TransformerClassifier(
         Parameters
         ----------
         X, y, sample_weight
-            As in `fit`. The first call also sets the scaling of the series. Weights count as they are, beside those of
-            other calls; class_weight="balanced" is refused.
+            As in `fit`. The first call also sets the scaling of the series. Weights tell the cases of a call apart, not
+            those of one call from those of another.
         classes : array-like of shape (n_classes,), optional
             All labels that will ever come; needed in the first call.
 
@@ -304,17 +304,12 @@ class TransformerClassifier(
             raise ValueError(
                 f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {self.classes_!r}"
             )
-        if self.class_weight == "balanced":
-            raise ValueError(
-                "class_weight='balanced' is not supported for partial_fit, which does not know how many cases will "
-                "come. Use compute_class_weight('balanced', ...) of sklearn.utils.class_weight, and pass it as a dict."
-            )
         if fitted and len(fitted) != self.n_estimators:
             raise ValueError(
                 f"partial_fit trains the networks that there are, {len(fitted)}. Got n_estimators={self.n_estimators}; "
                 "set it back, or use fit."
             )
-        data = self._read_labelled(X, y, sample_weight, classes=classes, reset=first, normalised=False)
+        data = self._read_labelled(X, y, sample_weight, classes=classes, reset=first)
 
         n_iter = np.zeros(self.n_estimators, dtype=np.int64) if first else self.n_iter_
         moments: list[dict[str, Any]] | None = None if first else self._moments
@@ -445,14 +440,7 @@ class TransformerClassifier(
         return to_batch(check_panel(self, X, "X", reset=False))
 
     def _read_labelled(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: ArrayLike | None,
-        *,
-        classes: ArrayLike | None,
-        reset: bool,
-        normalised: bool = True,
+        self, X: Any, y: Any, sample_weight: ArrayLike | None, *, classes: ArrayLike | None, reset: bool
     ) -> Batch:
         """Check training cases, take the classes from `classes` or y when `reset`, and leave out weights of 0."""
         panel = check_panel(self, X, "X", reset=reset)
@@ -460,8 +448,7 @@ class TransformerClassifier(
         sample_weight = in_order_of_cases(self, X, sample_weight, "sample_weight")
         if reset:
             self.classes_ = check_classes(y if classes is None else classes)
-        weight = weigh(sample_weight, self.class_weight, y)
-        data = label(panel, y, weight, self.classes_, "y", normalised=normalised)
+        data = label(panel, y, weigh(sample_weight, self.class_weight, y), self.classes_, "y")
         if reset:
             self.n_timepoints_ = data.x.shape[1]
         return data

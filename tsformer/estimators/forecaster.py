@@ -563,7 +563,8 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         training = task.part(title, math.ceil(n_steps / BATCHES_PER_EPOCH))
 
         def after_epoch(model: nn.Module) -> bool:
-            training.part("epoch").end(lambda: {"model_": copy.deepcopy(model)})
+            built = {"freq_": plan.freq, "lengths_": plan.lengths, "_covariates": plan.covariates}
+            training.part("epoch").end(lambda: {"model_": copy.deepcopy(model), **built})
             return training.stopped
 
         unseen = None if withheld is None else validation_windows(histories, withheld, plan.lengths)
