@@ -98,7 +98,7 @@ def summarise(path: Path) -> str:
 def accuracies(rows: pd.DataFrame) -> pd.DataFrame:
     """One row a number of cases, one column a method: the mean over datasets of the means over seeds."""
     table = {}
-    for cases, part in rows.groupby("cases", sort=False):
+    for cases, part in rows.sort_values("labels", kind="stable", na_position="first").groupby("cases", sort=False):
         means = part.groupby([*DATASET, "method"])["accuracy"].mean().unstack("method")
         complete = means[[name for name in METHODS if name in means]].dropna()
         table[cases] = {"datasets": f"{len(complete)}"} | complete.mean().map("{:.4f}".format).to_dict()
