@@ -33,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="folder that holds ETTh1.csv.gz and m3.csv.gz")
     parser.add_argument("--seconds", type=float, nargs=2, required=True, metavar=("ETTH1", "M3"))
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
+    measures = {"ETTh1": ett, "m3-monthly": m3_monthly}
+    parser.add_argument("--datasets", nargs="+", choices=measures, default=list(measures))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--out", type=Path, required=True, metavar="CSV")
     options = parser.parse_args(arguments)
@@ -41,8 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows: list[Row] = []
     for model in options.models:
         for seed in options.seeds:
-            for measure, seconds in zip((ett, m3_monthly), options.seconds, strict=True):
-                for row in measure(options.data, model, seed, seconds):
+            for dataset, seconds in zip(measures, options.seconds, strict=True):
+                for row in measures[dataset](options.data, model, seed, seconds) if dataset in options.datasets else ():
                     rows.append(row)
                     pd.DataFrame(rows).to_csv(options.out, index=False)
                     print(row, flush=True)
