@@ -108,7 +108,9 @@ def test_predict__nothing_observed_in_the_context__is_nan_with_a_warning():
     df = pd.DataFrame({"heard": noise(), "silent": noise()})
     df.iloc[60:, 1] = np.nan
     forecaster = small(context_length=28).fit(df)
-    with pytest.warns(UserWarning, match=r"has no observed value in the last 28 time points: its forecast is NaN"):
+    with pytest.warns(
+        UserWarning, match=r"column 'silent', has no observed value in the last 28 time points: its forecast is NaN\.$"
+    ):
         forecast = forecaster.predict(level=90)
     assert forecast["silent"].isna().all(axis=None)
     assert forecast["heard"].notna().all(axis=None)

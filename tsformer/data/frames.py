@@ -297,9 +297,10 @@ def numbered(ids: pd.Index[Any] | None, n_rows: int) -> tuple[NDArray[np.intp], 
 def without_last(series: SeriesSet, n: int) -> SeriesSet:
     """Return series as they were known n time points before their ends."""
     unfilled = [rows[:-n] for rows in series.unfilled]
-    values = [rows[:-n] for rows in series.values]
     if series.fill == "interpolate":  # by nothing that came later
         values = [_filled(rows, np.zeros(len(rows), dtype=np.intp), series.fill) for rows in unfilled]
+    else:
+        values = [rows[:-n] for rows in series.values]
     return replace(series, values=values, times=[times[:-n] for times in series.times], unfilled=unfilled)
 
 

@@ -30,7 +30,7 @@ from tsformer.data.frames import (
 )
 from tsformer.data.times import Frequency
 from tsformer.data.windows import Histories, WindowsAt, join, last_windows
-from tsformer.data.wording import series_name
+from tsformer.data.wording import quoted, series_name
 from tsformer.estimators._callbacks import SILENT, CallbackSupportMixin, Task, whole_fit, with_callbacks
 from tsformer.estimators._covariates import Covariates, Frame, Given, replace_rows
 from tsformer.estimators._fitting import LOG, draw_seed, log_end, portable, ready_to_train, resolve_device, seeded
@@ -645,12 +645,16 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
 
     def _warn_of_blind(self, forecast: Forecast, series: SeriesSet) -> None:
         """Warn of forecasts that are NaN, because nothing was observed to make them from."""
-        blind = np.flatnonzero(np.isnan(forecast.point[:, 0]))
+        n_channels = len(series.names)
+        # All units come once for each path or window.
+        blind = np.unique(np.flatnonzero(np.isnan(forecast.point[:, 0])) % (len(series) * n_channels))
         if len(blind):
-            first = series.ids[blind[0] // len(series.names) % len(series)]
+            code, channel = divmod(int(blind[0]), n_channels)
+            column = f", column {quoted(series.names[channel])}," if n_channels > 1 else ""
+            others = f" So are those of {len(blind) - 1} others." if len(blind) > 1 else ""
             warnings.warn(
-                f"{series_name(first)} has no observed value in the last {self.lengths_.context} time points: its "
-                f"forecast is NaN. So are {len(blind) - 1} others.",
+                f"{series_name(series.ids[code])}{column} has no observed value in the last {self.lengths_.context} "
+                f"time points: its forecast is NaN.{others}",
                 stacklevel=4,
             )
 
