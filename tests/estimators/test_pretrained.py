@@ -10,21 +10,25 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from safetensors import safe_open
 from safetensors.torch import save_file
+from scipy.spatial.distance import pdist
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import RidgeClassifier
 from sklearn.metrics import log_loss
+from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.preprocessing import StandardScaler
+from torch import nn
 
 import tsformer
 from tsformer import TransformerClassifier, TransformerPretrainer
 from tsformer.datasets import load_classification
-from tsformer.estimators import classifier
-from tsformer.estimators._pretrained import BUNDLED, PENALTIES, fit_pretrained, ridge_head
+from tsformer.estimators import _heads, classifier
+from tsformer.estimators._heads import GAUSSIAN_PENALTIES, PENALTIES, best_head, gaussian_head, linear_head
+from tsformer.estimators._pretrained import BUNDLED, fit_pretrained
 from tsformer.models.classifier import SeriesClassifier
-from tsformer.models.pretrained import PretrainedClassifier, Squash
+from tsformer.models.pretrained import GaussianHead, PretrainedClassifier, Squash, blank_pretrained
 
 from .waves import cut, small, waves
 
@@ -136,7 +140,7 @@ def test_fit__classes_of_other_levels_far_from_zero__tells_them_apart(pretrainer
 def test_fit__fine_tune__trains_the_encoder_and_lowers_the_loss(pretrainer):
     hard = X + 3 * np.random.default_rng(0).normal(size=X.shape)
     clf = frozen(pretrainer, fine_tune=True, max_steps=60, augment=None).fit(hard, y)
-    before = frozen(pretrainer).fit(hard, y)
+    before = frozen(pretrainer, fine_tune=True, max_steps=1, augment=None).fit(hard, y)
     assert log_loss(y, clf.predict_proba(hard)) < log_loss(y, before.predict_proba(hard))
     weights, old = (next(each.models_[0].network.encoder.parameters()) for each in (clf, before))
     assert not torch.equal(weights, old)
@@ -154,9 +158,9 @@ def test_fit__fine_tune_beside_a_network__numbers_its_history_after_it(pretraine
 def test_fit__fine_tune_with_early_stopping__fits_no_head_to_cases_held_out(pretrainer, monkeypatch):
     n_seen = []
 
-    def counted(pretrained, data, *how):
+    def counted(pretrained, data, *how, **further):
         n_seen.append(len(data))
-        return fit_pretrained(pretrained, data, *how)
+        return fit_pretrained(pretrained, data, *how, **further)
 
     monkeypatch.setattr(classifier, "fit_pretrained", counted)
     frozen(pretrainer, fine_tune=True, early_stopping=True, validation_fraction=0.25, refit=True).fit(X, y)
@@ -203,30 +207,97 @@ def test_fit__early_stopping_with_nothing_to_train__holds_nothing_back(pretraine
 # The head
 
 
-def test_ridge_head__decides__as_ridge_regression_at_its_penalty():
+def test_linear_head__decides__as_ridge_regression_at_its_penalty():
     rng = np.random.default_rng(0)
     labels = np.arange(60) % 3
     features = rng.normal(size=(60, 8)) + np.eye(3)[labels] @ rng.normal(size=(3, 8))
     new = rng.normal(size=(40, 8))
-    logits = ridge_head(features, labels, 3)(torch.from_numpy(new)).detach().numpy()
+    logits = linear_head(features, labels, 3)[0](torch.from_numpy(new)).detach().numpy()
     others = [RidgeClassifier(penalty).fit(features, labels) for penalty in PENALTIES]
     assert any(np.array_equal(logits.argmax(axis=1), other.predict(new)) for other in others)
 
 
-def test_ridge_head__noise__is_not_sure_of_anything():
+def test_best_head__noise__is_not_sure_of_anything():
     rng = np.random.default_rng(0)
-    head = ridge_head(rng.normal(size=(100, 50)), np.arange(100) % 2, 2)
+    head = best_head(rng.normal(size=(100, 50)), np.arange(100) % 2, 2)
     probability = head(torch.from_numpy(rng.normal(size=(500, 50)))).softmax(dim=1).detach().numpy()
     assert log_loss(np.arange(500) % 2, probability) < 1.05 * np.log(2)
 
 
-def test_ridge_head__few_cases_far_apart__are_told_apart_with_a_doubt():
+def test_best_head__few_cases_far_apart__are_told_apart_with_a_doubt():
     labels = np.arange(10) % 2
     features = np.where(labels[:, None] == 1, 1.0, -1.0) * np.ones((10, 5))
-    probability = ridge_head(features, labels, 2)(torch.from_numpy(features)).softmax(dim=1).detach().numpy()
+    probability = best_head(features, labels, 2)(torch.from_numpy(features)).softmax(dim=1).detach().numpy()
     right = probability[np.arange(10), labels]
     assert (right > 0.9).all()
     assert (right < 0.99).all()
+
+
+def rings(n_cases: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Classes that no plane separates: near the origin, around it."""
+    rng, labels = np.random.default_rng(seed), np.arange(n_cases) % 2
+    directions = rng.normal(size=(n_cases, 2))
+    return directions / np.linalg.norm(directions, axis=1, keepdims=True) * (1 + 2 * labels)[:, None], labels
+
+
+def test_best_head__by_leave_one_out_error__is_linear_or_gaussian():
+    on_rings, labels = rings(60, seed=0)
+    head = best_head(on_rings, labels, 2)
+    assert isinstance(head, GaussianHead)
+    new, expected = rings(200, seed=1)
+    assert_array_equal(head(torch.from_numpy(new)).argmax(dim=1).numpy(), expected)
+
+    apart = np.random.default_rng(0).normal(size=(60, 8)) + np.where(labels == 1, 0.3, -0.3)[:, None]
+    assert isinstance(best_head(apart, labels, 2), nn.Linear)
+
+
+def test_gaussian_head__decides__as_kernel_ridge_regression_at_its_penalty():
+    features, labels = rings(60, seed=0)
+    new, _ = rings(40, seed=1)
+    head, error = gaussian_head(features, labels, 2)
+    gamma = 1 / np.median(pdist(features, "sqeuclidean"))
+    assert_allclose(1 / head.width, gamma, rtol=0.05)
+    kernel, new_kernel = (rbf_kernel(cases, features, gamma=1 / float(head.width)) for cases in (features, new))
+    targets = np.where(labels[:, None] == [0, 1], 1.0, -1.0)
+    centred, middle = (
+        kernel - kernel.mean(axis=0) - kernel.mean(axis=1, keepdims=True) + kernel.mean(),
+        kernel.mean(axis=0),
+    )
+    new_centred = new_kernel - middle - new_kernel.mean(axis=1, keepdims=True) + kernel.mean()
+    decisions = [
+        new_centred @ np.linalg.solve(centred + penalty * np.eye(60), targets - targets.mean(axis=0))
+        for penalty in GAUSSIAN_PENALTIES
+    ]
+    logits = head(torch.from_numpy(new)).numpy()
+    sizes = [np.abs(decision).max() / np.abs(logits).max() for decision in decisions]
+    assert any(np.allclose(decision, size * logits, atol=1e-6) for decision, size in zip(decisions, sizes, strict=True))
+    assert 0 < error < 1
+
+
+def test_gaussian_head__more_cases_than_landmarks__takes_some_of_each_class(monkeypatch):
+    features, labels = rings(400, seed=0)
+    monkeypatch.setattr(_heads, "MAX_LANDMARKS", 40)
+    head, _ = gaussian_head(features, labels, 2)
+    inner = np.linalg.norm(head.landmarks.numpy(), axis=1) < 2
+    assert (len(inner), inner.sum()) == (40, 20)
+    new, expected = rings(200, seed=1)
+    assert_array_equal(head(torch.from_numpy(new)).argmax(dim=1).numpy(), expected)
+
+
+def test_gaussian_head__cases_all_alike__knows_how_frequent_the_classes_are():
+    labels = np.array([0, 0, 0, 1])
+    head, _ = gaussian_head(np.ones((4, 3)), labels, 2)
+    probability = head(torch.zeros(1, 3, dtype=torch.float64)).softmax(dim=1)
+    assert probability[0, 0] > 0.5
+
+
+@pytest.mark.parametrize("n_landmarks", [0, 6])
+def test_blank_pretrained__either_head__takes_the_weights_of_a_fitted_one(pretrainer, n_landmarks):
+    settings = {"n_channels": 2, "n_classes": 3, "n_landmarks": n_landmarks, **pretrainer.model_.settings}
+    model, again = blank_pretrained(**settings), blank_pretrained(**settings)
+    assert model.settings == settings
+    again.load_state_dict(model.state_dict())
+    assert again(torch.randn(4, 9, 2), torch.ones(4, 9, 2, dtype=torch.bool)).shape == (4, 3)
 
 
 def test_fit__series_standardised_before__are_not_judged_by_the_rest_of_their_scale(pretrainer):

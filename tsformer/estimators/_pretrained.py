@@ -1,4 +1,4 @@
-"""A classifier's member with a pretrained encoder: where the encoder comes from, and how its head is fitted."""
+"""A classifier's member with a pretrained encoder: where the encoder comes from, and what its head is fitted to."""
 
 import copy
 import json
@@ -6,31 +6,24 @@ import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
 from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import RidgeCV
 from sklearn.utils.validation import check_is_fitted
-from torch import nn
 
 from tsformer.data.batch import Batch
 from tsformer.data.plain import Store
 from tsformer.estimators._fitting import predict_in_batches, seeded
+from tsformer.estimators._heads import best_head, linear_head
 from tsformer.estimators._saved import saved_document, saved_network
-from tsformer.models.pretrained import PretrainedClassifier, Squash, sizes
+from tsformer.models.pretrained import PretrainedClassifier, Squash, assembled, sizes
 from tsformer.models.pretraining import PretrainingNetwork, blank_pretraining
 
 BUNDLED = Path(__file__).parents[1] / "weights" / "encoder.safetensors"
 EXPECTED = (
     "The 'pretrained' parameter must be 'bundled', the path of a saved one, a fitted TransformerPretrainer or None."
 )
-PENALTIES = np.logspace(-1, 6, 15)  # of the ridge regression
-LEVEL_SCALE = 8.0  # levels are few beside the features of tokens: in one ridge they need a smaller penalty each
-SHARPEST = 4.0  # bounds the logarithm of the unit in which regressed labels are logits
+LEVEL_SCALE = 8.0  # levels are few beside the features of tokens: in one head they need to count more each
 
 
 def pretrained_network(pretrained: Any) -> PretrainingNetwork:
@@ -91,64 +84,23 @@ def _with_encoder(settings: dict[str, Any], weights: dict[str, torch.Tensor]) ->
     return network
 
 
-def fit_pretrained(pretrained: Any, data: Batch, n_classes: int, device: torch.device) -> PretrainedClassifier:
-    """Make a classifier of a pretrained encoder, which stays as it is, and a head fitted to labelled cases."""
+def fit_pretrained(
+    pretrained: Any, data: Batch, n_classes: int, device: torch.device, *, to_train_on: bool = False
+) -> PretrainedClassifier:
+    """Make a classifier of a pretrained encoder, which stays as it is, and a head fitted to labelled cases.
+
+    One `to_train_on` has a linear head: landmarks would stay where the encoder put them before it learnt.
+    """
     if data.y is None:
         raise ValueError("A head is fitted to labels. Got a batch whose y is None.")
     network = pretrained_network(pretrained)
     features = predict_in_batches(network, PretrainingNetwork.embed, data, device).double()
     n_channels, n_levels = data.x.shape[2], len(network.level_names)
-    squash = Squash(features.shape[1]).fit(features, data.weight, sizes(features, n_channels, n_levels))
     scale = torch.ones(n_channels, len(network.feature_names), dtype=torch.float64)
     scale[:, :n_levels] = LEVEL_SCALE
+    squash = Squash(features.shape[1], scale.flatten())
+    squash.fit(features, data.weight, sizes(features, n_channels, n_levels))
     weight = None if data.weight is None else data.weight.double().numpy()
-    head = ridge_head((squash(features) * scale.flatten()).numpy(), data.y.numpy(), n_classes, weight)
-    with torch.no_grad():
-        head.weight.mul_(scale.flatten())  # so that the head reads features as they are squashed
-    model = PretrainedClassifier(network, squash, head)
-    model.settings = {"n_channels": n_channels, "n_classes": n_classes, **network.settings}
-    return model.float().eval()
-
-
-def ridge_head(
-    features: NDArray[np.float64], y: NDArray[np.int64], n_classes: int, weight: NDArray[np.float64] | None = None
-) -> nn.Linear:
-    """Fit logits to labels in closed form: ridge regression of the labels, in units that give good probabilities.
-
-    The penalty is that of the least squared error when each case is predicted by a regression on the others, and the
-    unit that of the least log loss of these predictions: a temperature (Guo et al. 2017) that needs no cases held out.
-    Labels are doubted a little, as by Platt (1999): a few cases told apart do not make the next one certain.
-
-    Parameters
-    ----------
-    features : ndarray of shape (n_cases, n_features)
-    y : ndarray of shape (n_cases,)
-        Class numbers.
-    n_classes : int
-    weight : ndarray of shape (n_cases,), optional
-        Weights of the cases.
-
-    Returns
-    -------
-    Linear
-        From features to logits.
-    """
-    targets = np.where(y[:, None] == np.arange(n_classes), 1.0, -1.0)
-    ridge = RidgeCV(PENALTIES, scoring="neg_mean_squared_error", store_cv_results=True)
-    ridge.fit(features, targets, sample_weight=weight)
-    chosen = int(np.flatnonzero(ridge.alpha_ == PENALTIES)[0])
-    left_out = ridge.cv_results_.reshape(len(y), n_classes, len(PENALTIES))[..., chosen]
-
-    doubt = 1.0 / (len(y) + 2.0)
-    labels = (1.0 - doubt) * (targets > 0) + doubt / n_classes
-
-    def log_loss(log_unit: float) -> float:
-        each = -(labels * log_softmax(np.exp(log_unit) * left_out, axis=1)).sum(axis=1)
-        return float(np.average(each, weights=weight))
-
-    unit = np.exp(minimize_scalar(log_loss, bounds=(-SHARPEST, SHARPEST), method="bounded").x)
-    head = nn.utils.skip_init(nn.Linear, features.shape[1], n_classes, dtype=torch.float64)
-    with torch.no_grad():
-        head.weight.copy_(torch.from_numpy(unit * ridge.coef_))
-        head.bias.copy_(torch.from_numpy(unit * ridge.intercept_))
-    return head
+    cases = squash(features).numpy(), data.y.numpy(), n_classes, weight
+    head = linear_head(*cases)[0] if to_train_on else best_head(*cases)
+    return assembled(network, squash, head, n_channels).float().eval()

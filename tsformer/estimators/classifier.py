@@ -431,7 +431,7 @@ class TransformerClassifier(
 
     def _begin_fine_tuning(self, device: torch.device, data: Batch) -> PretrainedClassifier:
         """The pretrained encoder with a head fitted to the training cases alone: early stopping measures others."""
-        model = fit_pretrained(self.pretrained, data, len(self.classes_), device)
+        model = fit_pretrained(self.pretrained, data, len(self.classes_), device, to_train_on=True)
         model.augment = self._augmentation
         return model
 

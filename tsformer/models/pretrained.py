@@ -1,4 +1,4 @@
-"""The network of a classifier with a pretrained encoder: series in, logits out, by a linear head on its features."""
+"""The network of a classifier with a pretrained encoder: series in, logits out, by a head on its features."""
 
 from typing import Any
 
@@ -17,15 +17,18 @@ class Squash(Float64Statistics):
     """Brings each feature to mean 0 and deviation 1 over the training cases, then squashes it into (-1, 1) by tanh.
 
     No single feature, however far it lies, then decides. One that hardly varies, as the deviation of series that were
-    standardised before, becomes 0 instead of being blown up.
+    standardised before, becomes 0 instead of being blown up. What is squashed is multiplied by `scale` (F,), by default
+    1: how much each feature is to count.
     """
 
-    def __init__(self, n_features: int) -> None:
+    def __init__(self, n_features: int, scale: Tensor | None = None) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(n_features, dtype=torch.float64))
         self.register_buffer("factor", torch.ones(n_features, dtype=torch.float64))
+        self.register_buffer("scale", torch.ones(n_features, dtype=torch.float64) if scale is None else scale)
         self.mean: Tensor
         self.factor: Tensor
+        self.scale: Tensor
 
     def fit(self, features: Tensor, weight: Tensor | None = None, size: Tensor | None = None) -> "Squash":
         """Take the statistics of features (B, F) of cases of these weights; `size` (F,) is by default the largest."""
@@ -40,7 +43,7 @@ class Squash(Float64Statistics):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return squashed features (B, F)."""
-        return ((features - self.mean) * self.factor).tanh().to(features.dtype)
+        return (((features - self.mean) * self.factor).tanh() * self.scale).to(features.dtype)
 
 
 def sizes(features: Tensor, n_channels: int, n_levels: int) -> Tensor:
@@ -53,6 +56,44 @@ def sizes(features: Tensor, n_channels: int, n_levels: int) -> Tensor:
     return torch.cat([deviation.maximum(ROUNDED / NEGLIGIBLE * levels), by_channel[:, n_levels:]], dim=1).flatten()
 
 
+class GaussianHead(Float64Statistics):
+    """Logits of cases by how similar their features are to those of landmarks, which are cases of the training set.
+
+    The similarity is exp(-d² / width) at a distance d; logits are linear in the similarities to all landmarks. Nothing
+    in it is learnt by steps, so its weights are buffers.
+
+    Parameters
+    ----------
+    n_landmarks, n_features, n_classes : int
+    """
+
+    def __init__(self, n_landmarks: int, n_features: int, n_classes: int) -> None:
+        super().__init__()
+        self.in_features = n_features
+        self.register_buffer("landmarks", torch.zeros(n_landmarks, n_features))
+        self.register_buffer("width", torch.ones((), dtype=torch.float64))
+        self.register_buffer("weight", torch.zeros(n_classes, n_landmarks, dtype=torch.float64))
+        self.register_buffer("bias", torch.zeros(n_classes, dtype=torch.float64))
+        self.landmarks: Tensor
+        self.width: Tensor
+        self.weight: Tensor
+        self.bias: Tensor
+
+    def similarities(self, features: Tensor) -> Tensor:
+        """Return how similar cases of features (B, F) are to each landmark, in float64: (B, landmarks), from 0 to 1."""
+        return torch.exp(-squared_distances(features.double(), self.landmarks.double()) / self.width)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return logits (B, K) of features (B, F)."""
+        return (self.similarities(features) @ self.weight.T + self.bias).to(features.dtype)
+
+
+def squared_distances(a: Tensor, b: Tensor) -> Tensor:
+    """Squared Euclidean distances (A, B) between the rows of a (A, F) and b (B, F)."""
+    squares = a.square().sum(dim=1, keepdim=True) + b.square().sum(dim=1)
+    return (squares - 2.0 * a @ b.T).clamp(min=0.0)
+
+
 class PretrainedClassifier(nn.Module):
     """Series (B, T, C) and their mask in, logits (B, K) out.
 
@@ -62,11 +103,11 @@ class PretrainedClassifier(nn.Module):
         Describes each channel; what its own head was for is over.
     squash : Squash
         Fitted to the features of all channels of the training cases.
-    head : Linear
+    head : Linear or GaussianHead
         From squashed features to the logits of the classes.
     """
 
-    def __init__(self, network: PretrainingNetwork, squash: Squash, head: nn.Linear) -> None:
+    def __init__(self, network: PretrainingNetwork, squash: Squash, head: nn.Linear | GaussianHead) -> None:
         super().__init__()
         self.network = network
         self.network.head = nn.Identity()
@@ -92,10 +133,23 @@ class PretrainedClassifier(nn.Module):
         return self.network.embed(x, observed)
 
 
-def blank_pretrained(*, n_channels: int, n_classes: int, **pretraining: Any) -> PretrainedClassifier:
-    """Make a network that is yet to be given weights; `pretraining` are the settings of `blank_pretraining`."""
+def blank_pretrained(*, n_channels: int, n_classes: int, n_landmarks: int, **pretraining: Any) -> PretrainedClassifier:
+    """Make a network that is yet to be given weights: with n_landmarks=0 its head is linear.
+
+    `pretraining` are the settings of `blank_pretraining`.
+    """
     network = blank_pretraining(**pretraining)
     n_features = n_channels * len(network.feature_names)
-    model = PretrainedClassifier(network, Squash(n_features), nn.Linear(n_features, n_classes))
-    model.settings = {"n_channels": n_channels, "n_classes": n_classes, **pretraining}
+    head = GaussianHead(n_landmarks, n_features, n_classes) if n_landmarks else nn.Linear(n_features, n_classes)
+    return assembled(network, Squash(n_features), head, n_channels)
+
+
+def assembled(
+    network: PretrainingNetwork, squash: Squash, head: nn.Linear | GaussianHead, n_channels: int
+) -> PretrainedClassifier:
+    """Make a network of its parts, which knows the settings of `blank_pretrained`."""
+    model = PretrainedClassifier(network, squash, head)
+    n_landmarks = len(head.landmarks) if isinstance(head, GaussianHead) else 0
+    shape = {"n_channels": n_channels, "n_classes": len(head.bias), "n_landmarks": n_landmarks}
+    model.settings = shape | network.settings
     return model
