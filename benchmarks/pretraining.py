@@ -3,8 +3,9 @@
     python benchmarks/pretraining.py --data DATA/uea DATA/ucr --out benchmarks/results/DATE-pretraining.csv
     python benchmarks/pretraining.py --summary benchmarks/results/DATE-pretraining.csv
 
-Frozen features have a linear head; beside them are the same network with random weights and MiniRocket, whose head is
-linear too. Rows are those of uea.py, which measures them; those with `labels` were trained on so many cases a class.
+Beside the frozen features are those of the same network with random weights, and MiniRocket, with its own linear head
+and with the head of a frozen encoder. Rows are those of uea.py, which measures them; those with `labels` were trained
+on so many cases a class.
 """
 
 import argparse
@@ -16,16 +17,22 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 import uea
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
 from summary import DATASET, markdown, read_rows
 
 from tsformer import TransformerClassifier, TransformerPretrainer
 from tsformer.datasets import load_classification
+from tsformer.estimators._heads import best_head
+from tsformer.models.pretrained import Squash
 
 METHODS = {
     "frozen": "TransformerClassifier(n_estimators=0)",
     "random weights": "pretraining:random_weights",
     "MiniRocket": "MiniRocket",
+    "MiniRocket, same head": "pretraining:RocketFeatures",
     "fine-tuned": "TransformerClassifier(n_estimators=0, fine_tune=True)",
     "one network from scratch": "TransformerClassifier(n_estimators=1, pretrained=None)",
     "default": "TransformerClassifier",
@@ -41,6 +48,36 @@ def random_weights(random_state: int) -> TransformerClassifier:
         blank = TransformerPretrainer(max_steps=0, random_state=random_state)
         blank.fit(np.random.default_rng(0).random((2, 20)))
     return TransformerClassifier(n_estimators=0, pretrained=blank)
+
+
+class RocketFeatures(ClassifierMixin, BaseEstimator):
+    """MiniRocket's features, squashed and given a head as those of a frozen encoder are."""
+
+    def __init__(self, random_state: int | None = None) -> None:
+        self.random_state = random_state
+
+    def fit(self, X: NDArray[np.float64], y: NDArray[Any]) -> "RocketFeatures":
+        """Draw the kernels, and fit the head."""
+        from aeon.transformations.collection.convolution_based import MiniRocket
+
+        self.classes_, numbers = np.unique(y, return_inverse=True)
+        self.rocket_ = MiniRocket(random_state=self.random_state).fit(X)
+        features = self._features(X)
+        self.squash_ = Squash(features.shape[1]).fit(features)
+        self.head_ = best_head(self.squash_(features).numpy(), numbers, len(self.classes_))
+        return self
+
+    def predict_proba(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the probabilities of the classes."""
+        with torch.inference_mode():
+            return self.head_(self.squash_(self._features(X))).softmax(dim=1).numpy()
+
+    def predict(self, X: NDArray[np.float64]) -> NDArray[Any]:
+        """Return the most probable classes."""
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+    def _features(self, X: NDArray[np.float64]) -> torch.Tensor:
+        return torch.from_numpy(np.asarray(self.rocket_.transform(X), dtype=np.float64))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

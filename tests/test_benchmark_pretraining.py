@@ -5,12 +5,15 @@ from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 
 import measure
 import pretraining
 import uea
+
+from tsformer.datasets import load_classification
 
 DATASETS = Path(__file__).parents[1] / "datasets"
 
@@ -54,3 +57,11 @@ def test_summarise__rows__become_means_over_what_all_have(tmp_path):
     assert ["all", "1", "0.9000", "0.8000"] in tables
     assert ["2 a class", "1", "0.7000", "0.6000"] in tables
     assert (tmp_path / "r.md").exists()
+
+
+def test_rocket_features__same_head__classifies_real_series():
+    pytest.importorskip("aeon")
+    X, y = load_classification("BasicMotions", "train", DATASETS)
+    rival = measure.build({"estimator": pretraining.METHODS["MiniRocket, same head"], "seed": 0, "threads": 1})
+    assert measure.version(pretraining.METHODS["MiniRocket, same head"]) == measure.version("TransformerClassifier")
+    assert rival.fit(X[::2], y[::2]).score(X[1::2], y[1::2]) >= 0.9
