@@ -17,7 +17,7 @@ Head = nn.Linear | GaussianHead
 PENALTIES = np.logspace(-1, 6, 15)  # of features, of which there are thousands, up to 1 or more
 GAUSSIAN_PENALTIES = np.logspace(-3, 3, 13)  # of similarities, up to 1 in all
 MAX_LANDMARKS = 1_000  # bound time and, with MAX_VALUES, the size of saved classifiers
-MAX_VALUES = 2**24  # of all landmarks: 64 MiB
+MAX_VALUES = 2**23  # of all landmarks: 16 MiB
 NEGLIGIBLE = 1e-10  # part of the largest eigenvalue; what is below is rounding
 SHARPEST = 4.0  # bounds the logarithm of the unit in which regressed labels are logits
 
@@ -69,10 +69,10 @@ def gaussian_head(
     chosen = landmarks_of(y, min(MAX_LANDMARKS, MAX_VALUES // features.shape[1]))
     head = GaussianHead(len(chosen), features.shape[1], n_classes)
     head.landmarks.copy_(cases[chosen])
-    head.width.copy_(median_of_pairs(squared_distances(cases[chosen], cases[chosen])))
-    similarities = head.similarities(cases)
-    basis = whitening(similarities[chosen])
-    logits = ridge_logits((similarities @ basis).numpy(), y, n_classes, GAUSSIAN_PENALTIES, weight)
+    landmarks = head.landmarks.double()
+    head.width.copy_(median_of_pairs(squared_distances(landmarks, landmarks)))
+    basis = whitening(head.similarities(landmarks))
+    logits = ridge_logits((head.similarities(cases) @ basis).numpy(), y, n_classes, GAUSSIAN_PENALTIES, weight)
     head.weight.copy_(torch.from_numpy(logits.weight) @ basis.T)
     head.bias.copy_(torch.from_numpy(logits.bias))
     return head, logits.error

@@ -60,7 +60,7 @@ class GaussianHead(Float64Statistics):
     """Logits of cases by how similar their features are to those of landmarks, which are cases of the training set.
 
     The similarity is exp(-d² / width) at a distance d; logits are linear in the similarities to all landmarks. Nothing
-    in it is learnt by steps, so its weights are buffers.
+    in it is learnt by steps, so its weights are buffers. Landmarks, which are what takes memory, are kept in float16.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ class GaussianHead(Float64Statistics):
     def __init__(self, n_landmarks: int, n_features: int, n_classes: int) -> None:
         super().__init__()
         self.in_features = n_features
-        self.register_buffer("landmarks", torch.zeros(n_landmarks, n_features))
+        self.register_buffer("landmarks", torch.zeros(n_landmarks, n_features, dtype=torch.float16))
         self.register_buffer("width", torch.ones((), dtype=torch.float64))
         self.register_buffer("weight", torch.zeros(n_classes, n_landmarks, dtype=torch.float64))
         self.register_buffer("bias", torch.zeros(n_classes, dtype=torch.float64))
