@@ -83,8 +83,8 @@ class TransformerClassifier(
 ):
     """Classify multivariate time series by attention.
 
-    Networks are trained, a linear head is fitted to what a pretrained encoder makes of the series, and the geometric
-    mean of their probabilities predicts. Series may differ in length and have missing values (NaN); both are masked.
+    Networks are trained, a head is fitted to what a pretrained encoder makes of the series, and the geometric mean of
+    their probabilities predicts. Series may differ in length and have missing values (NaN); both are masked.
     They are scaled inside: for the networks channel by channel by statistics of the training series, for the pretrained
     encoder each by its own.
 
@@ -93,11 +93,12 @@ class TransformerClassifier(
     n_estimators : int, default=2
         Networks that are trained, each from its own random weights. 0, beside a pretrained encoder, trains none.
     pretrained : "bundled", path, fitted TransformerPretrainer or None, default="bundled"
-        An encoder to whose features of each channel a linear head is fitted, in seconds: one more network whose
-        probabilities count. "bundled" comes with the package. A path is that of a file which `tsformer.save` or
+        An encoder to whose features of each channel a head is fitted, in seconds: one more network whose probabilities
+        count. The head is ridge regression, linear or with a Gaussian kernel, by their leave-one-out error. "bundled" comes with the package. A path is that of a file which `tsformer.save` or
         `scripts/pretrain` wrote.
     fine_tune : bool, default=False
-        Train the pretrained encoder and its head on, at 3 % of the learning rate; slow. A warm start begins it anew.
+        Train the pretrained encoder and a linear head on, at 3 % of the learning rate; slow. A warm start begins it
+        anew.
     scaling : {"standard", "robust"} or sequence of these, default="standard"
         How a network's series are scaled: "standard" to mean 0 and deviation 1, "robust" by median and quartiles, with
         heavy tails compressed. The networks take the entries of a sequence in turn, over and over.
@@ -362,7 +363,7 @@ class TransformerClassifier(
         return super().score(X, y, sample_weight)
 
     def transform(self, X: Any) -> NDArray[np.float64]:
-        """Return the embeddings of each case before the linear heads, network by network; X is as in `fit`.
+        """Return the embeddings of each case before the heads, network by network; X is as in `fit`.
 
         Returns
         -------
