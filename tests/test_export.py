@@ -15,8 +15,11 @@ from forecasts import small as small_forecaster
 from numpy.testing import assert_allclose
 from sklearn.pipeline import make_pipeline
 
+from tsformer import TransformerClassifier
+from tsformer.datasets import load_classification
 from tsformer.export import to_onnx
 from tsformer.models.encoders.patch import PatchEncoder
+from tsformer.models.pretrained import GaussianHead
 
 MISSING = [name for name in ("onnx", "onnxscript", "onnxruntime") if importlib.util.find_spec(name) is None]
 needs_onnx = pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")
@@ -78,6 +81,17 @@ def test_classifier__any_length__gives_the_probabilities_of_predict_proba(params
     assert_allclose(probabilities(graph, longer), clf.predict_proba(longer), **CLOSE)
     assert_allclose(probabilities(graph, X[:1]), clf.predict_proba(X[:1]), **CLOSE)
     assert_allclose(probabilities(graph, panel(cut(X), 30)), clf.predict_proba(cut(X)), **CLOSE)
+
+
+@needs_onnx
+@pytest.mark.slow
+def test_classifier__gaussian_head__gives_the_probabilities_of_predict_proba(tmp_path):
+    X, y = load_classification("JapaneseVowels", split="train")
+    clf = TransformerClassifier(n_estimators=0).fit(X[::2], y[::2])
+    assert isinstance(clf.models_[0].head, GaussianHead)
+    to_onnx(clf, tmp_path / "classifier.onnx")
+    new = panel(X[1:20], 29)
+    assert_allclose(probabilities(session(tmp_path / "classifier.onnx"), new), clf.predict_proba(new), **CLOSE)
 
 
 @needs_onnx
@@ -145,6 +159,8 @@ def test_to_onnx__what_it_cannot_export__is_told(tmp_path):
 def test_to_onnx__without_onnx__names_the_remedy():
     program = """
 import importlib.util
+from tsformer import TransformerClassifier
+from tsformer.datasets import load_classification
 from tsformer.export import to_onnx
 importlib.util.find_spec = lambda name: None
 to_onnx(None, "")
