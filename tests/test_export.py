@@ -159,8 +159,6 @@ def test_to_onnx__what_it_cannot_export__is_told(tmp_path):
 def test_to_onnx__without_onnx__names_the_remedy():
     program = """
 import importlib.util
-from tsformer import TransformerClassifier
-from tsformer.datasets import load_classification
 from tsformer.export import to_onnx
 importlib.util.find_spec = lambda name: None
 to_onnx(None, "")

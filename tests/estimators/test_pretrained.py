@@ -24,11 +24,11 @@ from torch import nn
 import tsformer
 from tsformer import TransformerClassifier, TransformerPretrainer
 from tsformer.datasets import load_classification
-from tsformer.estimators import _heads, classifier
+from tsformer.estimators import _heads, _pretrained, classifier
 from tsformer.estimators._heads import GAUSSIAN_PENALTIES, PENALTIES, best_head, gaussian_head, linear_head
 from tsformer.estimators._pretrained import BUNDLED, fit_pretrained
 from tsformer.models.classifier import SeriesClassifier
-from tsformer.models.pretrained import GaussianHead, PretrainedClassifier, Squash, blank_pretrained
+from tsformer.models.pretrained import GaussianHead, PretrainedClassifier, Squash
 
 from .waves import cut, small, waves
 
@@ -142,6 +142,7 @@ def test_fit__fine_tune__trains_the_encoder_and_lowers_the_loss(pretrainer):
     clf = frozen(pretrainer, fine_tune=True, max_steps=60, augment=None).fit(hard, y)
     before = frozen(pretrainer, fine_tune=True, max_steps=1, augment=None).fit(hard, y)
     assert log_loss(y, clf.predict_proba(hard)) < log_loss(y, before.predict_proba(hard))
+    assert isinstance(clf.models_[0].head, nn.Linear)  # landmarks would not move with the encoder
     weights, old = (next(each.models_[0].network.encoder.parameters()) for each in (clf, before))
     assert not torch.equal(weights, old)
     assert clf.n_iter_.tolist() == [60]
@@ -284,20 +285,44 @@ def test_gaussian_head__more_cases_than_landmarks__takes_some_of_each_class(monk
     assert_array_equal(head(torch.from_numpy(new)).argmax(dim=1).numpy(), expected)
 
 
+def test_gaussian_head__many_features__takes_as_many_landmarks_as_memory_allows(monkeypatch):
+    features, labels = rings(30, seed=0)
+    monkeypatch.setattr(_heads, "MAX_VALUES", 20)
+    assert gaussian_head(features, labels, 2)[0].landmarks.shape == (10, 2)
+    monkeypatch.setattr(_heads, "MAX_VALUES", 1)
+    assert gaussian_head(features, labels, 2)[0].landmarks.shape == (2, 2)
+
+
+def test_gaussian_head__weights__are_as_repeated_cases_once_landmarks_are_chosen(monkeypatch):
+    features, labels = rings(30, seed=0)
+    weight = np.random.default_rng(0).integers(1, 4, size=30)
+    new = torch.from_numpy(rings(20, seed=1)[0])
+    monkeypatch.setattr(_heads, "GAUSSIAN_PENALTIES", np.array([0.1]))  # errors left out differ: a copy stays
+    weighted, _ = gaussian_head(features, labels, 2, weight.astype(float))
+    plain, _ = gaussian_head(features, labels, 2)
+    rows = np.repeat(np.arange(30), weight)
+    monkeypatch.setattr(_heads, "landmarks_of", lambda y, most: np.unique(rows, return_index=True)[1])
+    repeated, _ = gaussian_head(features[rows], labels[rows], 2)
+    boundary = [head(new)[:, 0] / head(new)[:, 0].norm() for head in (weighted, repeated, plain)]
+    torch.testing.assert_close(boundary[0], boundary[1])
+    assert (boundary[0] - boundary[2]).abs().max() > 1e-3
+
+
+def test_gaussian_head__most_cases_alike__measures_distances_by_the_others():
+    features, labels = rings(60, seed=0)
+    often = np.concatenate([features, features[:2].repeat(200, axis=0)])
+    head, error = gaussian_head(often, np.concatenate([labels, labels[:2].repeat(200)]), 2)
+    assert 1 < head.width < 36  # between the radius of the inner circle and the diameter of the outer one, squared
+    new, expected = rings(200, seed=1)
+    assert_array_equal(head(torch.from_numpy(new)).argmax(dim=1).numpy(), expected)
+    assert error < 0.1
+
+
 def test_gaussian_head__cases_all_alike__knows_how_frequent_the_classes_are():
     labels = np.array([0, 0, 0, 1])
     head, _ = gaussian_head(np.ones((4, 3)), labels, 2)
     probability = head(torch.zeros(1, 3, dtype=torch.float64)).softmax(dim=1)
     assert probability[0, 0] > 0.5
-
-
-@pytest.mark.parametrize("n_landmarks", [0, 6])
-def test_blank_pretrained__either_head__takes_the_weights_of_a_fitted_one(pretrainer, n_landmarks):
-    settings = {"n_channels": 2, "n_classes": 3, "n_landmarks": n_landmarks, **pretrainer.model_.settings}
-    model, again = blank_pretrained(**settings), blank_pretrained(**settings)
-    assert model.settings == settings
-    again.load_state_dict(model.state_dict())
-    assert again(torch.randn(4, 9, 2), torch.ones(4, 9, 2, dtype=torch.bool)).shape == (4, 3)
 
 
 def test_fit__series_standardised_before__are_not_judged_by_the_rest_of_their_scale(pretrainer):
@@ -338,7 +363,9 @@ def test_pretrained__frozen_in_a_grid_search__keeps_its_weights(pretrainer):
 
 
 @pytest.mark.parametrize("way", ["save", "pickle"])
-def test_fitted__kept_and_read__predicts_alike(pretrainer, tmp_path, way):
+@pytest.mark.parametrize("head", [linear_head, gaussian_head])
+def test_fitted__kept_and_read__predicts_alike(pretrainer, tmp_path, way, head, monkeypatch):
+    monkeypatch.setattr(_pretrained, "best_head", lambda *cases: head(*cases)[0])
     tsformer.save(pretrainer, tmp_path / "pretrainer.safetensors")
     clf = small(pretrained=tmp_path / "pretrainer.safetensors").fit(X, y)
     if way == "save":
@@ -346,8 +373,9 @@ def test_fitted__kept_and_read__predicts_alike(pretrainer, tmp_path, way):
         again = tsformer.load(tmp_path / "clf.safetensors")
     else:
         again = pickle.loads(pickle.dumps(clf))
-    assert_allclose(again.predict_proba(X_test), clf.predict_proba(X_test), atol=1e-6)
+    assert_array_equal(again.predict_proba(X_test), clf.predict_proba(X_test))
     assert [type(model) for model in again.models_] == [type(model) for model in clf.models_]
+    assert isinstance(again.models_[-1].head, GaussianHead if head is gaussian_head else nn.Linear)
 
 
 def test_save__pretrained_is_an_estimator__says_to_save_that_first(pretrainer, tmp_path):

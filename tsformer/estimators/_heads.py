@@ -10,15 +10,14 @@ from scipy.special import log_softmax
 from sklearn.linear_model import RidgeCV
 from torch import Tensor, nn
 
-from tsformer.models.pretrained import GaussianHead, squared_distances
+from tsformer.models.pretrained import GaussianHead, Head
 
-Head = nn.Linear | GaussianHead
-
-PENALTIES = np.logspace(-1, 6, 15)  # of features, of which there are thousands, up to 1 or more
-GAUSSIAN_PENALTIES = np.logspace(-3, 3, 13)  # of similarities, up to 1 in all
+PENALTIES = np.logspace(-1, 6, 15)  # of linear heads: the squared features of a case add up to thousands
+GAUSSIAN_PENALTIES = np.logspace(-3, 3, 13)  # of Gaussian ones: to at most 1
 MAX_LANDMARKS = 1_000  # bound time and, with MAX_VALUES, the size of saved classifiers
 MAX_VALUES = 2**23  # of all landmarks: 16 MiB
 NEGLIGIBLE = 1e-10  # part of the largest eigenvalue; what is below is rounding
+ALIKE = 1e-6  # part of the largest squared distance between landmarks; what is below is none
 SHARPEST = 4.0  # bounds the logarithm of the unit in which regressed labels are logits
 
 
@@ -30,11 +29,12 @@ def best_head(
     Parameters
     ----------
     features : ndarray of shape (n_cases, n_features)
+        Squashed: landmarks are kept in float16.
     y : ndarray of shape (n_cases,)
         Class numbers.
     n_classes : int
     weight : ndarray of shape (n_cases,), optional
-        Weights of the cases.
+        Weights of the cases in the regressions. Landmarks are chosen without them.
 
     Returns
     -------
@@ -62,15 +62,16 @@ def gaussian_head(
 ) -> tuple[GaussianHead, float]:
     """Fit logits that are linear in similarities to landmarks: kernel ridge regression; also return their error.
 
-    The width of the kernel is the median of the squared distances between landmarks. With more cases than may be
-    landmarks the kernel is that of Nyström's approximation (Williams & Seeger 2001).
+    The width of the kernel is the median of the squared distances between landmarks that differ. With more cases than
+    may be landmarks the kernel is that of Nyström's approximation (Williams & Seeger 2001).
     """
     cases = torch.from_numpy(features)
     chosen = landmarks_of(y, min(MAX_LANDMARKS, MAX_VALUES // features.shape[1]))
     head = GaussianHead(len(chosen), features.shape[1], n_classes)
     head.landmarks.copy_(cases[chosen])
     landmarks = head.landmarks.double()
-    head.width.copy_(median_of_pairs(squared_distances(landmarks, landmarks)))
+    head.squares.copy_(landmarks.square().sum(dim=1))
+    head.width.copy_(median_of_pairs(head.squared_distances(landmarks)))
     basis = whitening(head.similarities(landmarks))
     logits = ridge_logits((head.similarities(cases) @ basis).numpy(), y, n_classes, GAUSSIAN_PENALTIES, weight)
     head.weight.copy_(torch.from_numpy(logits.weight) @ basis.T)
@@ -79,16 +80,17 @@ def gaussian_head(
 
 
 def landmarks_of(y: NDArray[np.int64], most: int) -> NDArray[np.int64]:
-    """Choose which cases are landmarks: all, or `most` of them but at least two, from each class in its share."""
+    """Choose which cases are landmarks: all, or `most` of them but at least two, evenly spread over ordered classes."""
     order = np.argsort(y, kind="stable")
     return order[np.linspace(0, len(y) - 1, min(len(y), max(2, most))).round().astype(np.int64)]
 
 
 def median_of_pairs(distances: Tensor) -> Tensor:
-    """Return the median of the distances (M, M) between different landmarks, or 1 where most of them are alike."""
+    """Return the median of the distances (M, M) between landmarks that differ, or 1 where all are alike."""
     rows, columns = torch.triu_indices(len(distances), len(distances), offset=1)
-    median = distances[rows, columns].median()
-    return torch.where(median > 0, median, 1.0)
+    pairs = distances[rows, columns]
+    apart = pairs[pairs > ALIKE * pairs.max()]
+    return apart.median() if len(apart) else torch.ones_like(pairs.max())
 
 
 def whitening(kernel: Tensor) -> Tensor:
@@ -135,5 +137,4 @@ def ridge_logits(
         return float(np.average(each, weights=weight))
 
     unit = np.exp(minimize_scalar(log_loss, bounds=(-SHARPEST, SHARPEST), method="bounded").x)
-    coefficients = np.reshape(ridge.coef_, (n_classes, -1))
-    return RidgeLogits(unit * coefficients, unit * np.asarray(ridge.intercept_), error)
+    return RidgeLogits(unit * ridge.coef_, unit * ridge.intercept_, error)

@@ -10,6 +10,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
+from torch import nn
 
 from tsformer.data.batch import Batch
 from tsformer.data.plain import Store
@@ -102,5 +103,14 @@ def fit_pretrained(
     squash.fit(features, data.weight, sizes(features, n_channels, n_levels))
     weight = None if data.weight is None else data.weight.double().numpy()
     cases = squash(features).numpy(), data.y.numpy(), n_classes, weight
-    head = linear_head(*cases)[0] if to_train_on else best_head(*cases)
+    head = _linear_head(squash, *cases) if to_train_on else best_head(*cases)
     return assembled(network, squash, head, n_channels).float().eval()
+
+
+def _linear_head(squash: Squash, *cases: Any) -> nn.Linear:
+    """Fit a linear head that has the scale of features in its weights: by it, a step of training would grow."""
+    head, _ = linear_head(*cases)
+    with torch.no_grad():
+        head.weight.mul_(squash.scale)
+        squash.scale.fill_(1.0)
+    return head

@@ -94,7 +94,8 @@ class TransformerClassifier(
         Networks that are trained, each from its own random weights. 0, beside a pretrained encoder, trains none.
     pretrained : "bundled", path, fitted TransformerPretrainer or None, default="bundled"
         An encoder to whose features of each channel a head is fitted, in seconds: one more network whose probabilities
-        count. The head is ridge regression, linear or with a Gaussian kernel, by their leave-one-out error. "bundled" comes with the package. A path is that of a file which `tsformer.save` or
+        count. The head is ridge regression, linear or with a Gaussian kernel, whichever has the smaller leave-one-out
+        error. "bundled" comes with the package. A path is that of a file which `tsformer.save` or
         `scripts/pretrain` wrote.
     fine_tune : bool, default=False
         Train the pretrained encoder and a linear head on, at 3 % of the learning rate; slow. A warm start begins it

@@ -75,9 +75,10 @@ class Float64Statistics(nn.Module):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Float64Statistics":
         exact = dict(self._buffers)
+        self._buffers.update({name: buffer.new_empty(0) for name, buffer in exact.items()})  # type: ignore[union-attr]
         super()._apply(fn, recurse)
-        for name, cast in self._buffers.items():
-            self._buffers[name] = exact[name].to(cast.device)  # type: ignore[union-attr]
+        for name, moved in self._buffers.items():
+            self._buffers[name] = exact[name].to(moved.device)  # type: ignore[union-attr]
         return self
 
 

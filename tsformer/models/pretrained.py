@@ -61,6 +61,7 @@ class GaussianHead(Float64Statistics):
 
     The similarity is exp(-d² / width) at a distance d; logits are linear in the similarities to all landmarks. Nothing
     in it is learnt by steps, so its weights are buffers. Landmarks, which are what takes memory, are kept in float16.
+    They are squashed, but levels and outlines of the training series can be read off them.
 
     Parameters
     ----------
@@ -71,27 +72,31 @@ class GaussianHead(Float64Statistics):
         super().__init__()
         self.in_features = n_features
         self.register_buffer("landmarks", torch.zeros(n_landmarks, n_features, dtype=torch.float16))
+        self.register_buffer("squares", torch.zeros(n_landmarks, dtype=torch.float64))
         self.register_buffer("width", torch.ones((), dtype=torch.float64))
         self.register_buffer("weight", torch.zeros(n_classes, n_landmarks, dtype=torch.float64))
         self.register_buffer("bias", torch.zeros(n_classes, dtype=torch.float64))
         self.landmarks: Tensor
+        self.squares: Tensor
         self.width: Tensor
         self.weight: Tensor
         self.bias: Tensor
 
     def similarities(self, features: Tensor) -> Tensor:
         """Return how similar cases of features (B, F) are to each landmark, in float64: (B, landmarks), from 0 to 1."""
-        return torch.exp(-squared_distances(features.double(), self.landmarks.double()) / self.width)
+        return torch.exp(-self.squared_distances(features.double()) / self.width)
+
+    def squared_distances(self, features: Tensor) -> Tensor:
+        """Return squared Euclidean distances (B, landmarks) from cases of features (B, F) in float64."""
+        squares = features.square().sum(dim=1, keepdim=True) + self.squares
+        return (squares - 2.0 * (features @ self.landmarks.double().T)).clamp(min=0.0)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return logits (B, K) of features (B, F)."""
         return (self.similarities(features) @ self.weight.T + self.bias).to(features.dtype)
 
 
-def squared_distances(a: Tensor, b: Tensor) -> Tensor:
-    """Squared Euclidean distances (A, B) between the rows of a (A, F) and b (B, F)."""
-    squares = a.square().sum(dim=1, keepdim=True) + b.square().sum(dim=1)
-    return (squares - 2.0 * a @ b.T).clamp(min=0.0)
+Head = nn.Linear | GaussianHead
 
 
 class PretrainedClassifier(nn.Module):
@@ -107,7 +112,7 @@ class PretrainedClassifier(nn.Module):
         From squashed features to the logits of the classes.
     """
 
-    def __init__(self, network: PretrainingNetwork, squash: Squash, head: nn.Linear | GaussianHead) -> None:
+    def __init__(self, network: PretrainingNetwork, squash: Squash, head: Head) -> None:
         super().__init__()
         self.network = network
         self.network.head = nn.Identity()
@@ -140,13 +145,11 @@ def blank_pretrained(*, n_channels: int, n_classes: int, n_landmarks: int, **pre
     """
     network = blank_pretraining(**pretraining)
     n_features = n_channels * len(network.feature_names)
-    head = GaussianHead(n_landmarks, n_features, n_classes) if n_landmarks else nn.Linear(n_features, n_classes)
+    head: Head = GaussianHead(n_landmarks, n_features, n_classes) if n_landmarks else nn.Linear(n_features, n_classes)
     return assembled(network, Squash(n_features), head, n_channels)
 
 
-def assembled(
-    network: PretrainingNetwork, squash: Squash, head: nn.Linear | GaussianHead, n_channels: int
-) -> PretrainedClassifier:
+def assembled(network: PretrainingNetwork, squash: Squash, head: Head, n_channels: int) -> PretrainedClassifier:
     """Make a network of its parts, which knows the settings of `blank_pretrained`."""
     model = PretrainedClassifier(network, squash, head)
     n_landmarks = len(head.landmarks) if isinstance(head, GaussianHead) else 0
