@@ -3,6 +3,7 @@
 import itertools
 import json
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from torch import nn
 
 import tsformer
 from tsformer import TransformerClassifier, TransformerPretrainer
+from tsformer.data.arrays import to_batch
 from tsformer.datasets import load_classification
 from tsformer.estimators import _heads, _pretrained, classifier
 from tsformer.estimators._heads import GAUSSIAN_PENALTIES, PENALTIES, best_head, gaussian_head, linear_head
@@ -147,6 +149,16 @@ def test_fit__fine_tune__trains_the_encoder_and_lowers_the_loss(pretrainer):
     assert not torch.equal(weights, old)
     assert clf.n_iter_.tolist() == [60]
     assert set(clf.history_["network"]) == {0}
+
+
+def test_fit_pretrained__to_train_on__begins_as_the_frozen_one_with_a_linear_head(pretrainer, monkeypatch):
+    monkeypatch.setattr(_pretrained, "best_head", lambda *cases: linear_head(*cases)[0])
+    data = replace(to_batch(X), y=torch.from_numpy(y))
+    begun, stays = (
+        fit_pretrained(pretrainer, data, 2, torch.device("cpu"), to_train_on=to_train_on)(data.x, data.observed)
+        for to_train_on in (True, False)
+    )
+    torch.testing.assert_close(begun, stays)
 
 
 def test_fit__fine_tune_beside_a_network__numbers_its_history_after_it(pretrainer):
@@ -323,6 +335,16 @@ def test_gaussian_head__cases_all_alike__knows_how_frequent_the_classes_are():
     head, _ = gaussian_head(np.ones((4, 3)), labels, 2)
     probability = head(torch.zeros(1, 3, dtype=torch.float64)).softmax(dim=1)
     assert probability[0, 0] > 0.5
+
+
+def test_fit__classes_that_differ_in_level_alone__are_told_apart_though_levels_are_few_features():
+    accuracy = []
+    for seed in range(3):
+        labels = np.arange(120) % 2
+        noise = np.random.default_rng(seed).normal(size=(120, 1, 64)) + 0.3 * labels[:, None, None]
+        clf = TransformerClassifier(n_estimators=0).fit(noise[:40], labels[:40])
+        accuracy.append(clf.score(noise[40:], labels[40:]))
+    assert np.mean(accuracy) > 0.7
 
 
 def test_fit__series_standardised_before__are_not_judged_by_the_rest_of_their_scale(pretrainer):
