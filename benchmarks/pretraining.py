@@ -25,8 +25,8 @@ from summary import DATASET, markdown, read_rows
 
 from tsformer import TransformerClassifier, TransformerPretrainer
 from tsformer.datasets import load_classification
-from tsformer.estimators._heads import best_head
-from tsformer.models.pretrained import Squash
+from tsformer.models.frozen import Squash
+from tsformer.training.ridge import best_head
 
 METHODS = {
     "frozen": "TransformerClassifier(n_estimators=0)",

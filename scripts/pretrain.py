@@ -38,7 +38,7 @@ from tsformer.data.batch import Batch, Minibatches
 from tsformer.data.synthetic import SyntheticBatches
 from tsformer.datasets import load_classification
 from tsformer.estimators._fitting import resolve_device, seeded, to_cpu
-from tsformer.models.pretraining import PretrainingNetwork, blank_pretraining, build_pretraining
+from tsformer.models.channel_encoder import PretrainingNetwork, blank_pretraining, build_pretraining
 from tsformer.training import objectives
 from tsformer.training.loop import train
 from tsformer.training.optim import adamw, cosine

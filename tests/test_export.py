@@ -19,7 +19,7 @@ from tsformer import TransformerClassifier
 from tsformer.datasets import load_classification
 from tsformer.export import to_onnx
 from tsformer.models.encoders.patch import PatchEncoder
-from tsformer.models.pretrained import GaussianHead
+from tsformer.models.frozen import GaussianHead
 
 MISSING = [name for name in ("onnx", "onnxscript", "onnxruntime") if importlib.util.find_spec(name) is None]
 needs_onnx = pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")

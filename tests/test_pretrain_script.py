@@ -15,7 +15,7 @@ sys.path.append(str(Path(__file__).parents[1] / "scripts"))
 import pretrain
 
 from tsformer.data.batch import Batch
-from tsformer.models.pretraining import blank_pretraining
+from tsformer.models.channel_encoder import blank_pretraining
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 CPU = torch.device("cpu")

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tsformer.data.frames import numbers_of, rows_of
-from tsformer.data.wording import series_name
+from tsformer.data.messages import series_name
 
 
 @dataclass(frozen=True, kw_only=True)

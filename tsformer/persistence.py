@@ -27,9 +27,9 @@ from tsformer.estimators._saved import AUGMENTATIONS, check_place, saved_documen
 from tsformer.estimators.classifier import TransformerClassifier
 from tsformer.estimators.forecaster import TransformerForecaster
 from tsformer.estimators.pretrainer import TransformerPretrainer
+from tsformer.models.channel_encoder import blank_pretraining
 from tsformer.models.classifier import blank_classifier
-from tsformer.models.pretrained import blank_pretrained
-from tsformer.models.pretraining import blank_pretraining
+from tsformer.models.frozen import blank_pretrained
 
 RECORDS: dict[str, type] = {kept.__name__: kept for kept in (Lengths, Covariates, Given)}
 WAYS_OUT = {

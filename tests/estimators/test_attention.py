@@ -8,7 +8,7 @@ import torch
 from numpy.testing import assert_allclose
 
 from tsformer.data.arrays import check_series, to_batch
-from tsformer.estimators._attention import attention_over_time, chance_lost, over_time_points, token_span
+from tsformer.inspection import attention_over_time, chance_lost, over_time_points, token_span
 from tsformer.models.encoders import ENCODERS
 from tsformer.models.encoders.patch import PatchEncoder
 

@@ -27,10 +27,10 @@ from tsformer import TransformerClassifier, TransformerPretrainer
 from tsformer.data.arrays import to_batch
 from tsformer.datasets import load_classification
 from tsformer.estimators import _heads, _pretrained, classifier
-from tsformer.estimators._heads import GAUSSIAN_PENALTIES, PENALTIES, best_head, gaussian_head, linear_head
 from tsformer.estimators._pretrained import BUNDLED, fit_pretrained
 from tsformer.models.classifier import SeriesClassifier
-from tsformer.models.pretrained import GaussianHead, PretrainedClassifier, Squash
+from tsformer.models.frozen import GaussianHead, PretrainedClassifier, Squash
+from tsformer.training.ridge import GAUSSIAN_PENALTIES, PENALTIES, best_head, gaussian_head, linear_head
 
 from .waves import cut, small, waves
 

@@ -6,10 +6,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from tsformer.data.batch import Batch
+from tsformer.models.channel_encoder import build_pretraining
 from tsformer.models.encoders.patch import PatchEncoder
 from tsformer.models.forecaster import SeriesForecaster, build_forecaster
 from tsformer.models.heads import QuantileHead
-from tsformer.models.pretraining import build_pretraining
 from tsformer.training.objectives import (
     classification,
     contrastive,

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from pandas import offsets as off
 
 from tsformer.data.frames import Rows, SeriesSet, numbers_of, rows_of
-from tsformer.data.times import Floats, Frequency, check_same_kind, instants
-from tsformer.data.wording import listed, quoted, series_name, shown
+from tsformer.data.frequency import Floats, Frequency, check_same_kind, instants
+from tsformer.data.messages import listed, quoted, series_name, shown
 
 
 def read_covariates(

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tsformer.data.frames import Form, Layout, SeriesSet
-from tsformer.data.times import Floats, time_range
+from tsformer.data.frequency import Floats, time_range
 
 
 class Forecast(NamedTuple):

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tsformer.data.times import (
+from tsformer.data.frequency import (
     Floats,
     Frequency,
     SortedRows,
@@ -22,7 +22,7 @@ from tsformer.data.times import (
     instants,
     regular,
 )
-from tsformer.data.wording import listed, quoted, series_name, shown
+from tsformer.data.messages import listed, quoted, series_name, shown
 
 Layout = Literal["wide", "long", "panel"]
 Fill = Literal["ffill", "interpolate"] | float | None

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from tsformer.data.frames import numbered, numbers_of, rows_of
-from tsformer.data.wording import listed, quoted, series_name, shown
+from tsformer.data.messages import listed, quoted, series_name, shown
 
 Floats = NDArray[np.float64]
 

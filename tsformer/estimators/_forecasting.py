@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from tsformer.data.batch import Batch
 from tsformer.data.forecasts import Forecast
 from tsformer.data.frames import SeriesSet
+from tsformer.data.messages import quoted, series_name, shown
 from tsformer.data.windows import Histories, RandomWindows, WindowsAt
-from tsformer.data.wording import quoted, series_name, shown
 from tsformer.estimators._fitting import ready_to_predict
 from tsformer.layers.blocks import initialise_weights
 from tsformer.models.encoders import ENCODERS

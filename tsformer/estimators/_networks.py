@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from tsformer.data.batch import Batch, Minibatches
-from tsformer.estimators._callbacks import Task
 from tsformer.estimators._fitting import ready_to_train, seeded
 from tsformer.layers.scaling import SCALERS
 from tsformer.models.classifier import Augmentation
 from tsformer.params import TrainingParams
+from tsformer.training.callbacks import Task
 from tsformer.training.loop import EarlyStopping, History, train
 from tsformer.training.objectives import Objective
 from tsformer.training.optim import SCHEDULES, Schedule, adamw, constant

@@ -15,10 +15,10 @@ from torch import nn
 from tsformer.data.batch import Batch
 from tsformer.data.plain import Store
 from tsformer.estimators._fitting import predict_in_batches, seeded
-from tsformer.estimators._heads import best_head, linear_head
 from tsformer.estimators._saved import saved_document, saved_network
-from tsformer.models.pretrained import PretrainedClassifier, Squash, assembled, sizes
-from tsformer.models.pretraining import PretrainingNetwork, blank_pretraining
+from tsformer.models.channel_encoder import PretrainingNetwork, blank_pretraining
+from tsformer.models.frozen import PretrainedClassifier, Squash, assembled, sizes
+from tsformer.training.ridge import best_head, linear_head
 
 BUNDLED = Path(__file__).parents[1] / "weights" / "encoder.safetensors"
 EXPECTED = (

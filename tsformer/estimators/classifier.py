@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from tsformer.data.arrays import to_batch
 from tsformer.data.augment import standard_augmentation
 from tsformer.data.batch import Batch
-from tsformer.estimators._callbacks import CallbackSupportMixin, whole_fit, with_callbacks
 from tsformer.estimators._cases import (
     check_classes,
     check_held_out,
@@ -59,8 +58,9 @@ from tsformer.layers.pooling import POOLINGS
 from tsformer.layers.scaling import SCALERS
 from tsformer.models.classifier import Augmentation, SeriesClassifier, build_classifier
 from tsformer.models.encoders import ENCODERS
-from tsformer.models.pretrained import PretrainedClassifier
+from tsformer.models.frozen import PretrainedClassifier
 from tsformer.params import TrainingParams, TransformerParams, constraints_of, documents_parameters_of
+from tsformer.training.callbacks import CallbackSupportMixin, whole_fit, with_callbacks
 from tsformer.training.loop import joined
 from tsformer.training.objectives import Objective, classification
 

@@ -28,10 +28,9 @@ from tsformer.data.frames import (
     read_series,
     without_last,
 )
-from tsformer.data.times import Frequency
+from tsformer.data.frequency import Frequency
+from tsformer.data.messages import quoted, series_name
 from tsformer.data.windows import Histories, WindowsAt, join, last_windows
-from tsformer.data.wording import quoted, series_name
-from tsformer.estimators._callbacks import SILENT, CallbackSupportMixin, Task, whole_fit, with_callbacks
 from tsformer.estimators._covariates import Covariates, Frame, Given, replace_rows
 from tsformer.estimators._fitting import LOG, draw_seed, log_end, portable, ready_to_train, resolve_device, seeded
 from tsformer.estimators._forecasting import (
@@ -54,6 +53,7 @@ from tsformer.models.forecaster import SeriesForecaster
 from tsformer.models.heads import HEADS
 from tsformer.params import TrainingParams, TransformerParams, checked_count, constraints_of, documents_parameters_of
 from tsformer.training import objectives
+from tsformer.training.callbacks import SILENT, CallbackSupportMixin, Task, whole_fit, with_callbacks
 from tsformer.training.correlation import learn_correlation
 from tsformer.training.loop import EarlyStopping, History, train
 from tsformer.training.optim import SCHEDULES, adamw

@@ -19,7 +19,6 @@ from torch import nn
 from tsformer.data.arrays import to_batch
 from tsformer.data.augment import strong_view
 from tsformer.data.batch import Batch
-from tsformer.estimators._callbacks import SILENT
 from tsformer.estimators._cases import channel_names, check_panel, with_ids
 from tsformer.estimators._fitting import (
     LOG,
@@ -33,10 +32,11 @@ from tsformer.estimators._fitting import (
 )
 from tsformer.estimators._networks import Run, Start, batch_size, budget, go_on_from, run_in_turn, run_once
 from tsformer.estimators._pretrained import pretrained_network
+from tsformer.models.channel_encoder import HEADS, PretrainingNetwork, as_channels, build_pretraining
 from tsformer.models.encoders import ENCODERS
-from tsformer.models.pretraining import HEADS, PretrainingNetwork, as_channels, build_pretraining
 from tsformer.params import TrainingParams, TransformerParams, constraints_of, documents_parameters_of
 from tsformer.training import objectives
+from tsformer.training.callbacks import SILENT
 from tsformer.training.objectives import Objective
 
 

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from tsformer.data.panels import Cases, read_panel
-from tsformer.estimators._attention import attention_of_forecast, attention_over_time, chance_lost
 from tsformer.estimators._cases import channel_names
 from tsformer.estimators._covariates import Frame, Given
 from tsformer.estimators._fitting import resolve_device
 from tsformer.estimators.classifier import TransformerClassifier
 from tsformer.estimators.forecaster import TransformerForecaster
+from tsformer.inspection import attention_of_forecast, attention_over_time, chance_lost
 from tsformer.plotting._figures import broken, check_kind, drawn, for_axis, legend_above, split, write_dates_short
 from tsformer.plotting._forecast import MAX_PANELS, ForecastPanel, names_of, panel_of, selected
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from tsformer.data.forecasts import Forecast, future_times, numbers_in, quantiles_of
 from tsformer.data.frames import SeriesSet
-from tsformer.data.wording import quoted
+from tsformer.data.messages import quoted
 from tsformer.estimators._covariates import Frame, Given
 from tsformer.estimators.forecaster import TransformerForecaster
 from tsformer.params import checked_count

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.tseries.frequencies import to_offset
 
-from tsformer.data.wording import listed, series_name
+from tsformer.data.messages import listed, series_name
 
 Floats = NDArray[np.float64]
 Frequency = int | pd.offsets.BaseOffset

@@ -10,7 +10,7 @@ from scipy.special import log_softmax
 from sklearn.linear_model import RidgeCV
 from torch import Tensor, nn
 
-from tsformer.models.pretrained import GaussianHead, Head
+from tsformer.models.frozen import GaussianHead, Head
 
 PENALTIES = np.logspace(-1, 6, 15)  # of linear heads: the squared features of a case add up to thousands
 GAUSSIAN_PENALTIES = np.logspace(-3, 3, 13)  # of Gaussian ones: to at most 1

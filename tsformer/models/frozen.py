@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from tsformer.layers.scaling import Float64Statistics
+from tsformer.models.channel_encoder import PretrainingNetwork, blank_pretraining
 from tsformer.models.classifier import Augmentation
-from tsformer.models.pretraining import PretrainingNetwork, blank_pretraining
 
 NEGLIGIBLE = 1e-4  # deviation of a feature over the cases, relative to its size
 ROUNDED = 1e-6  # the same, of levels: what float32 keeps
