@@ -11,7 +11,7 @@ import torch
 from tsformer.data.batch import Batch, Minibatches
 from tsformer.models.generation import generate
 from tsformer.models.seq2seq import EncoderDecoder, token_transformer
-from tsformer.training.loop import train
+from tsformer.training.loop import WeightAverage, train
 from tsformer.training.objectives import PADDING, next_token
 from tsformer.training.optim import adamw, inverse_square_root
 
@@ -54,15 +54,13 @@ def fit(data: Batch, *, n_steps: int, seed: int = 0) -> EncoderDecoder:
         adamw(model, learning_rate=3e-3, weight_decay=0.01),
         inverse_square_root(n_steps, warmup_steps=n_steps // 10),
         n_steps=n_steps,
-        device=torch.device("cpu"),
-        max_grad_norm=1.0,
-        average_decay=0.99,
+        average=WeightAverage(model, 0.99),
     )
     return model
 
 
 def exact_match(model: EncoderDecoder, data: Batch) -> float:
-    """Share of the strings that greedy decoding reverses without any mistake, its end included."""
+    """Fraction of the strings that greedy decoding reverses without any mistake, its end included."""
     assert data.y is not None
     written = generate(model, data.x, data.observed, start=START, stop=STOP, max_length=data.y.shape[1])
     wanted = data.y[:, : written.shape[1]].masked_fill(data.y[:, : written.shape[1]] == PADDING, STOP)
@@ -70,7 +68,7 @@ def exact_match(model: EncoderDecoder, data: Batch) -> float:
 
 
 def main() -> None:
-    """Train for about a minute and print the share of unseen strings reversed exactly."""
+    """Train for about a minute and print the fraction of unseen strings reversed exactly."""
     generator = torch.Generator().manual_seed(0)
     start = time.perf_counter()
     training = random_strings(20_000, 12, generator)

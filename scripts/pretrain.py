@@ -32,14 +32,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import tsformer
-from tsformer.data.arrays import check_series, to_batch
 from tsformer.data.augment import strong_view
 from tsformer.data.batch import Batch, Minibatches
+from tsformer.data.cases import read_cases
 from tsformer.data.synthetic import SyntheticBatches
 from tsformer.datasets import load_classification
-from tsformer.estimators._fitting import resolve_device, seeded, to_cpu
-from tsformer.models.channel_encoder import PretrainingNetwork, blank_pretraining, build_pretraining
+from tsformer.models.channel_encoder import ChannelEncoder, blank_channel_encoder, build_channel_encoder
 from tsformer.training import objectives
+from tsformer.training.devices import resolve_device, seeded, to_cpu
 from tsformer.training.loop import train
 from tsformer.training.optim import adamw, cosine
 
@@ -104,7 +104,7 @@ def pretrain(
 def beginning(config: Config) -> State:
     """Return the state before the first step."""
     with seeded(config["seed"], torch.device("cpu")):
-        model = build_pretraining(**config["network"])
+        model = build_channel_encoder(**config["network"])
     decides = {part: config[part] for part in DECIDES}
     return {"step": 0, "seconds": 0.0, "weights": model.state_dict(), "moments": {}, "rows": [], "config": decides}
 
@@ -126,7 +126,7 @@ def train_segment(state: State, config: Config, device: torch.device) -> State:
     how, done = config["training"], state["step"]
     n_steps = min(config["checkpoints"]["steps"], how["steps"] - done)
     model = network_of(state).to(device)
-    optimizer = adamw(model, how["learning_rate"], how["weight_decay"])
+    optimizer = adamw(model, how["learning_rate"], how["weight_decay"], how["max_grad_norm"])
     if state["moments"]:
         optimizer.load_state_dict(optimizer.state_dict() | {"state": state["moments"]})
     schedule = cosine(how["steps"], round(how["warmup"] * how["steps"]))
@@ -146,8 +146,6 @@ def train_segment(state: State, config: Config, device: torch.device) -> State:
             optimizer,
             lambda step: schedule(done + step),
             n_steps=n_steps,
-            device=device,
-            max_grad_norm=how["max_grad_norm"],
             precision=getattr(torch, how["precision"]),
         )
     if history.interrupted:
@@ -164,10 +162,10 @@ def train_segment(state: State, config: Config, device: torch.device) -> State:
     return known | {"step": row["step"], "weights": to_cpu(dict(model.state_dict())), "moments": moments}
 
 
-def network_of(state: State) -> PretrainingNetwork:
+def network_of(state: State) -> ChannelEncoder:
     """Build the network with the weights of a state."""
     with seeded(0, torch.device("cpu")):  # new weights are drawn, to be replaced
-        model = blank_pretraining(**state["config"]["network"])
+        model = blank_channel_encoder(**state["config"]["network"])
     model.load_state_dict(state["weights"])
     return model
 
@@ -176,7 +174,7 @@ def _objective(config: Config) -> objectives.Objective:
     how = config["training"]
     made: dict[str, Callable[[], objectives.Objective]] = {
         "contrastive": functools.partial(objectives.contrastive, strong_view, how["temperature"]),
-        "reconstruction": functools.partial(objectives.reconstruction, how["masked_share"]),
+        "reconstruction": functools.partial(objectives.reconstruction, how["masked_fraction"]),
     }
     return made[config["network"]["objective"]]()
 
@@ -193,7 +191,7 @@ def labelled_sets(names: list[str], folders: list[Path]) -> dict[str, tuple[Batc
                 X, y = load_classification(name, split="train", folder=folder)
             except FileNotFoundError:
                 continue
-            sets[name] = to_batch(check_series(X)), y
+            sets[name] = read_cases(X).batch, y
             break
     if folders:
         print(f"Validation on {len(sets)} sets; not found: {', '.join(sorted({*names} - {*sets})) or 'none'}.")
@@ -201,7 +199,7 @@ def labelled_sets(names: list[str], folders: list[Path]) -> dict[str, tuple[Batc
 
 
 def validate(
-    model: PretrainingNetwork, sets: Mapping[str, tuple[Batch, np.ndarray]], device: torch.device
+    model: ChannelEncoder, sets: Mapping[str, tuple[Batch, np.ndarray]], device: torch.device
 ) -> dict[str, float]:
     """Return the cross-validated accuracy of a linear probe on each set, and their mean; empty without sets."""
     if not sets:
@@ -211,7 +209,7 @@ def validate(
     return {"probe": float(np.mean(list(accuracy.values())))} | {f"probe {name}": a for name, a in accuracy.items()}
 
 
-def embed(model: PretrainingNetwork, data: Batch, device: torch.device) -> np.ndarray:
+def embed(model: ChannelEncoder, data: Batch, device: torch.device) -> np.ndarray:
     """Return the features of all cases, (n_cases, n_features), in float32: a curve needs no more."""
     with torch.inference_mode():
         batches = (batch.to(device) for batch in Minibatches(data, 64))

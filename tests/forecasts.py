@@ -5,6 +5,7 @@ import pandas as pd
 
 from tsformer import TransformerForecaster
 
+MONTHS = pd.date_range("2015-01-31", periods=84, freq="ME")
 SMALL = {"horizon": 6, "max_steps": 20, "batch_size": 16, "random_state": 0, "d_model": 16, "n_heads": 2, "n_layers": 1}
 
 
@@ -26,3 +27,25 @@ def long_frame() -> pd.DataFrame:
         for name, series in {"a": wave(72), "b": wave(60, 500.0), "c": wave(40, 5.0)}.items()
     ]
     return pd.concat(parts, ignore_index=True)
+
+
+# The names of `with_covariates`, as parameters.
+COVARIATES = {"past_cols": "visits", "future_cols": ["price", "promotion"], "static_cols": ["size"]}
+
+
+def with_covariates(form: str = "wide", n_ahead: int = 6) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """A "wide", "long" or "panel" frame with covariates of every kind, and its rows ahead without targets."""
+    parts = []
+    for i, name in enumerate("a" if form == "wide" else "abc"):
+        rng, n = np.random.default_rng(i), 72 - 12 * i + n_ahead
+        part = pd.DataFrame({"unique_id": name, "ds": MONTHS[:n], "y": wave(n, 100.0 * (i + 1)).to_numpy()})
+        part["visits"], part["price"] = rng.normal(size=n), rng.normal(size=n) + np.arange(n) / 12
+        parts.append(part.assign(promotion=rng.random(n) < 0.3, size=3.0 + i))
+    df = pd.concat(parts, ignore_index=True)
+    ahead = df.groupby("unique_id").cumcount(ascending=False) < n_ahead
+    if form != "long":
+        df = df.set_index(["unique_id", "ds"] if form == "panel" else "ds")
+        ahead = ahead.to_numpy()
+    if form == "wide":
+        df = df.drop(columns="unique_id").rename(columns={"y": "sales"})
+    return df[~ahead], df[ahead].drop(columns=["sales", "y"], errors="ignore")

@@ -2,6 +2,7 @@ import csv
 import json
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,9 @@ import pytest
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 
 import forecasting
-import forecasting_measure as measure
+import forecasting_data as data
 import forecasting_rivals as rivals
-import forecasting_summary as summary
+import machine
 
 ROOT = Path(__file__).parents[1]
 OURS = "TransformerForecaster(max_steps=1, d_model=16, n_heads=1, n_layers=1, d_ff=16, device='cpu')"
@@ -72,8 +73,8 @@ class Dying(Last):
     def fit(self, df):
         os._exit(7)
 """
-TINY = measure.LongHorizon("tiny.csv", season=4, parts=(60, 20, 20), horizons=(2, 5))
-MONTHS = measure.Competition("months.csv", "MS", season=12, horizons=(3,))
+TINY = data.LongHorizon("tiny.csv", season=4, parts=(60, 20, 20), horizons=(2, 5))
+MONTHS = data.Competition("months.csv", "MS", season=12, horizons=(3,))
 
 
 @pytest.fixture
@@ -84,10 +85,9 @@ def workplace(tmp_path, monkeypatch):
     Path("helpers.py").write_text(HELPERS)
     wide().to_csv("tiny.csv", index_label="date")
     competition().to_csv("months.csv", index=False)
-    monkeypatch.setattr(measure, "DATASETS", {"tiny": TINY, "months": MONTHS})
-    monkeypatch.setattr(measure, "N_PATHS", 20)
-    monkeypatch.setattr(forecasting, "DATASETS", measure.DATASETS)
-    monkeypatch.setattr(forecasting, "run_fresh", lambda task: json.loads(json.dumps(measure.measure(task))))
+    monkeypatch.setattr(forecasting, "DATASETS", {"tiny": TINY, "months": MONTHS})
+    monkeypatch.setattr(forecasting, "N_PATHS", 20)
+    monkeypatch.setattr(forecasting, "measure_fresh", lambda task: json.loads(json.dumps(forecasting.measure(task))))
     yield tmp_path
     sys.modules.pop("helpers", None)
 
@@ -122,15 +122,15 @@ def run(*arguments):
 
 
 def test_slices__all_origins__come_once_with_the_longest_horizon_that_has_targets(monkeypatch):
-    monkeypatch.setattr(measure, "WINDOWS_PER_SLICE", 7)
-    slices = list(measure.slices_of(80, 100, (2, 5), 1))
+    monkeypatch.setattr(forecasting, "WINDOWS_PER_SLICE", 7)
+    slices = list(forecasting.slices_of(80, 100, (2, 5), 1))
     assert [(origins.tolist(), steps) for origins, steps in slices] == [
         (list(range(80, 87)), 5),
         (list(range(87, 94)), 5),
         ([94, 95], 5),
         ([96, 97, 98], 2),
     ]
-    assert [(origins.tolist(), steps) for origins, steps in measure.slices_of(60, 80, (2, 5), 6)] == [
+    assert [(origins.tolist(), steps) for origins, steps in forecasting.slices_of(60, 80, (2, 5), 6)] == [
         ([60, 66, 72], 5),
         ([78], 2),
     ]
@@ -166,22 +166,22 @@ def test_long_horizon__validation_with_stride__scores_few_windows_and_needs_no_t
 
 
 def test_read_long_horizon__values_after_train__leave_the_scale_alone(workplace):
-    before = measure.read_long_horizon(Path(), TINY, "test")
+    before = data.read_long_horizon(Path(), TINY, "test")
     changed = wide()
     changed.iloc[60:] += 1000
     changed.to_csv("tiny.csv", index_label="date")
-    after = measure.read_long_horizon(Path(), TINY, "test")
+    after = data.read_long_horizon(Path(), TINY, "test")
     pd.testing.assert_frame_equal(before.frame.iloc[:60], after.frame.iloc[:60], check_freq=False)
     np.testing.assert_allclose(after.frame.iloc[:60].mean(), 0, atol=1e-12)
     np.testing.assert_allclose(after.frame.iloc[:60].std(ddof=0), 1)
     assert (len(after.frame), after.start, after.n_train) == (100, 80, 60)
-    assert len(measure.read_long_horizon(Path(), TINY, "validation").frame) == 80
+    assert len(data.read_long_horizon(Path(), TINY, "validation").frame) == 80
 
 
 def test_read_long_horizon__malformed_dates__become_integers(workplace):
     Path("rates.csv").write_text("date,a\n" + "".join(f"1990/1/{i} 0:00,{i}\n" for i in range(1, 11)))
-    dataset = measure.LongHorizon("rates.csv", 1, (0.7, 0.1, 0.2), has_dates=False, horizons=(1,))
-    cut = measure.read_long_horizon(Path(), dataset, "test")
+    dataset = data.LongHorizon("rates.csv", 1, (0.7, 0.1, 0.2), has_dates=False, horizons=(1,))
+    cut = data.read_long_horizon(Path(), dataset, "test")
     assert cut.frame.index.tolist() == list(range(10))
     assert (cut.n_train, cut.n_validation, cut.start) == (7, 1, 8)
 
@@ -192,14 +192,14 @@ def test_forecasts__targets_change__stay_the_same(model, workplace):
     origins, steps = np.array([88, 89, 90]), 5
     train, validation = frame.to_numpy()[:60], frame.to_numpy()[60:80]
     if model == "TransformerForecaster":
-        fitted = measure.build({"model": OURS, "seed": 0, "horizons": [2, 5]}, TINY).fit(frame.iloc[:60])
-        forecast = measure.partial(measure.forecast_by_backtest, fitted)
+        fitted = forecasting.build({"model": OURS, "seed": 0, "horizons": [2, 5]}, TINY).fit(frame.iloc[:60])
+        forecast = partial(forecasting.forecast_by_backtest, fitted)
     else:
         name = "DLinear(lookback=8, epochs=1)" if model == "DLinear" else model
-        fitted = measure.build({"model": name, "seed": 0, "horizons": [5]}, TINY).fit(train, validation, 5)
+        fitted = forecasting.build({"model": name, "seed": 0, "horizons": [5]}, TINY).fit(train, validation, 5)
 
         def forecast(frame, origins, steps):
-            return measure.forecast_by_rival(fitted, frame.to_numpy(), origins, steps)
+            return forecasting.forecast_by_rival(fitted, frame.to_numpy(), origins, steps)
 
     before = forecast(frame, origins, steps)
     changed = frame.copy()
@@ -240,8 +240,8 @@ def test_score_competition__two_series__matches_numbers_by_hand():
     past = pd.to_datetime(["2017-01-01", "2018-01-01", "2019-01-01"])
     history = pd.DataFrame({"unique_id": ["a"] * 3 + ["b"] * 3, "ds": [*past, *past], "y": [1.0, 2, 4, 10, 10, 14]})
     truth = frame(y=[4.0, 8, 14, 10])
-    bands = {f"q{q}": [4 + 10 * (q - 0.5), 4 + 10 * (q - 0.5), 12.0, 12.0] for q in measure.QUANTILES}
-    scores = measure.score_competition(frame(point=[4.0, 4, 12, 12], **bands), truth, history, season=1)
+    bands = {f"q{q}": [4 + 10 * (q - 0.5), 4 + 10 * (q - 0.5), 12.0, 12.0] for q in forecasting.QUANTILES}
+    scores = forecasting.score_competition(frame(point=[4.0, 4, 12, 12], **bands), truth, history, season=1)
 
     # Seasonal differences average 1.5 and 2; naive repeats 4 and 14.
     smape = 100 * np.mean([0, 2 * 4 / 12, 2 * 2 / 26, 2 * 2 / 22])
@@ -261,25 +261,25 @@ def test_score_competition__two_series__matches_numbers_by_hand():
 
 
 def test_score_competition__forecasts_missing__is_an_error(workplace):
-    history, truth = measure.read_competition(Path(), MONTHS, "test")
-    forecast = truth[["unique_id", "ds"]].assign(point=1.0, **{f"q{q}": 1.0 for q in measure.QUANTILES})
+    history, truth = data.read_competition(Path(), MONTHS, "test")
+    forecast = truth[["unique_id", "ds"]].assign(point=1.0, **{f"q{q}": 1.0 for q in forecasting.QUANTILES})
     with pytest.raises(ValueError, match="Of 9 values 2 have no whole forecast"):
-        measure.score_competition(forecast.iloc[2:], truth, history, 12)
+        forecasting.score_competition(forecast.iloc[2:], truth, history, 12)
 
 
 def test_read_competition__test_targets__are_in_no_history(workplace):
-    history, truth = measure.read_competition(Path(), MONTHS, "test")
+    history, truth = data.read_competition(Path(), MONTHS, "test")
     assert (len(history), len(truth)) == (37 + 47 + 22, 9)
     changed = competition()
     changed.loc[changed["split"] == "test", "y"] = -1.0
     changed.sample(frac=1, random_state=0).to_csv("months.csv", index=False)
-    pd.testing.assert_frame_equal(measure.read_competition(Path(), MONTHS, "test")[0], history)
-    assert (measure.read_competition(Path(), MONTHS, "test")[1]["y"] == -1).all()
+    pd.testing.assert_frame_equal(data.read_competition(Path(), MONTHS, "test")[0], history)
+    assert (data.read_competition(Path(), MONTHS, "test")[1]["y"] == -1).all()
 
 
 def test_read_competition__validation__holds_out_the_end_of_train_and_drops_short_series(workplace):
-    history, truth = measure.read_competition(Path(), MONTHS, "validation")
-    test = measure.read_competition(Path(), MONTHS, "test")[0]
+    history, truth = data.read_competition(Path(), MONTHS, "validation")
+    test = data.read_competition(Path(), MONTHS, "test")[0]
     assert history.groupby("unique_id").size().to_dict() == {"s0": 34, "s1": 44}  # s2 has but 19: no two seasons
     for name, part in truth.groupby("unique_id"):
         pd.testing.assert_frame_equal(
@@ -315,7 +315,7 @@ def test_forecasting__ours__runs_under_both_protocols(workplace):
     assert {row["version"] for row in rows_of()} == {short["version"]}
     assert short["version"].startswith("tsformer")
     assert (short["n_windows"], long["n_windows"]) == ("19", "16")
-    assert all(int(row["n_parameters"]) > 1000 and row["code"] == measure.code_hash() for row in rows_of())
+    assert all(int(row["n_parameters"]) > 1000 and row["code"] == machine.code_hash() for row in rows_of())
     assert all(0 <= float(competed[name]) <= 1 for name in ("coverage_80", "coverage_95", "sum_coverage_80"))
 
 
@@ -332,7 +332,7 @@ def test_forecasting__rows_lost_in_the_middle_of_a_task__only_these_are_measured
     run(*arguments)
     assert "5 of 6 rows are there, 1 to go" in capsys.readouterr().out
     assert Path("r.csv").read_text().startswith("".join(lines[:6]))
-    keys = [measure.ROWS.key(row) for row in rows_of()]
+    keys = [forecasting.ROWS.key(row) for row in rows_of()]
     assert len(set(keys)) == len(keys) == 6
 
 
@@ -367,7 +367,7 @@ def test_score_windows__bands_around_two_of_four_values__have_errors_and_coverag
         """Point 0; the 80 % band reaches to 1, the 95 % band to 2."""
         return np.broadcast_to([0.0, 0.0, 1.0, -1.0, 2.0], (len(origins), steps, 1, 5))
 
-    first, second = measure.score_windows(values, measure.slices_of(0, 4, (2, 4), 1), (2, 4), forecast)
+    first, second = forecasting.score_windows(values, forecasting.slices_of(0, 4, (2, 4), 1), (2, 4), forecast)
     assert second == {"mse": 3.5, "mae": 1.5, "coverage_80": 0.5, "coverage_95": 0.75, "n_windows": 1}
     # Windows (0, 1), (1, 2), (2, 3).
     assert (first["coverage_80"], first["coverage_95"]) == pytest.approx((1.5 / 3, 2.5 / 3))
@@ -379,7 +379,7 @@ def test_long_horizon__forecasts_without_end__are_a_failure():
         return np.full((len(origins), steps, 2, 1), np.inf)
 
     with pytest.raises(ValueError, match="not finite in a window of 5 steps from 80 on"):
-        measure.score_windows(wide().to_numpy(), measure.slices_of(80, 100, (2, 5), 1), (2, 5), forecast)
+        forecasting.score_windows(wide().to_numpy(), forecasting.slices_of(80, 100, (2, 5), 1), (2, 5), forecast)
 
 
 def test_dlinear__rows__come_from_one_task_for_each_horizon_and_seed(workplace):
@@ -388,18 +388,18 @@ def test_dlinear__rows__come_from_one_task_for_each_horizon_and_seed(workplace):
     assert [(task["horizons"], task["seed"]) for task in tasks] == [([h], seed) for h in (2, 5) for seed in (0, 1, 2)]
 
 
-def test_run_fresh__process_dies__is_a_row_for_each_horizon(tmp_path, monkeypatch):
+def test_measure_fresh__process_dies__is_a_row_for_each_horizon(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(ROOT)]))
     Path("helpers.py").write_text(HELPERS)
     values = np.random.default_rng(0).normal(size=(4000, 1))
     pd.DataFrame(values, columns=["a"]).to_csv("exchange_rate.csv.gz", index_label="date")
     same = {"dataset": "exchange_rate", "split": "test", "stride": 1, "seed": 0, "threads": 1, "folder": "."}
-    rows = measure.run_fresh(same | {"model": "helpers:Dying", "horizons": [96, 192]})
+    rows = forecasting.measure_fresh(same | {"model": "helpers:Dying", "horizons": [96, 192]})
     assert [row["error"] for row in rows] == ["The process ended with status 7."] * 2
-    assert [tuple(row) for row in rows] == [measure.COLUMNS] * 2
+    assert [tuple(row) for row in rows] == [forecasting.COLUMNS] * 2
 
-    rows = measure.run_fresh(same | {"model": "helpers:Last", "horizons": [96, 192]})
+    rows = forecasting.measure_fresh(same | {"model": "helpers:Last", "horizons": [96, 192]})
     assert [row["error"] for row in rows] == [""] * 2
     assert rows[0]["mse"] == pytest.approx(2, abs=0.2)
 
@@ -430,7 +430,7 @@ def test_summarise__published_numbers__stand_with_look_back_and_source(workplace
         + "tiny,avg,96,Mean,0.2,0.3,elsewhere\nother,96,96,Absent,0.1,0.1,x\n"
     )
     run("--datasets", "tiny", "--models", "LastValue", "helpers:Last", "--seeds", "0", "1")
-    text = summary.summarise(Path("r.csv"), Path("published.csv"))
+    text = forecasting.summarise(Path("r.csv"), Path("published.csv"))
     assert "In the scale of train, over 19 windows of 2, 16 windows of 5" in text
     assert "± 0.000" in text
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ")]

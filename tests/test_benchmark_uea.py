@@ -11,8 +11,8 @@ import pytest
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 
-import measure
-import summary
+import machine
+import tables
 import uea
 
 ROOT = Path(__file__).parents[1]
@@ -62,7 +62,7 @@ def workplace(tmp_path, monkeypatch):
 @pytest.fixture
 def in_process(monkeypatch):
     """Measures without a process of its own for each row, which would import torch every time."""
-    monkeypatch.setattr(uea, "run_fresh", lambda task: json.loads(json.dumps(measure.measure(task))))
+    monkeypatch.setattr(uea, "measure_fresh", lambda task: json.loads(json.dumps(uea.measure(task))))
 
 
 def write_dataset(folder, name, train, test):
@@ -134,7 +134,7 @@ def test_uea__labels__trains_on_so_many_cases_of_each_class(archive, in_process)
     ]
     assert run("--estimators", "helpers:Nearest", "--datasets", "One") == 0
     assert [row["labels"] for row in rows_of("r.csv")] == ["2", "3", "2", "3", ""]
-    assert len(summary.read_results(Path("r.csv"))) == 1
+    assert len(uea.read_results(Path("r.csv"))) == 1
 
 
 def test_uea__more_labels_than_there_are__is_an_error(archive, in_process):
@@ -149,7 +149,7 @@ def test_uea__ours__records_parameters_code_and_no_adaptation(workplace, in_proc
     assert run("--estimators", "TransformerClassifier(max_steps=2, device='cpu')") == 0
     (row,) = rows_of("r.csv")
     assert row["version"].startswith("tsformer")
-    assert row["code"] == measure.code_hash()
+    assert row["code"] == machine.code_hash()
     assert int(row["n_parameters"]) > 1000
     assert (row["device"], row["adapted"], row["threads"]) == ("cpu", "", "1")
     assert 0 < float(row["log_loss"]) < 5
@@ -182,31 +182,31 @@ def test_uea__same_dataset_in_folders_of_one_name__is_refused(archive):
 def test_fitted_to__unequal_and_missing__interpolates_pads_and_cuts():
     nan = np.nan
     X = [np.array([[nan, 1, nan, 3, nan], [nan, nan, nan, nan, nan]]), np.array([[1.0, 2.0], [3.0, 4.0]])]
-    adapted, changes = measure.fitted_to(object(), X, length=4)
+    adapted, changes = uea.fitted_to(object(), X, length=4)
     np.testing.assert_array_equal(adapted, [[[1, 1, 2, 3], [0, 0, 0, 0]], [[1, 2, 0, 0], [3, 4, 0, 0]]])
     assert changes == ["interpolated", "padded", "cut"]
 
 
 def test_fitted_to__whole_series_or_capable_estimator__changes_nothing():
     X = np.arange(12.0).reshape(2, 2, 3)
-    adapted, changes = measure.fitted_to(object(), X, length=3)
+    adapted, changes = uea.fitted_to(object(), X, length=3)
     np.testing.assert_array_equal(adapted, X)
     assert changes == []
 
     from tsformer import TransformerClassifier
 
     ragged = [np.full((1, 3), np.nan), np.zeros((1, 2))]
-    adapted, changes = measure.fitted_to(TransformerClassifier(), ragged, length=3)
+    adapted, changes = uea.fitted_to(TransformerClassifier(), ragged, length=3)
     assert [x.shape for x in adapted] == [(1, 3), (1, 2)]
     assert changes == []
 
 
-@pytest.mark.parametrize("name", measure.ESTIMATORS)
+@pytest.mark.parametrize("name", uea.ESTIMATORS)
 def test_build__estimator_by_name__gets_seed_and_threads(name):
-    estimator = measure.build({"estimator": name, "seed": 5, "threads": 1})
+    estimator = uea.build({"estimator": name, "seed": 5, "threads": 1})
     assert getattr(estimator, "random_state", 5) == 5
     assert getattr(estimator, "n_jobs", 1) == 1
-    assert measure.version(name).startswith(type(estimator).__module__.split(".")[0])
+    assert machine.version(name, uea.ESTIMATORS).startswith(type(estimator).__module__.split(".")[0])
 
 
 @pytest.mark.parametrize("name", ["rocket", "MiniRocket(3)", "MiniRocket(n_kernels=open('x'))", "dummy(", ""])
@@ -229,13 +229,13 @@ def test_uea__killed_in_the_middle_of_a_line__goes_on_without_loss_or_double(arc
     run(*arguments)
     assert "Dropped the torn last line" in capsys.readouterr().out
     assert Path("r.csv").read_text().startswith("".join(lines[:4]))
-    keys = [uea.key(row) for row in rows_of("r.csv")]
+    keys = [uea.ROWS.key(row) for row in rows_of("r.csv")]
     assert len(keys) == len(set(keys)) == 8
-    assert set(keys) == {uea.key(row) for row in csv.DictReader(lines)}
+    assert set(keys) == {uea.ROWS.key(row) for row in csv.DictReader(lines)}
 
     run(*arguments)
     assert "8 of 8 rows are there" in capsys.readouterr().out
-    assert [uea.key(row) for row in rows_of("r.csv")] == keys
+    assert [uea.ROWS.key(row) for row in rows_of("r.csv")] == keys
 
 
 def test_uea__failing_estimator__is_a_row_and_is_tried_again(archive, in_process, monkeypatch):
@@ -249,18 +249,18 @@ def test_uea__failing_estimator__is_a_row_and_is_tried_again(archive, in_process
     monkeypatch.delenv("BROKEN")
     assert run("--estimators", "dummy", "helpers:Nearest") == 0
     rows = rows_of("r.csv")
-    assert len(rows) == len({uea.key(row) for row in rows}) == 4
+    assert len(rows) == len({uea.ROWS.key(row) for row in rows}) == 4
     assert [row["error"] for row in rows] == [""] * 4
 
 
-def test_run_fresh__process_dies__is_a_row_too(archive):
+def test_measure_fresh__process_dies__is_a_row_too(archive):
     task = {"dataset": "One", "folder": "small", "archive": "small", "estimator": "helpers:Dying"}
-    row = measure.run_fresh(task | {"seed": 0, "labels": "", "threads": 1})
+    (row,) = uea.measure_fresh(task | {"seed": 0, "labels": "", "threads": 1})
     assert row["error"] == "The process ended with status 7."
-    assert tuple(row) == measure.COLUMNS
+    assert tuple(row) == uea.COLUMNS
 
 
-OURS = "TransformerClassifier(max_steps=1, device='cpu')"
+OURS = "TransformerClassifier(n_estimators=1, pretrained=None, d_model=8, d_ff=8, max_steps=1, device='cpu')"
 
 
 def age(column, value, estimator):
@@ -269,7 +269,7 @@ def age(column, value, estimator):
     for row in rows:
         if row["estimator"] == estimator:
             row[column] = value
-    measure.ROWS.write(Path("r.csv"), rows)
+    uea.ROWS.write(Path("r.csv"), rows)
 
 
 def test_uea__rows_of_other_code__are_refused_or_redone(archive, in_process):
@@ -287,16 +287,16 @@ def test_uea__rows_of_other_code__are_refused_or_redone(archive, in_process):
     assert run("--estimators", OURS, "--rerun") == 0
     rows = rows_of("r.csv")
     assert [row["estimator"] for row in rows] == ["dummy"] * 2 + [OURS] * 2
-    assert {row["code"] for row in rows} == {measure.code_hash()}
+    assert {row["code"] for row in rows} == {machine.code_hash()}
 
 
 def test_code_hash__other_code_or_other_weights__is_another(tmp_path, monkeypatch):
     package = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
-    monkeypatch.setattr(measure.importlib.util, "find_spec", lambda name: package)
-    hashes = [measure.code_hash()]
+    monkeypatch.setattr(machine.importlib.util, "find_spec", lambda name: package)
+    hashes = [machine.code_hash()]
     for name in ("code.py", "weights.safetensors", "notes.txt"):
         (tmp_path / name).write_text("new")
-        hashes.append(measure.code_hash())
+        hashes.append(machine.code_hash())
     assert len(set(hashes)) == 3
     assert hashes[-1] == hashes[-2]
 
@@ -311,7 +311,7 @@ def test_uea__rows_of_another_version_of_a_rival__are_refused(archive, in_proces
 def test_uea__code_changes_during_the_run__ends_it(archive, in_process, monkeypatch):
     states = iter(["before", "before", "after"])
     monkeypatch.setattr(uea, "code_hash", lambda: next(states))
-    monkeypatch.setattr(measure, "code_hash", lambda: next(states))
+    monkeypatch.setattr(tables, "code_hash", lambda: next(states))
     with pytest.raises(SystemExit, match="changed during the run"):
         run("--estimators", OURS)
     assert [row["code"] for row in rows_of("r.csv")] == ["before"]
@@ -319,7 +319,7 @@ def test_uea__code_changes_during_the_run__ends_it(archive, in_process, monkeypa
 
 def test_uea__another_run_writes_the_file__is_refused(archive, in_process, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    with uea.locked(Path("r.csv")), pytest.raises(SystemExit, match="Another run is writing"):
+    with tables.locked(Path("r.csv")), pytest.raises(SystemExit, match="Another run is writing"):
         run("--estimators", "dummy")
     assert not list(tmp_path.glob("*.lock"))
 
@@ -342,7 +342,7 @@ def results(tmp_path):
         for estimator, accuracies in estimators.items():
             for seed, accuracy in enumerate(accuracies):
                 ours = estimator == "TransformerClassifier"
-                row = dict.fromkeys(measure.COLUMNS, "") | {"dataset": dataset, "archive": archive}
+                row = dict.fromkeys(uea.COLUMNS, "") | {"dataset": dataset, "archive": archive}
                 row |= {"estimator": estimator, "seed": seed, "threads": 1, "device": "cpu", "code": "c0de"}
                 row |= {"version": "tsformer 0.1.0" if ours else "rivals 2"}
                 if accuracy is None:
@@ -354,13 +354,13 @@ def results(tmp_path):
                     row |= {"adapted": "padded" if estimator == "Rival" and dataset == "C" else ""}
                 rows.append(row)
     path = tmp_path / "results.csv"
-    measure.ROWS.write(path, rows)
+    uea.ROWS.write(path, rows)
     return path
 
 
 def test_compare__known_rows__gives_known_numbers(results):
-    rows = summary.read_results(results)
-    table = summary.compare(rows[rows["archive"] == "uea"], "TransformerClassifier")
+    rows = uea.read_results(results)
+    table = uea.compare(rows[rows["archive"] == "uea"], "TransformerClassifier")
     ours, rival = table.loc["TransformerClassifier"], table.loc["Rival"]
     # D is out: Other failed on it.
     assert (ours["accuracy"], rival["accuracy"]) == ("0.4833", "0.5000")
@@ -381,9 +381,9 @@ def test_against__one_sided_differences__matches_scipy():
 
     ours = pd.Series([0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3])
     theirs = ours - [0.01, 0.02, 0.03, 0.04, 0.05, 0.06, -0.015]
-    found = summary.against(ours, theirs)
+    found = uea.against(ours, theirs)
     assert found == {"wins/ties/losses": "6/0/1", "p": f"{wilcoxon(ours, theirs).pvalue:.3f}"}
-    assert summary.against(ours, ours) == {"wins/ties/losses": "0/7/0", "p": "1.000"}
+    assert uea.against(ours, ours) == {"wins/ties/losses": "0/7/0", "p": "1.000"}
 
 
 def test_summarise__results_and_published_numbers__writes_text_and_picture(results, tmp_path):
@@ -393,7 +393,7 @@ def test_summarise__results_and_published_numbers__writes_text_and_picture(resul
         "A,Rival,0.5,train-only,x\nB_eq,Rival,0.7,train-only,x\nC,Rival,0.9,train-only,x\n"
         "A,Deep,0.9,test-selected,y\nB,Deep,0.8,test-selected,y\nZ,Deep,0.1,test-selected,y\n"
     )
-    text = summary.summarise(results, [published])
+    text = uea.summarise(results, [published])
     assert results.with_suffix(".md").read_text() == text + "\n"
     assert results.with_name("results-cd.png").stat().st_size > 5000
 
@@ -415,7 +415,7 @@ def test_summarise__results_and_published_numbers__writes_text_and_picture(resul
 def test_summarise__rows_of_different_code__warns(results):
     text = results.read_text().replace("c0de", "0the", 1)
     results.write_text(text)
-    assert "come from different code" in summary.summarise(results, [])
+    assert "come from different code" in uea.summarise(results, [])
 
 
 def test_uea__summary_only__prints_the_tables_of_a_run_that_goes_on(results, capsys):

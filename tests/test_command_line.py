@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from tsformer.__main__ import main
-from tsformer.datasets import _bundled_folder
+from tsformer.datasets import bundled_folder
 
-FOLDER = _bundled_folder() / "ItalyPowerDemand"
+FOLDER = bundled_folder() / "ItalyPowerDemand"
 TRAIN, TEST = FOLDER / "ItalyPowerDemand_TRAIN.ts", FOLDER / "ItalyPowerDemand_TEST.ts"
 
 
@@ -161,7 +161,7 @@ def test_forecast__one_wrong_date__is_the_one_that_is_shown(last, message, tmp_p
 
 
 def test_classify__files_of_different_channels__are_named_before_training(tmp_path, capsys):
-    other = _bundled_folder() / "BasicMotions" / "BasicMotions_TEST.ts"
+    other = bundled_folder() / "BasicMotions" / "BasicMotions_TEST.ts"
     assert main(["classify", str(TRAIN), str(other), "--out", str(tmp_path / "out.csv")]) == 2
     assert f"{other} has series of 6 channels, but {TRAIN} of 1." in capsys.readouterr().err
 

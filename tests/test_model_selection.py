@@ -14,6 +14,9 @@ FORMS = {
     "shuffled": long_frame().sample(frac=1.0, random_state=0),
     "MultiIndex": long_frame().set_index(["unique_id", "ds"]),
 }
+COVARIATES = {  # beside the targets of each form: numbers, and yes or no
+    form: {"price": np.sin(np.arange(len(df))), "open": np.arange(len(df)) % 3 > 0} for form, df in FORMS.items()
+}
 
 
 def test_split__shuffled_long_frame__cuts_each_series_at_its_own_times():
@@ -31,7 +34,7 @@ def test_split__shuffled_long_frame__cuts_each_series_at_its_own_times():
 
 def test_split__ids_and_times_under_other_names__asks_for_them():
     df = long_frame().rename(columns={"unique_id": "shop", "ds": "date"})
-    with pytest.raises(ValueError, match=r"'shop'.* if it holds ids or times, name it in id_col= or time_col="):
+    with pytest.raises(ValueError, match=r"'shop'.* if one holds ids or times, name it in id_col= or time_col="):
         next(TemporalSplit(horizon=6).split(df))
     with pytest.raises(ValueError, match=r"time_col=\. TemporalSplit has its own: 'unique_id' and 'ds'\."):
         next(TemporalSplit(horizon=6).split(df))
@@ -56,6 +59,20 @@ def test_grid_search__frame_of_any_form__chooses_and_forecasts(form):
     search = GridSearchCV(small(max_steps=5), {"n_layers": [1, 2]}, cv=folds, error_score="raise").fit(df)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert search.predict(df).shape[0] == 6 * (1 if form == "Series" else 3)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_split__covariates_in_the_frame__cuts_the_same_rows(form):
+    folds, df = TemporalSplit(horizon=6, n_splits=2), FORMS[form]
+    for expected, fold in zip(folds.split(df), folds.split(pd.DataFrame(df).assign(**COVARIATES[form])), strict=True):
+        assert all(np.array_equal(*parts) for parts in zip(expected, fold, strict=True))
+
+
+def test_cross_val_score__covariates_in_the_frame__is_the_score_of_a_forecast_that_knows_them():
+    df = wave().to_frame().assign(**COVARIATES["Series"])
+    forecaster = small(max_steps=5, future_cols="open", past_cols="price")
+    (score,) = cross_val_score(forecaster, df, cv=TemporalSplit(horizon=6, n_splits=1), error_score="raise")
+    assert score == forecaster.fit(df[:-6]).score(df)
 
 
 def test_cross_val_score__fold__is_the_score_of_a_forecast_that_saw_only_its_past():

@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import make_constraint
 
 import tsformer
+from tsformer.estimators.checks import CasesMixin
 from tsformer.params import TrainingParams, TransformerParams, constraints_of, documents_parameters_of
 
 MIXINS = (TransformerParams, TrainingParams)
@@ -30,7 +31,7 @@ def defaults(owner: type) -> dict[str, object]:
     return {name: parameter.default for name, parameter in inspect.signature(owner).parameters.items()}
 
 
-@pytest.mark.parametrize("owner", [*MIXINS, *ESTIMATORS])
+@pytest.mark.parametrize("owner", [*MIXINS, CasesMixin, *ESTIMATORS])
 def test_parameters__documentation__has_those_of_the_signature_with_its_defaults(owner):
     assert sorted(documented(owner)) == sorted(defaults(owner))
     written = {name: ast.literal_eval(entry.split("default=")[1]) for name, entry in documented(owner).items()}
@@ -40,7 +41,7 @@ def test_parameters__documentation__has_those_of_the_signature_with_its_defaults
     }
 
 
-@pytest.mark.parametrize("owner", [*MIXINS, *ESTIMATORS])
+@pytest.mark.parametrize("owner", [*MIXINS, CasesMixin, *ESTIMATORS])
 def test_parameters__every_one__has_a_constraint_that_its_default_satisfies(owner):
     assert set(owner._parameter_constraints) == set(defaults(owner))
     for name, default in defaults(owner).items():
@@ -57,7 +58,7 @@ def test_parameters__estimator__takes_keywords_only_and_has_those_of_get_params(
 
 
 def test_mixins__parameters__are_declared_once():
-    names = [field.name for mixin in MIXINS for field in fields(mixin)]
+    names = [field.name for mixin in (*MIXINS, CasesMixin) for field in fields(mixin)]
     assert len(names) == len(set(names))
 
 

@@ -1,8 +1,5 @@
 """The displays: what they draw of forecasts, attention and training, and mistakes."""
 
-import subprocess
-import sys
-
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -27,12 +24,6 @@ def small_classifier(**changes) -> TransformerClassifier:
 @pytest.fixture(scope="module")
 def fitted():
     return small().fit(wave())
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
 
 
 def test_forecast_display__series__draws_history_forecast_and_bands(fitted):
@@ -170,11 +161,11 @@ def test_attention_display__cases_of_unequal_length__draws_channels_attention_an
     shares = display.panels[1].attention
     assert shares.mean() == pytest.approx(1.0)  # in equal shares, over the networks
     assert attention.collections[0].get_datalim(attention.transData).y1 == pytest.approx(shares.max())
-    assert_allclose([bar.get_width() for bar in worth.patches], display.panels[1].lost)
+    assert_allclose([bar.get_width() for bar in worth.patches], display.panels[1].probability_drop)
     bars = [ax.get_xlim() for ax in display.figure_.axes if ax.get_xlabel().startswith("probability")]
     assert len(bars) == 2  # of one scale
     assert bars[0] == bars[1]
-    assert display.panels[1].lost.argmax() == 1
+    assert display.panels[1].probability_drop.argmax() == 1
 
 
 def test_attention_display__frame__names_channels_as_it_does(classified):
@@ -238,7 +229,7 @@ def test_attention_display__spans_of_time__are_counted():
 def test_attention_display__pretrained_encoder_alone__says_what_to_set(classified):
     _, X = classified
     clf = small_classifier(n_estimators=0, pretrained="bundled").fit(X, [0, 1])
-    with pytest.raises(ValueError, match="AttentionDisplay draws trained networks, of which n_estimators=0 has none"):
+    with pytest.raises(ValueError, match="Attention is that of trained networks, of which n_estimators=0 has none"):
         AttentionDisplay.from_estimator(clf, X)
 
 
@@ -247,7 +238,7 @@ def test_attention_display__many_channels__draws_those_that_count(classified):
     clf = small_classifier().fit(X, y)
     display = AttentionDisplay.from_estimator(clf, X[:1])
     assert display.axes_[0].get_title(loc="left").endswith("8 of 10 channels")
-    least = np.argsort(np.abs(display.panels[0].lost))[:2]
+    least = np.argsort(np.abs(display.panels[0].probability_drop))[:2]
     drawn = {label.get_text() for label in display.axes_[0].get_yticklabels()}
     assert drawn.isdisjoint(f"channel {channel}" for channel in least)
 
@@ -340,8 +331,3 @@ def test_history_display__nothing_trained__says_so(classified):
     for untrained in (pretrainer, clf):
         with pytest.raises(ValueError, match=r"Got a Transformer\w+ that took no step: n_estimators=0 and max_steps=0"):
             HistoryDisplay.from_estimator(untrained)
-
-
-def test_plotting__imported__does_not_import_matplotlib():
-    program = "import sys, tsformer.plotting; sys.exit('matplotlib' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", program]).returncode == 0

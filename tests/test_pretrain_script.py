@@ -15,7 +15,7 @@ sys.path.append(str(Path(__file__).parents[1] / "scripts"))
 import pretrain
 
 from tsformer.data.batch import Batch
-from tsformer.models.channel_encoder import blank_pretraining
+from tsformer.models.channel_encoder import blank_channel_encoder
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 CPU = torch.device("cpu")
@@ -87,7 +87,7 @@ def test_pretrain__finished__writes_weights_a_card_and_the_curve(tmp_path):
     assert "probe NoSuchSet" not in rows[0]
 
     with safe_open(tmp_path / "weights.safetensors", "pt") as file:
-        network = blank_pretraining(**json.loads(file.metadata()["network"]))
+        network = blank_channel_encoder(**json.loads(file.metadata()["network"]))
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     assert {tensor.dtype for tensor in weights.values()} == {torch.float16}
     network.encoder.load_state_dict(weights)
@@ -106,7 +106,7 @@ def test_pretrain__other_configuration_in_the_folder__says_which_part_and_the_wa
 @pytest.mark.parametrize("file", sorted(SCRIPTS.glob("pretrain*.toml")), ids=lambda path: path.name)
 def test_read_config__shipped_files__build_a_network_of_at_most_8_mb(file):
     config = pretrain.read_config(file)
-    network = blank_pretraining(**config["network"])
+    network = blank_channel_encoder(**config["network"])
     assert 2 * sum(weights.numel() for weights in network.encoder.parameters()) <= 8e6
 
 

@@ -15,6 +15,6 @@ __all__ = ["TransformerClassifier", "TransformerForecaster", "TransformerPretrai
 
 def __getattr__(name: str) -> Any:
     """Import a submodule when it is first used, as `tsformer.export` after `import tsformer` alone."""
-    if name in ("datasets", "export", "model_selection", "plotting"):
+    if name in ("datasets", "export", "inspection", "metrics", "model_selection", "plotting"):
         return importlib.import_module(f"tsformer.{name}")
     raise AttributeError(f"module 'tsformer' has no attribute {name!r}")

@@ -8,6 +8,7 @@ import tempfile
 import time
 import zlib
 from http.client import HTTPException
+from itertools import starmap
 from pathlib import Path, PurePosixPath
 from urllib.error import HTTPError
 from urllib.parse import quote
@@ -27,17 +28,12 @@ SECONDS_BETWEEN_ATTEMPTS = 2.0
 SECONDS_TO_ANSWER = 30.0
 RECORDED_SUMS = "SHA256SUMS"
 
-# Dataset: sha256 of its zip in the archive. Empty so far: nobody has yet compared two independent downloads.
-KNOWN_SHA256: dict[str, str] = {}
-
 
 def load_classification(name: str, split: str | None = None, folder: str | os.PathLike[str] | None = None) -> Labelled:
     """Load a dataset of the UEA and UCR classification archives, or one of your own in their formats.
 
-    With `folder` the files are read from there and nowhere else: `<folder>/<name>/<name>_TRAIN.ts` or
-    `<folder>/<name>_TRAIN.ts`, likewise `_TEST`, or UCR's `.tsv`. Without it the bundled samples come first
-    (BasicMotions, GunPoint, ItalyPowerDemand, JapaneseVowels), then the cache (~/.cache/tsformer, or what the
-    environment variable TSFORMER_DATA names), then a download from the archive into the cache.
+    Without `folder` the bundled samples come first (BasicMotions, GunPoint, ItalyPowerDemand, JapaneseVowels), then the
+    cache (~/.cache/tsformer, or what the environment variable TSFORMER_DATA names), then a download into the cache.
 
     Parameters
     ----------
@@ -46,7 +42,7 @@ def load_classification(name: str, split: str | None = None, folder: str | os.Pa
     split : {"train", "test"}, default=None
         Which of the official files to read; None is TRAIN followed by TEST.
     folder : str or path, default=None
-        Where your files are.
+        Read there and nowhere else: `<folder>/<name>/<name>_TRAIN.ts`, or without `<name>/`; so `_TEST` and `.tsv`.
 
     Returns
     -------
@@ -58,14 +54,10 @@ def load_classification(name: str, split: str | None = None, folder: str | os.Pa
     Raises
     ------
     ValueError
-        `split` or `name` is none, a file is malformed, or a cached file changed since its download.
+        `split` or `name` is none, a file is malformed, or a cached one has another sha256 sum than after its download;
+        whether that was genuine, the sum cannot tell.
     FileNotFoundError
         There is no such file, nor could it be downloaded. The message says which file to put where.
-
-    Notes
-    -----
-    The sha256 sums of a downloaded zip and of the files taken from it are recorded beside these files; each
-    later load compares. This notices a damaged cache. It cannot tell whether the first download was genuine.
 
     References
     ----------
@@ -73,23 +65,20 @@ def load_classification(name: str, split: str | None = None, folder: str | os.Pa
     H. A. Dau et al., "The UCR time series archive", IEEE/CAA Journal of Automatica Sinica 6(6), 2019.
     """
     if split not in ("train", "test", None):
-        raise ValueError(
-            "The 'split' parameter of load_classification must be a str among {'train', 'test'} or None. "
-            f"Got {split!r} instead."
-        )
+        known = "a str among {'train', 'test'} or None"
+        raise ValueError(f"The 'split' parameter of load_classification must be {known}. Got {split!r} instead.")
     if not re.fullmatch(r"\w[\w.+-]*", name):
         raise ValueError(
             "The 'name' parameter of load_classification must be a dataset's name, such as 'BasicMotions'. "
             f"Got {name!r} instead. A path goes into 'folder'."
         )
     parts = ("TRAIN", "TEST") if split is None else (split.upper(),)
-    paths = [_find(name, part) if folder is None else _find_in(Path(folder), name, part) for part in parts]
+    paths = [_find(name, part, None if folder is None else Path(folder)) for part in parts]
     loaded = [READERS[path.suffix](path) for path in paths]
-    n_channels = [len(X[0]) for X, _ in loaded]
-    if n_channels[0] != n_channels[-1]:
+    first, last = len(loaded[0][0][0]), len(loaded[-1][0][0])
+    if first != last:
         raise ValueError(
-            f"{paths[-1]}: expected {n_channels[0]} channels as in {paths[0].name}, got {n_channels[-1]}. "
-            "Fetch both files from one source."
+            f"{paths[-1]}: expected {first} channels as in {paths[0].name}, got {last}. Fetch both from one source."
         )
     return stack([case for X, _ in loaded for case in X]), np.concatenate([y for _, y in loaded])
 
@@ -100,103 +89,77 @@ def load_forecasting(name: str = "AirPassengers") -> pd.Series:
     Parameters
     ----------
     name : {"AirPassengers"}, default="AirPassengers"
-        Monthly passengers of international airlines, 1949 to 1960, in thousands.
+        Monthly passengers of international airlines, 1949 to 1960, in thousands: series G of Box, Jenkins & Reinsel
+        (1976), "Time series analysis, forecasting and control".
 
     Returns
     -------
     Series of length 144
-        float64, named "passengers", with a DatetimeIndex of the first days of the months, named "month".
-
-    References
-    ----------
-    Box, Jenkins & Reinsel (1976), "Time series analysis, forecasting and control", series G.
+        float64, by the first days of the months.
     """
     if name != "AirPassengers":
         raise ValueError(
             f"The 'name' parameter of load_forecasting must be 'AirPassengers', the one bundled series. Got {name!r} "
             "instead. Read others with pandas.read_csv."
         )
-    table = pd.read_csv(_bundled_folder() / name / f"{name}.csv", parse_dates=["Date"])
+    table = pd.read_csv(bundled_folder() / name / f"{name}.csv", parse_dates=["Date"])
     index = pd.DatetimeIndex(table["Date"], freq="MS", name="month")
     return pd.Series(table["Passengers"].to_numpy(dtype=float), index=index, name="passengers")
 
 
-# Where the files are
+def bundled_folder() -> Path:
+    """Return the samples' folder: `bundled` in the package of a wheel, `datasets` beside it in a checkout."""
+    in_wheel = Path(__file__).with_name("bundled")
+    return in_wheel if in_wheel.is_dir() else in_wheel.parents[1] / "datasets"
 
 
-def _find(name: str, part: str) -> Path:
-    """Return the file among the bundled samples or in the cache, where a download puts it if need be."""
-    if path := _look_in(_bundled_folder(), name, part):
-        return path
+def _find(name: str, part: str, folder: Path | None) -> Path:
+    """Return the file in `folder`, or of the bundled samples or the cache, where a download puts it if need be."""
     cache = Path(os.environ.get("TSFORMER_DATA") or "~/.cache/tsformer").expanduser()
-    if not _look_in(cache, name, part):
+    candidates = [
+        place / f"{name}_{part}{suffix}"
+        for root in ([bundled_folder(), cache] if folder is None else [folder])
+        for place in (root / name, root)
+        for suffix in READERS
+    ]
+    path = next(filter(Path.is_file, candidates), None)
+    if path is None and folder is None:
         _download(name, cache / name)
-    path = _find_in(cache, name, part)
-    _compare_with_recorded_sum(path)
+        path = next(filter(Path.is_file, candidates), None)
+    if path is None:
+        raise FileNotFoundError(
+            f"Found no {part} file of {name!r}. Pass the 'folder' that has it, or put it into one of these places: "
+            f"{', '.join(map(str, candidates))}."
+        )
+    if folder is None:
+        _compare_with_recorded_sum(path)
     return path
 
 
-def _find_in(folder: Path, name: str, part: str) -> Path:
-    if path := _look_in(folder, name, part):
-        return path
-    raise FileNotFoundError(
-        f"Found no {part} file of {name!r}. Pass the 'folder' that has it, or put it into one of these "
-        f"places: {', '.join(map(str, _candidates(folder, name, part)))}."
-    )
-
-
-def _look_in(folder: Path, name: str, part: str) -> Path | None:
-    return next((path for path in _candidates(folder, name, part) if path.is_file()), None)
-
-
-def _candidates(folder: Path, name: str, part: str) -> list[Path]:
-    return [place / f"{name}_{part}{suffix}" for place in (folder / name, folder) for suffix in READERS]
-
-
-def _bundled_folder() -> Path:
-    """Return the samples' folder: `bundled` in the package of a wheel, `datasets` beside it in a checkout."""
-    package = Path(__file__).parent
-    in_wheel = package / "bundled"
-    return in_wheel if in_wheel.is_dir() else package.parent / "datasets"
-
-
-# Download
-
-
 def _download(name: str, folder: Path) -> None:
-    """Put the TRAIN and TEST files of the archive's zip into `folder`, each of them whole or not at all."""
+    """Put the TRAIN and TEST files of the archive's zip and their sums into `folder`, each whole or not at all."""
     url = f"{ARCHIVE_URL}/{quote(name)}.zip"
     for attempt in range(1, DOWNLOAD_ATTEMPTS + 1):
         try:
-            files = _fetch(url, name)
+            with urlopen(url, timeout=SECONDS_TO_ANSWER) as response:
+                content = response.read()
+            files = _unzip(content, name)
             break
         except (OSError, HTTPException, BadZipFile, zlib.error, EOFError) as error:
             refused = isinstance(error, HTTPError) and error.code < 500
             if refused or attempt == DOWNLOAD_ATTEMPTS:
                 raise FileNotFoundError(
-                    f"{name!r} is neither bundled nor in the cache, and downloading {url} failed (attempt "
-                    f"{attempt} of {DOWNLOAD_ATTEMPTS}): {type(error).__name__}: {error}. Check the name, or "
-                    f"fetch the zip elsewhere and put {name}_TRAIN.ts and {name}_TEST.ts into {folder}, or "
-                    "into any folder that you pass as 'folder'."
+                    f"{name!r} is neither bundled nor in the cache, and downloading {url} failed (attempt {attempt} of "
+                    f"{DOWNLOAD_ATTEMPTS}): {type(error).__name__}: {error}. Check the name, or fetch the zip elsewhere"
+                    f" and put {name}_TRAIN.ts and {name}_TEST.ts into {folder}, or any that you pass as 'folder'."
                 ) from error
             time.sleep(SECONDS_BETWEEN_ATTEMPTS)
+    files[RECORDED_SUMS] = "".join(starmap(_sum_line, [*files.items(), (f"{name}.zip", content)])).encode()
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        for file, content in files.items():
-            Path(scratch, file).write_bytes(content)
+        for file, data in files.items():
+            Path(scratch, file).write_bytes(data)
             os.replace(Path(scratch, file), folder / file)
-
-
-def _fetch(url: str, name: str) -> dict[str, bytes]:
-    """Return the TRAIN and TEST files of a zip by their bare names, and last their sums."""
-    with urlopen(url, timeout=SECONDS_TO_ANSWER) as response:
-        content = response.read()
-    got = hashlib.sha256(content).hexdigest()
-    if got != KNOWN_SHA256.get(name, got):
-        raise BadZipFile(f"expected a zip of sha256 {KNOWN_SHA256[name]}, got {got}")
-    files = _unzip(content, name)
-    sums = "".join(_sum_line(*named) for named in [*files.items(), (f"{name}.zip", content)])
-    return files | {RECORDED_SUMS: sums.encode()}
 
 
 def _unzip(content: bytes, name: str) -> dict[str, bytes]:
@@ -220,11 +183,10 @@ def _sum_line(file: str, content: bytes) -> str:
 
 def _compare_with_recorded_sum(path: Path) -> None:
     recorded = path.with_name(RECORDED_SUMS)
-    if not recorded.exists():  # put there by hand
-        return
     line = _sum_line(path.name, path.read_bytes())
-    if line not in recorded.read_text(encoding="utf-8").splitlines(keepends=True):
+    # Without sums it is bundled, or was put there by hand.
+    if recorded.exists() and line not in recorded.read_text(encoding="utf-8").splitlines(keepends=True):
         raise ValueError(
-            f"{path} is not as downloaded: expected its sha256 in {recorded}, got {line.split()[0]}. "
-            f"Delete the folder {path.parent} and load again."
+            f"{path} is not as downloaded: expected its sha256 in {recorded}, got {line.split()[0]}. Delete the folder "
+            f"{path.parent} and load again."
         )

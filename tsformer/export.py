@@ -7,32 +7,28 @@ import importlib.util
 import json
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from tsformer.estimators._saved import check_place
+from tsformer.archive import check_place
 from tsformer.estimators.classifier import TransformerClassifier
 from tsformer.estimators.forecaster import TransformerForecaster
+from tsformer.inspection import check_kind
 from tsformer.layers.attention import KeyValueCache
-from tsformer.layers.positions import rotation
+from tsformer.layers.positions import rotary
 from tsformer.models.decoder import DecoderCache
-from tsformer.models.encoders.conv_stem import ConvStemEncoder
-from tsformer.models.encoders.gated_two_tower import GatedTwoTowerEncoder
-from tsformer.models.encoders.patch import PatchEncoder
-from tsformer.models.encoders.strided_stem import StridedStemEncoder
-from tsformer.models.encoders.transformer import TransformerEncoder
-from tsformer.models.forecaster import LIMIT, SeriesForecaster
-
-Network = TypeVar("Network", bound=nn.Module)
+from tsformer.models.encoders import ENCODERS
+from tsformer.models.forecaster import LIMIT
 
 # Encoders whose graph holds for series of other lengths than the one it was traced with; tests show it.
-ANY_LENGTH = (TransformerEncoder, ConvStemEncoder, PatchEncoder, GatedTwoTowerEncoder, StridedStemEncoder)
+NAMES = ("transformer", "conv_stem", "patch", "gated_two_tower", "strided_stem")
+ANY_LENGTH: Any = tuple(ENCODERS[name] for name in NAMES)
 
 
 def to_onnx(estimator: TransformerClassifier | TransformerForecaster, path: str | Path) -> None:
@@ -40,93 +36,78 @@ def to_onnx(estimator: TransformerClassifier | TransformerForecaster, path: str 
 
     Parameters
     ----------
-    estimator : TransformerClassifier or TransformerForecaster
-        Fitted. Of forecasters, those without covariates or calendar whose head is not "tokens".
+    estimator : fitted TransformerClassifier or TransformerForecaster
+        Of forecasters, those without covariates or calendar whose head is not "tokens".
     path : str or Path
-        Of a classifier, the file to write. Of a forecaster, the directory, made where it is missing, for two files:
-        encoder.onnx and step.onnx.
+        The file of a classifier; the directory, made where it is missing, of a forecaster's encoder.onnx and step.onnx.
+
+    Raises
+    ------
+    ImportError, TypeError, ValueError, OSError
+        Where onnx or onnxscript is missing, for what cannot be exported, or a place where no file can be.
 
     Notes
     -----
-    A classifier is one graph, all its networks in it. It takes X, float64 of shape (n_cases, n_channels,
-    n_timepoints), where NaN is a missing value or padding at the end of a shorter series, and gives probabilities
-    (n_cases, n_classes) in the order of `classes_`, which lie in the metadata under "classes", as JSON; dates
-    are strings there. It takes any number of cases, and of any length, but with "shifted_window" or an encoder of your
-    own only of the longest training series' length, to which shorter ones are padded. The shape of the graph's input
-    tells: it is a number there.
+    A classifier is one graph. It takes X, float64 of shape (n_cases, n_channels, n_timepoints), where NaN is a missing
+    value or padding at the end of a shorter series, and gives probabilities (n_cases, n_classes) in the order of
+    `classes_`, which lie in the metadata under "classes", as JSON with dates as strings. It takes any number of cases,
+    and of any length, but with "shifted_window" or an encoder of your own only of the longest training series' length,
+    to which shorter ones are padded: that length is then a number in the shape of the graph's input.
 
     A forecaster's encoder.onnx takes X, float64 of shape (n_series, context), the last `lengths_.context` values of
     each series with NaN where there are none. It gives location and spread, by which forecasts are brought back to the
     units of the data, the last patch, and the keys, values and mask of the memory. step.onnx takes these, the patch
     (n_series, patch_length) with NaN for missing values, and the cache: keys and values of the steps before, at first
-    of length 0. It gives the next patch, what the head knows of each value (of head="quantile" its quantiles), and the
-    longer cache. examples/onnx_forecast.py holds the loop. Quantiles are those of the network, which
-    `calibration_windows` has not moved.
-
-    Raises
-    ------
-    ImportError
-        Where onnx or onnxscript is not installed.
-    TypeError, ValueError
-        For what cannot be exported.
-    OSError
-        Where a classifier's file is to lie in a folder that is not there, or has the name of a folder.
+    of length 0. It gives the next patch, what the head knows of each value (of head="quantile" its quantiles, which
+    `calibration_windows` has not moved), and the longer cache. examples/onnx_forecast.py holds the loop.
     """
-    _require_onnx()
-    if isinstance(estimator, TransformerClassifier):
-        check_is_fitted(estimator, "models_")
-        check_place(Path(path))
-        _export_classifier(estimator, Path(path))
-    elif isinstance(estimator, TransformerForecaster):
-        check_is_fitted(estimator, "model_")
+    missing = [name for name in ("onnx", "onnxscript") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ImportError(f"Export needs {' and '.join(missing)}: pip install onnx onnxscript onnxruntime.")
+    check_kind(estimator, TransformerClassifier, TransformerForecaster)
+    check_is_fitted(estimator, "model_")
+    if isinstance(estimator, TransformerForecaster):
         _export_forecaster(estimator, Path(path))
     else:
-        raise TypeError(
-            "estimator must be a TransformerClassifier or a TransformerForecaster. Got an instance of "
-            f"{type(estimator).__name__}; of a Pipeline or a search, give its last step or best_estimator_."
-        )
+        check_place(Path(path))
+        _export_classifier(estimator, Path(path))
 
 
-class ProbabilityGraph(nn.Module):
-    """The networks of a classifier as one: X (B, C, T) with NaN in, the probabilities of all (B, K) out."""
+class Graph(nn.Module):
+    """What is written, around a copy of a model on the CPU in float32; the model may be predicting meanwhile."""
 
-    def __init__(self, models: Sequence[nn.Module]) -> None:
+    def __init__(self, model: nn.Module) -> None:
         super().__init__()
-        self.models = nn.ModuleList(_for_graph(model) for model in models)
+        self.model: Any = copy.deepcopy(model).to("cpu", torch.float32)
+        self.eval()
+
+
+class ProbabilityGraph(Graph):
+    """A classifier: X (B, C, T) with NaN in, probabilities (B, K) out."""
 
     def forward(self, X: Tensor) -> Tensor:
-        """Return probabilities (B, K)."""
-        x, observed = _split(X.transpose(1, 2))
-        return torch.stack([model(x, observed).log_softmax(dim=1) for model in self.models]).mean(dim=0).softmax(dim=1)
+        """Return probabilities, in float32 as the networks; between them the ensemble counts in float64."""
+        return self.model(*_split(X.transpose(1, 2))).exp().float()
 
 
-class EncoderGraph(nn.Module):
+class EncoderGraph(Graph):
     """A forecaster up to its memory: X (B, T) with NaN in, what `StepGraph` needs out."""
-
-    def __init__(self, model: SeriesForecaster) -> None:
-        super().__init__()
-        self.model = model
 
     def forward(self, X: Tensor) -> tuple[Tensor, ...]:
         """Return location, spread (B, 1), patch (B, P), keys, values (L, B, H, N, Dk) and mask (B, 1, 1, N)."""
         memory, scale, last = self.model.encode(*_split(X.unsqueeze(-1)))
         values, observed = last.unbind(dim=-1)
         patch = torch.where(observed > 0, values, torch.nan)
-        decoder: Any = self.model.network.decoder
-        positions: Any = memory.positions
-        turn = rotation(positions, decoder.head_dim)
-        seen = [block.cross_attention._remember(memory.tokens, turn, None) for block in decoder.blocks]
+        decoder = self.model.network.decoder
+        rotation = rotary(memory.positions, decoder.head_dim)
+        seen = [block.cross_attention.remember(memory.tokens, rotation) for block in decoder.blocks]
         keys, values = (torch.stack(part) for part in zip(*seen, strict=True))
         mask = memory.tokens.new_ones(len(X), 1, 1, keys.shape[3], dtype=torch.bool)
         return scale.location, scale.spread, patch, keys, values, mask if memory.mask is None else memory.mask
 
 
-class StepGraph(nn.Module):
+class StepGraph(Graph):
     """A step of a forecaster's decoder: a patch, the memory and the cache in, the next patch and the cache out."""
-
-    def __init__(self, model: SeriesForecaster) -> None:
-        super().__init__()
-        self.model = model
 
     def forward(
         self,
@@ -142,18 +123,17 @@ class StepGraph(nn.Module):
 
         Both patches are in units of their window.
         """
-        decoder: Any = self.model.network.decoder
-        head: Any = self.model.network.head
+        network = self.model.network
         cache = DecoderCache(0)
-        past: list[KeyValueCache] = [GraphCache(*layer) for layer in zip(past_keys, past_values, strict=True)]
-        memory: list[KeyValueCache] = [GraphCache(*layer) for layer in zip(memory_keys, memory_values, strict=True)]
+        past = [GraphCache(*layer) for layer in zip(past_keys, past_values, strict=True)]
+        memory = [GraphCache(*layer) for layer in zip(memory_keys, memory_values, strict=True)]
         cache.layers = list(zip(past, memory, strict=True))
         values, observed = _split(patch)
         values = values.clamp(-LIMIT, LIMIT)
-        tokens = self.model.network.embedding(torch.stack([values, observed.to(values.dtype)], dim=-1).unsqueeze(1))
+        tokens = network.embedding(torch.stack([values, observed.to(values.dtype)], dim=-1).unsqueeze(1))
         unread = tokens.new_zeros(len(tokens), memory_keys.shape[3], tokens.shape[2])  # its keys and values are cached
-        outputs = head(decoder(tokens, unread, memory_mask=memory_mask, cache=cache))
-        point = head.point(outputs, spread.unsqueeze(-1).to(tokens.dtype))
+        outputs = network.head(network.decoder(tokens, unread, memory_mask=memory_mask, cache=cache))
+        point = network.head.point(outputs, spread.unsqueeze(-1).to(tokens.dtype))
         if self.model.shifted:
             point = point.clamp(-LIMIT, LIMIT)
         keys, values = (torch.stack(part) for part in zip(*[layer.content() for layer in past], strict=True))
@@ -165,28 +145,30 @@ class GraphCache(KeyValueCache):
 
     def __init__(self, key: Tensor, value: Tensor) -> None:
         super().__init__()
-        self._key, self._value, self.length = key, value, key.shape[2]
+        self.key, self.value, self.length = key, value, key.shape[2]
 
     def append(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """Add the keys and values of new tokens and return those of all tokens so far."""
-        before = self.content()
-        self._key, self._value = (torch.cat(part, dim=2) for part in zip(before, (key, value), strict=True))
-        self.length = self._key.shape[2]
+        self.key, self.value = torch.cat([self.key, key], dim=2), torch.cat([self.value, value], dim=2)
+        self.length = self.key.shape[2]
         return self.content()
+
+    def content(self) -> tuple[Tensor, Tensor]:
+        """Return the keys and values of all tokens so far."""
+        return self.key, self.value
 
 
 def _export_classifier(classifier: TransformerClassifier, path: Path) -> None:
-    graph = ProbabilityGraph(classifier.models_)
     X = torch.zeros(3, classifier.n_channels_, max(2, classifier.n_timepoints_), dtype=torch.float64)
-    dynamic = {0: torch.export.Dim.DYNAMIC}
-    if all(isinstance(model.encoder, ANY_LENGTH) for model in classifier._networks):
+    dynamic: dict[int, Any] = {0: torch.export.Dim.DYNAMIC}
+    if all(isinstance(network.encoder, ANY_LENGTH) for network in classifier.model_.networks):
         dynamic[2] = torch.export.Dim.AUTO
-    classes = json.dumps(classifier.classes_.tolist(), default=str)
+    graph, classes = ProbabilityGraph(classifier.model_), json.dumps(classifier.classes_.tolist(), default=str)
     _write(graph, {"X": X}, ["probabilities"], {"X": dynamic}, path, classes=classes)
 
 
 def _export_forecaster(forecaster: TransformerForecaster, directory: Path) -> None:
-    covariates = forecaster._covariates
+    covariates = forecaster.covariate_scaler_
     if covariates.n_past or covariates.n_future:
         raise ValueError("to_onnx takes forecasters without covariates, static ones and a calendar too.")
     if forecaster.head == "tokens":
@@ -194,10 +176,9 @@ def _export_forecaster(forecaster: TransformerForecaster, directory: Path) -> No
     if not forecaster.n_layers:
         raise ValueError("to_onnx takes forecasters of one layer or more. Got n_layers=0.")
     directory.mkdir(parents=True, exist_ok=True)
-    model = _for_graph(forecaster.model_)
-    X = torch.arange(3.0 * forecaster.lengths_.context, dtype=torch.float64).view(3, -1)
     batch = torch.export.Dim.DYNAMIC
-    encoder = EncoderGraph(model).eval()
+    encoder = EncoderGraph(forecaster.model_)
+    X = torch.arange(3.0 * forecaster.lengths_.context, dtype=torch.float64).view(3, -1)
     of_encoder = ["location", "spread", "patch", "memory_keys", "memory_values", "memory_mask"]
     _write(encoder, {"X": X}, of_encoder, {"X": {0: batch}}, directory / "encoder.onnx")
 
@@ -205,17 +186,11 @@ def _export_forecaster(forecaster: TransformerForecaster, directory: Path) -> No
         _, spread, patch, keys, values, mask = encoder(X)
     past = keys[:, :, :, :1].repeat(1, 1, 1, 3, 1)  # of any three steps
     inputs = {"patch": patch, "spread": spread, "memory_keys": keys, "memory_values": values, "memory_mask": mask}
-    inputs |= {"past_keys": past, "past_values": past}
     dynamic = {name: {1 if tensor.dim() == 5 else 0: batch} for name, tensor in inputs.items()}
     for name in ("past_keys", "past_values"):
-        dynamic[name][3] = batch
+        inputs[name], dynamic[name] = past, {1: batch, 3: batch}
     of_step = ["next_patch", "known", "keys", "values"]
-    _write(StepGraph(model).eval(), inputs, of_step, dynamic, directory / "step.onnx")
-
-
-def _for_graph(model: Network) -> Network:
-    """A copy on the CPU in float32; the original may be predicting meanwhile."""
-    return copy.deepcopy(model).to("cpu", torch.float32).eval()
+    _write(StepGraph(forecaster.model_), inputs, of_step, dynamic, directory / "step.onnx")
 
 
 def _split(values: Tensor) -> tuple[Tensor, Tensor]:
@@ -225,16 +200,11 @@ def _split(values: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _write(
-    graph: nn.Module,
-    inputs: dict[str, Tensor],
-    outputs: list[str],
-    dynamic: dict[str, dict[int, Any]],
-    path: Path,
-    **metadata: str,
+    graph: Graph, inputs: dict[str, Tensor], outputs: list[str], dynamic: Any, path: Path, **metadata: str
 ) -> None:
     with _quiet_exporter():
         program = torch.onnx.export(
-            graph.eval(),
+            graph,
             args=tuple(tensor.clone() for tensor in inputs.values()),
             input_names=list(inputs),
             output_names=outputs,
@@ -259,20 +229,12 @@ def _asinh(x: Any) -> Any:
 @contextmanager
 def _quiet_exporter() -> Iterator[None]:
     """The exporter warns of its own doings, which users cannot change."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript")]
-    levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        try:
+    levels = {logger: logger.level for logger in map(logging.getLogger, ("torch.onnx", "onnxscript"))}
+    for logger in levels:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(action="ignore"):
             yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
-
-
-def _require_onnx() -> None:
-    missing = [name for name in ("onnx", "onnxscript") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ImportError(f"Export needs {' and '.join(missing)}: pip install onnx onnxscript onnxruntime.")
+    finally:
+        for logger, level in levels.items():
+            logger.setLevel(level)

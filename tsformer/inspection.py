@@ -1,72 +1,159 @@
-"""What predictions looked at: fitted networks and their inputs in, shares of attention for each time point out."""
+"""What predictions looked at: fitted estimators and data in, shares of attention and falls of probability out."""
 
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tsformer.data.batch import Batch
-from tsformer.estimators._fitting import ready_to_predict
+from tsformer.estimators.checks import read_like_fit
+from tsformer.estimators.classifier import TransformerClassifier
+from tsformer.estimators.forecaster import Frame, TransformerForecaster, read_histories, windows_to_forecast
 from tsformer.layers.attention import record_attention
 from tsformer.models.classifier import SeriesClassifier
+from tsformer.models.ensemble import Ensemble
 from tsformer.models.forecaster import SeriesForecaster
+from tsformer.params import checked_count
+from tsformer.training.devices import ready_to_predict, resolve_device
+from tsformer.training.prediction import predict_in_batches
 
+Floats = NDArray[np.float64]
 Read = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # the contract of tsformer.models.encoders
 
 
-@torch.inference_mode()
-def attention_over_time(model: SeriesClassifier, data: Batch, device: torch.device) -> Tensor:
-    """Return the attention that each time point of each case receives, (B, T); it sums to 1 over the observed ones.
+def attention_over_time(classifier: TransformerClassifier, X: Any) -> Floats:
+    """Return the attention that each time point of each case receives.
 
-    It is the mean over layers, heads and the observed tokens that look. Layers over other tokens than those that the
+    It is the mean over the networks, and over the layers, heads and observed tokens of each. A token shares what it
+    receives equally among the observed time points that it stands for. Layers over other tokens than those that an
     encoder returns are left out: over channels, or of stages whose tokens are merged later.
+
+    Parameters
+    ----------
+    classifier : fitted TransformerClassifier
+        A pretrained encoder counts for nothing here: it looks at each channel alone.
+    X : as in its predict
+
+    Returns
+    -------
+    ndarray of shape (n_cases, n_timepoints)
+        Sums to 1 over the observed time points of a case; 0 at the others.
     """
-    x, observed = (part.to(device) for part in (data.x, data.observed))
-    ready_to_predict(model, device)
-    encoder: nn.Module = getattr(model.encoder, "step_tower", model.encoder)  # of two towers, that over time
+    check_kind(classifier, TransformerClassifier)
+    data, device = read_like_fit(classifier, X).batch, resolve_device(classifier.device)
+    if not len(classifier.model_.networks):
+        raise ValueError("Attention is that of trained networks, of which n_estimators=0 has none: set 1 or more.")
+
+    def received(network: SeriesClassifier, x: Tensor, observed: Tensor) -> Tensor:
+        return F.pad(_received_by_case(network, x, observed), (0, data.x.shape[1] - x.shape[1]))
+
+    each = [predict_in_batches(network, received, data, device) for network in classifier.model_.networks]
+    return torch.stack(each).double().mean(dim=0).numpy()
+
+
+def occlusion(classifier: TransformerClassifier, X: Any) -> Floats:
+    """Return how much the probability of the predicted class falls when a channel is hidden, as a missing value is.
+
+    Of two channels that tell the same, neither falls.
+
+    Parameters
+    ----------
+    classifier : fitted TransformerClassifier
+    X : as in its predict
+
+    Returns
+    -------
+    ndarray of shape (n_cases, n_channels)
+    """
+    check_kind(classifier, TransformerClassifier)
+    data = read_like_fit(classifier, X).batch
+    return predict_in_batches(classifier.model_, _probability_drop, data, resolve_device(classifier.device)).numpy()
+
+
+def attention_over_history(
+    forecaster: TransformerForecaster, df: Frame | None = None, horizon: int | None = None, future: Frame | None = None
+) -> Floats:
+    """Return the attention, mean over layers and heads, of each patch of a forecast to each time point of its history.
+
+    Parameters
+    ----------
+    forecaster : fitted TransformerForecaster
+        `lengths_` tells the lengths of its patches and context.
+    df, horizon, future : as in its predict
+
+    Returns
+    -------
+    ndarray of shape (n_series, n_patches, context)
+        Each column of a wide frame is a series. The last time point is the last of the series. Sums to 1 over the
+        observed time points; 0 at the others, and before a series begins.
+    """
+    check_kind(forecaster, TransformerForecaster)
+    series, device = read_histories(forecaster, df), resolve_device(forecaster.device)
+    horizon = forecaster.horizon if horizon is None else checked_count(horizon, "horizon")
+    windows = windows_to_forecast(forecaster, series, horizon, future)
+    model = ready_to_predict(forecaster.model_, device)
+    with torch.inference_mode():
+        return torch.cat([_received_by_window(model, batch.to(device)).cpu() for batch in windows]).double().numpy()
+
+
+def check_kind(estimator: Any, *kinds: type) -> None:
+    """Raise a TypeError that names the way out for what is no estimator of these classes, or wraps one."""
+    if not isinstance(estimator, kinds):
+        names, given = " or ".join(f"a {kind.__name__}" for kind in kinds), type(estimator)
+        raise TypeError(
+            f"estimator must be {names} of tsformer. Got an instance of {given.__module__}.{given.__qualname__}; of a "
+            "search, give its best_estimator_, of a Pipeline its last step, of an adapter its estimator_."
+        )
+
+
+def _received_by_case(network: SeriesClassifier, x: Tensor, observed: Tensor) -> Tensor:
+    """Attention that each time point receives, (B, T)."""
+    encoder: nn.Module = getattr(network.encoder, "step_tower", network.encoder)  # of two towers, that over time
     with record_attention(encoder) as layers:
-        _, seen = model.tokens(x, observed)
-    layers = [weights for weights in layers if weights.shape[-1] == seen.shape[1]]
+        _, token_mask = network.tokens(x, observed)
+    layers = [each for each in layers if each.shape[-1] == token_mask.shape[1]]
     if not layers:
-        raise ValueError("No layer of the encoder attends to its tokens, so there is no attention to draw.")
-    looking = seen.to(layers[0].dtype)
+        raise ValueError("No layer of the encoder attends to its tokens, so there is no attention to show.")
+    looking = token_mask.to(layers[0].dtype)
     looking = looking / looking.sum(dim=1, keepdim=True)
-    received = torch.stack([weights.mean(dim=1) for weights in layers]).mean(dim=0)  # (B, N, N)
-    received = (looking.unsqueeze(1) @ received).squeeze(1)
-    return over_time_points(received, observed.any(dim=-1), token_span(model.tokens, x)).double().cpu()
+    weights = torch.stack([each.mean(dim=1) for each in layers]).mean(dim=0)  # (B, N, N)
+    return over_time_points(looking.unsqueeze(1) @ weights, observed, token_span(network.tokens, x)).squeeze(1)
 
 
-@torch.inference_mode()
-def attention_of_forecast(model: SeriesForecaster, data: Batch, device: torch.device) -> Tensor:
-    """Return the attention that each patch of a forecast pays to each time point of its context, (B, M, T).
-
-    It is the mean over layers and heads of the cross-attention, and sums to 1 over the observed time points. M is the
-    number of patches in the horizon of `data`.
-    """
-    data = data.to(device)
-    assert data.future is not None  # for the type checker: windows always have it
-    ready_to_predict(model, device)
-    memory, scale, last = model.encode(data.x, data.observed)
-    future = model.patches(data.future)
+def _received_by_window(model: SeriesForecaster, window: Batch) -> Tensor:
+    """Attention that each patch pays to each time point, (B, M, T)."""
+    assert window.future is not None  # for the type checker: windows always have it
+    memory, scale, last = model.encode(window.x, window.observed)
+    future = model.patches(window.future)
     blocks: Any = model.network.decoder.blocks
-    cross = nn.ModuleList(block.cross_attention for block in blocks)
-    with record_attention(cross) as steps:
+    with record_attention(nn.ModuleList(block.cross_attention for block in blocks)) as steps:
         model.roll_out(memory, scale, last, future)
     if not steps:
-        raise ValueError("A forecaster with n_layers=0 has no cross-attention to draw.")
+        raise ValueError("A forecaster with n_layers=0 has no cross-attention to show.")
     weights = torch.cat(steps, dim=2).mean(dim=1)  # (B, M * layers, N), layer after layer in each step
     weights = weights.unflatten(1, (future.shape[1], -1)).mean(dim=2)
-    span = token_span(model.network.encoder, data.x.to(last.dtype))
-    spread = [over_time_points(step, data.observed.any(dim=-1), span) for step in weights.unbind(dim=1)]
-    return torch.stack(spread, dim=1).double().cpu()
+    return over_time_points(weights, window.observed, token_span(model.network.encoder, window.x.to(last.dtype)))
+
+
+def _probability_drop(ensemble: Ensemble, x: Tensor, observed: Tensor) -> Tensor:
+    """Fall of the predicted class's probability without each channel, (B, C)."""
+    probability = ensemble(x, observed).exp()
+    best = probability.argmax(dim=1, keepdim=True)
+    hidden = torch.eye(x.shape[2], dtype=torch.bool, device=x.device)
+    without = [ensemble(x, observed & ~channel).exp() for channel in hidden]
+    return torch.cat([(probability - each).gather(1, best) for each in without], dim=1)
 
 
 def over_time_points(received: Tensor, observed: Tensor, span: int) -> Tensor:
-    """Share what tokens receive (B, N) equally among the observed time points (B, T) that each stands for."""
+    """Share what tokens receive (B, M, N) equally among the time points (B, M, T) observed (B, T, C) of each."""
+    observed = observed.any(dim=-1)
     token = torch.arange(observed.shape[1], device=observed.device) // span
-    count = torch.zeros_like(received).index_add_(1, token, observed.to(received.dtype))
-    return torch.where(observed, (received / count.clamp(min=1))[:, token], 0.0)
+    count = torch.zeros_like(received[:, 0]).index_add_(1, token, observed.to(received.dtype))
+    return torch.where(observed.unsqueeze(1), (received / count.clamp(min=1).unsqueeze(1))[..., token], 0.0)
 
 
 def token_span(read: Read, x: Tensor) -> int:
@@ -74,22 +161,10 @@ def token_span(read: Read, x: Tensor) -> int:
 
     The mask tells it of any encoder: a second token is observed as soon as a series is longer than one span.
     """
-    n_timepoints = x.shape[1]
-    shortest, longest = 1, n_timepoints
+    shortest, longest = 1, x.shape[1]
     while shortest < longest:
         middle = (shortest + longest) // 2
-        first = torch.arange(n_timepoints, device=x.device) <= middle
-        _, seen = read(torch.zeros_like(x[:1]), first[None, :, None].expand_as(x[:1]))
-        shortest, longest = (shortest, middle) if seen.sum() > 1 else (middle + 1, longest)
+        first = torch.arange(x.shape[1], device=x.device) <= middle
+        _, token_mask = read(torch.zeros_like(x[:1]), first[None, :, None].expand_as(x[:1]))
+        shortest, longest = (shortest, middle) if token_mask.sum() > 1 else (middle + 1, longest)
     return shortest
-
-
-def chance_lost(log_probability: Callable[[Batch], Tensor], data: Batch) -> Tensor:
-    """Return how much the probability of each case's predicted class falls when a channel is hidden, (B, C)."""
-    n_cases, _, n_channels = data.x.shape
-    case = torch.arange(n_cases).repeat_interleave(n_channels)
-    hidden = torch.eye(n_channels, dtype=torch.bool).repeat(n_cases, 1)
-    probability = log_probability(data).exp()
-    best = probability.argmax(dim=1)
-    without = log_probability(Batch(data.x[case], data.observed[case] & ~hidden.unsqueeze(1))).exp()
-    return (probability[case] - without).gather(1, best[case].unsqueeze(1)).view(n_cases, n_channels)

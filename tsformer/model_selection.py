@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tsformer.data.frames import numbers_of, rows_of
 from tsformer.data.messages import series_name
+from tsformer.data.rows import rows_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +17,7 @@ class TemporalSplit:
     """Cut each series of a frame in time: train on its beginning, test on the `horizon` time points that follow.
 
     For `GridSearchCV`, `cross_val_score` and their like with a `TransformerForecaster`. The test rows of a fold are
-    the history and the horizon: `score` forecasts the last `horizon` of them from those before.
+    history and horizon: `score` forecasts the last `horizon` from those before. Covariates stay with their rows.
 
     Parameters
     ----------
@@ -52,34 +52,28 @@ class TemporalSplit:
         return self.n_splits
 
     def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-        """Yield the positions of the training rows and of the test rows of each fold.
-
-        Parameters
-        ----------
-        X : Series or DataFrame
-            Wide, long, or with a (series, time) MultiIndex.
-        y, groups : None
-            Ignored.
-        """
+        """Yield the positions of the training and of the test rows of each fold of X, a frame as fit takes it."""
         step = self.horizon if self.step_size is None else self.step_size
         if min(self.horizon, self.n_splits, step) < 1:
             raise ValueError(f"horizon, n_splits and step_size must be at least 1. Got {self}.")
         rows = rows_of(X, "X", self.id_col, self.time_col)
-        try:
-            numbers_of(rows.data, "target")  # ids or times under other names would make one series of all
-        except ValueError as error:
-            raise ValueError(f"{error} TemporalSplit has its own: {self.id_col!r} and {self.time_col!r}.") from error
+        # Ids or times under other names would make one series of all.
+        if text := [name for name, dtype in rows.data.dtypes.items() if not pd.api.types.is_numeric_dtype(dtype)]:
+            raise ValueError(
+                f"The columns {text} should have a numeric data type; if one holds ids or times, name it in id_col= or "
+                f"time_col=. TemporalSplit has its own: {self.id_col!r} and {self.time_col!r}."
+            )
         ids = np.zeros(len(rows.times)) if rows.ids is None else rows.ids
         by_series = pd.Series(rows.times).groupby(ids, sort=False)
         length = by_series.transform("size").to_numpy()
         to_come = length - by_series.rank(method="first").to_numpy()  # time points of the series behind each row
-        withheld = [self.horizon + step * i for i in reversed(range(self.n_splits))]
+        left_out = [self.horizon + step * i for i in reversed(range(self.n_splits))]
         shortest = int(length.argmin())
-        if length[shortest] <= withheld[0]:
+        if length[shortest] <= left_out[0]:
             name = series_name(None if rows.ids is None else rows.ids[shortest])
             raise ValueError(
-                f"n_splits={self.n_splits} folds of horizon={self.horizon} need more than {withheld[0]} time points of "
+                f"n_splits={self.n_splits} folds of horizon={self.horizon} need more than {left_out[0]} time points of "
                 f"each series. {name} has {length[shortest]}; lower n_splits or step_size, or leave it out."
             )
-        for n in withheld:
+        for n in left_out:
             yield np.flatnonzero(to_come >= n), np.flatnonzero(to_come >= n - self.horizon)

@@ -2,8 +2,9 @@
 
 import inspect
 import re
+from collections import ChainMap
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -11,6 +12,9 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
 T = TypeVar("T")
+
+COUNT = Interval(Integral, 1, None, closed="left")
+FRACTION = Interval(Real, 0, 1, closed="neither")
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -38,10 +42,10 @@ class TransformerParams:
     dropout: float = 0.0
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "d_model": [Interval(Integral, 1, None, closed="left")],
-        "n_heads": [Interval(Integral, 1, None, closed="left")],
+        "d_model": [COUNT],
+        "n_heads": [COUNT],
         "n_layers": [Interval(Integral, 0, None, closed="left")],
-        "d_ff": [Interval(Integral, 1, None, closed="left")],
+        "d_ff": [COUNT],
         "dropout": [Interval(Real, 0, 1, closed="left")],
     }
 
@@ -57,21 +61,15 @@ class TrainingParams:
     batch_size : int or "auto", default="auto"
         Cases in a minibatch.
     learning_rate : float, default=3e-3
-        Peak learning rate of AdamW.
+        Peak learning rate of AdamW; it rises for a tenth of the steps, then falls to 0 by half a cosine.
     weight_decay : float, default=0.05
         Decay of matrices and kernels; biases and norms are left alone.
-    schedule : {"cosine", "inverse_square_root", "constant"}, default="cosine"
-        Course of the learning rate after its warm-up. "inverse_square_root" is that of the 2017 paper.
-    warmup : float, default=0.1
-        Share of the steps in which the learning rate rises from 0 to its peak.
-    max_grad_norm : float or None, default=1.0
-        Gradients of a larger norm are scaled down to it.
     average_decay : float or None, default=0.99
         Decay of the moving average of the weights that predictions use; None uses the last weights.
     early_stopping : bool, default=False
         Hold cases back, stop when their loss no longer falls, and keep the best weights.
     validation_fraction : float, default=0.1
-        Share of the training cases that early stopping holds back.
+        Fraction of the training cases that early stopping holds back.
     n_iter_no_change : int, default=10
         Epochs without a lower validation loss, after the warm-up, after which early stopping stops.
     tol : float, default=1e-4
@@ -96,9 +94,6 @@ class TrainingParams:
     batch_size: int | Literal["auto"] = "auto"
     learning_rate: float = 3e-3
     weight_decay: float = 0.05
-    schedule: str = "cosine"
-    warmup: float = 0.1
-    max_grad_norm: float | None = 1.0
     average_decay: float | None = 0.99
     early_stopping: bool = False
     validation_fraction: float = 0.1
@@ -112,17 +107,14 @@ class TrainingParams:
     verbose: bool = False
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "max_steps": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "max_steps": [COUNT, StrOptions({"auto"})],
+        "batch_size": [COUNT, StrOptions({"auto"})],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "schedule": [StrOptions({"cosine", "inverse_square_root", "constant"})],
-        "warmup": [Interval(Real, 0, 1, closed="both")],
-        "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
-        "average_decay": [Interval(Real, 0, 1, closed="neither"), None],
+        "average_decay": [FRACTION, None],
         "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "validation_fraction": [FRACTION],
+        "n_iter_no_change": [COUNT],
         "tol": [Interval(Real, 0, None, closed="left")],
         "refit": ["boolean"],
         "warm_start": ["boolean"],
@@ -140,35 +132,38 @@ def checked_count(value: Any, name: str) -> int:
     return int(value)
 
 
+def values_of(mixin: type, estimator: Any) -> dict[str, Any]:
+    """Return those of an estimator's parameters that a mixin declares."""
+    return {field.name: getattr(estimator, field.name) for field in fields(mixin)}
+
+
 def constraints_of(*mixins: type, **own: list[Any]) -> dict[str, list[Any]]:
     """Merge the parameter constraints of the mixins with an estimator's own."""
-    merged: dict[str, list[Any]] = {}
-    for mixin in mixins:
-        merged |= mixin._parameter_constraints  # type: ignore[attr-defined]
-    return merged | own
+    return dict(ChainMap(own, *(mixin._parameter_constraints for mixin in mixins)))  # type: ignore[attr-defined]
 
 
 def documents_parameters_of(*mixins: type, without: Collection[str] = ()) -> Callable[[type[T]], type[T]]:
     """Class decorator that puts the mixins' parameters into the estimator's docstring, after its own.
 
-    help() and scikit-learn's HTML view read the Parameters section of the estimator itself only. A parameter that the
-    estimator documents itself, because its default is another, is left out, and so are those in `without`.
+    help() and scikit-learn's HTML view read the Parameters section of the estimator itself only. Where its default is
+    another, the text has that. What the estimator documents itself is left out, and so are those in `without`.
     """
 
     def decorate(estimator: type[T]) -> type[T]:
-        sections = inspect.cleandoc(estimator.__doc__ or "").split("\n\n")
-        own = next(i for i, section in enumerate(sections) if section.startswith("Parameters\n"))
-        known = {*without, *re.findall(r"^(\w+) : ", sections[own], flags=re.MULTILINE)}
-        entries = [entry for mixin in mixins for name, entry in _parameters(mixin) if name not in known]
-        sections[own] = "\n".join([sections[own], *entries])
-        estimator.__doc__ = "\n\n".join(sections)
+        before, own, after = _parameters(estimator)
+        shared = {name: entry for mixin in mixins for name, entry in _parameters(mixin)[1].items()}
+        for name in vars(estimator).keys() & shared.keys():
+            shared[name] = re.sub("default=.*", f"default={vars(estimator)[name]!r}", shared[name], count=1)
+        entries = own | {name: entry for name, entry in shared.items() if name not in {*own, *without}}
+        estimator.__doc__ = "\n".join([before, *entries.values()]) + after
         return estimator
 
     return decorate
 
 
-def _parameters(mixin: type) -> list[tuple[str, str]]:
-    """Name and text of each entry of a docstring's Parameters section."""
-    section = inspect.cleandoc(mixin.__doc__ or "").split("----------\n", 1)[1].split("\n\n", 1)[0]
-    entries = re.split(r"^(?=\w+ : )", section, flags=re.MULTILINE)[1:]
-    return [(entry.partition(" : ")[0], entry.rstrip("\n")) for entry in entries]
+def _parameters(owner: type) -> tuple[str, dict[str, str], str]:
+    """Return the entries of a docstring's Parameters section by name, between what stands before and after them."""
+    before, title, rest = inspect.cleandoc(owner.__doc__ or "").partition("Parameters\n----------")
+    section, blank, after = rest.partition("\n\n")
+    entries = re.split(r"\n(?=\w+ : )", section)[1:]
+    return before + title, {entry.partition(" : ")[0]: entry for entry in entries}, blank + after

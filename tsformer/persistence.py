@@ -1,37 +1,35 @@
-"""Fitted estimators in one file and back, without code in it: weights as safetensors, all else as JSON.
+"""Fitted estimators in one file and back, as `tsformer.archive` writes it: weights as safetensors, all else as JSON.
 
-The form of the file is that of `estimators._saved`. Nothing is unpickled, and no class or function is looked up by a
-name in the file, except in the lists below and there.
+No class or function is looked up by a name in the file, except in the lists below and there.
 """
 
-import copy
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
-from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from tsformer.data.plain import Store, from_plain, to_plain
-from tsformer.estimators._covariates import Covariates, Given
-from tsformer.estimators._fitting import resolve_device
-from tsformer.estimators._forecasting import Lengths, build_network
-from tsformer.estimators._saved import AUGMENTATIONS, check_place, saved_document, saved_network, write
+from tsformer import archive
+from tsformer.archive import Store, from_plain
+from tsformer.data.augment import standard_augmentation
+from tsformer.data.covariates import CovariateScaler
+from tsformer.data.frames import Form, SeriesSet, last_part
 from tsformer.estimators.classifier import TransformerClassifier
 from tsformer.estimators.forecaster import TransformerForecaster
 from tsformer.estimators.pretrainer import TransformerPretrainer
-from tsformer.models.channel_encoder import blank_pretraining
-from tsformer.models.classifier import blank_classifier
-from tsformer.models.frozen import blank_pretrained
+from tsformer.models.channel_encoder import blank_channel_encoder
+from tsformer.models.classifier import SeriesClassifier, blank_classifier
+from tsformer.models.ensemble import Ensemble
+from tsformer.models.forecaster import Lengths, build_forecaster
+from tsformer.models.frozen import FrozenClassifier, blank_frozen
+from tsformer.training.devices import resolve_device
 
-RECORDS: dict[str, type] = {kept.__name__: kept for kept in (Lengths, Covariates, Given)}
+RECORDS: dict[str, type] = {kept.__name__: kept for kept in (Lengths, CovariateScaler, SeriesSet, Form)}
+AUGMENTATIONS = {"standard": standard_augmentation, None: None}
 WAYS_OUT = {
     "encoder": "Name one of tsformer.models.encoders.ENCODERS",
     "augment": "Set it to 'standard' or None, since predictions do not use it",
@@ -40,194 +38,111 @@ WAYS_OUT = {
 OR_PICKLE = "or use pickle, and load no pickle but your own: it runs code."
 
 
-@dataclass(frozen=True)
-class Kind:
-    """What makes a fitted estimator of a class.
+class Kind(NamedTuple):
+    """Of a class of estimators: what builds networks from settings, and the types of the attributes that are kept."""
 
-    Parameters
-    ----------
-    estimator : type
-        The class.
-    networks : str
-        The attribute that holds its network, or a list of them.
-    build : callable
-        Makes a network of the same shape again from its `settings`.
-    fitted : dict from str to types
-        The other fitted attributes that are kept, and what they are.
-    optional : dict from str to types
-        Those that are not always there.
-    left_out : frozenset
-        Attributes that are made anew, or that `save` says it does not keep.
-    """
-
-    estimator: type
-    networks: str
     build: Callable[..., nn.Module]
     fitted: Mapping[str, Any]
-    optional: Mapping[str, Any]
-    left_out: frozenset[str]
+    optional: Mapping[str, Any]  # not always there
 
 
-REQUESTED = {"_metadata_request", "_skl_callbacks"}  # of scikit-learn, by set_fit_request and set_callbacks
+# Made anew, or not kept as `save` says: moments of the optimiser, requests for metadata, callbacks.
+LEFT_OUT = {"model_", "_moments", "_metadata_request", "_skl_callbacks"}
+OF_CASES = {"history_": dict, "n_channels_": int, "n_features_in_": int, "fitted_on_table_": bool}
+OPTIONAL_OF_CASES = {"feature_names_in_": np.ndarray, "_sklearn_output_config": dict}
 
 KINDS = {
-    kind.estimator.__name__: kind
-    for kind in (
-        Kind(
-            estimator=TransformerClassifier,
-            networks="models_",
-            build=lambda **settings: (blank_pretrained if "objective" in settings else blank_classifier)(**settings),
-            fitted={
-                "classes_": np.ndarray,
-                "history_": dict,
-                "n_iter_": np.ndarray,
-                "n_channels_": int,
-                "n_timepoints_": int,
-                "n_features_in_": int,
-                "_fitted_flat": bool,
-            },
-            optional={"feature_names_in_": np.ndarray, "_sklearn_output_config": dict},
-            left_out=frozenset({"_moments", *REQUESTED}),
-        ),
-        Kind(
-            estimator=TransformerForecaster,
-            networks="model_",
-            build=build_network,
-            fitted={
-                "freq_": pd.offsets.BaseOffset | int,
-                "lengths_": Lengths,
-                "history_": dict,
-                "n_iter_": int,
-                "_covariates": Covariates,
-                "_df": pd.Series | pd.DataFrame,
-                "_given": Given,
-            },
-            optional={"distances_": np.ndarray},
-            left_out=frozenset({"_series", *REQUESTED}),
-        ),
-        Kind(
-            estimator=TransformerPretrainer,
-            networks="model_",
-            build=blank_pretraining,
-            fitted={
-                "history_": dict,
-                "n_iter_": int,
-                "n_channels_": int,
-                "n_features_in_": int,
-                "_fitted_flat": bool,
-            },
-            optional={"feature_names_in_": np.ndarray, "_sklearn_output_config": dict},
-            left_out=frozenset({"_moments", *REQUESTED}),
-        ),
-    )
+    TransformerClassifier: Kind(
+        lambda **settings: (blank_frozen if "objective" in settings else blank_classifier)(**settings),
+        OF_CASES | {"classes_": np.ndarray, "n_iter_": np.ndarray, "n_timepoints_": int},
+        OPTIONAL_OF_CASES,
+    ),
+    TransformerForecaster: Kind(
+        build_forecaster,
+        {"freq_": pd.offsets.BaseOffset | int, "lengths_": Lengths, "covariate_scaler_": CovariateScaler}
+        | {"history_": dict, "n_iter_": int, "series_": SeriesSet, "has_history_": bool},
+        {"conformity_scores_": np.ndarray},
+    ),
+    TransformerPretrainer: Kind(blank_channel_encoder, OF_CASES | {"n_iter_": int}, OPTIONAL_OF_CASES),
 }
+CLASSES = {estimator.__name__: estimator for estimator in KINDS}
 
 
-def save(estimator: Any, path: str | os.PathLike[str]) -> None:
+def save(estimator: Any, path: str | os.PathLike[str], *, history: bool = False) -> None:
     """Write a fitted estimator to one file, which holds no code and is safe to load.
+
+    A callable `encoder`, and what else such a file cannot hold, is a ValueError with the way out. Not kept are the
+    optimiser's moments, so that the next `partial_fit` begins with new ones, requests for metadata and callbacks.
 
     Parameters
     ----------
     estimator : TransformerClassifier, TransformerForecaster or TransformerPretrainer
-        Fitted. A forecaster keeps the histories and covariates that `predict` goes on from.
+        Fitted.
     path : str or path
         The file, such as "model.safetensors". An existing one is replaced.
-
-    Raises
-    ------
-    ValueError
-        When the estimator is not fitted, or holds what a file without code cannot hold, such as an `encoder` or
-        `augment` that is a callable; the message says the way out.
-
-    Notes
-    -----
-    Not kept are the optimiser's moments, so that the next `partial_fit` begins with new ones, requests for metadata
-    (`set_fit_request` and the like) and callbacks.
+    history : bool, default=False
+        Of a forecaster, keep all of the histories, so that `update(refit=True)` can train on, and not only what
+        `predict` goes on from: the last context of each series.
     """
-    kind = _kind_of(estimator)
-    check_place(Path(path))
-    check_is_fitted(estimator, kind.networks)
+    given = type(estimator)
+    if given not in KINDS:
+        raise ValueError(
+            f"save takes an estimator of tsformer, {', '.join(CLASSES)}. Got {given.__name__} of {given.__module__}; "
+            "save the estimator in it: best_estimator_ of a search, a step of a Pipeline, estimator_ of an adapter."
+        )
+    archive.check_place(Path(path))
+    check_is_fitted(estimator, "model_")
+    fitted = vars(estimator)
     if isinstance(estimator, TransformerForecaster):
-        _check_reads_as_before(estimator)
-    store = Store(RECORDS)
-    networks = _networks(estimator, kind)
+        fitted = fitted | _kept_series(estimator, history=history)
+    elif history:
+        raise ValueError(f"history=True keeps the histories of a forecaster. Got a {given.__name__}.")
+    store, model = Store(RECORDS), estimator.model_
+    networks: list[Any] = model.members if isinstance(model, Ensemble) else [model]
     document = {
-        "class": type(estimator).__name__,
+        "class": given.__name__,
         "parameters": _parameters(estimator, store),
-        "fitted": _fitted(estimator, kind, store),
+        "fitted": _fitted(estimator, fitted, store),
         "networks": [_describe(network, estimator, store) for network in networks],
     }
     for i, network in enumerate(networks):
-        store.arrays |= {f"network.{i}.{name}": weights for name, weights in _weights(network).items()}
-    write(Path(path), document, store.arrays)
+        archive.put_weights(network, i, store)
+    archive.write_archive(Path(path), document, store)
 
 
 def load(path: str | os.PathLike[str], device: str | None = None) -> Any:
     """Read an estimator that `save` wrote; it predicts as it did, and can be trained on.
+
+    A file that is damaged, altered, of another kind or of a later version is a ValueError.
 
     Parameters
     ----------
     path : str or path
         The file.
     device : str, optional
-        Replaces the estimator's parameter `device`: what was fitted with device="cuda" needs "cpu" or "auto" where
-        there is no GPU. None leaves it as it was.
+        Replaces the estimator's parameter `device`: without a GPU, what was fitted with "cuda" needs "cpu" or "auto".
 
     Returns
     -------
     TransformerClassifier, TransformerForecaster or TransformerPretrainer
-
-    Raises
-    ------
-    ValueError
-        When the file is not what `save` wrote, whether damaged, altered, of another kind or of a later version.
     """
     if device is not None:
         resolve_device(device)
-    with saved_document(Path(path)) as (document, arrays):
-        estimator = _restored(document, arrays)
+    with archive.open_archive(Path(path), RECORDS) as (document, store):
+        estimator = _restored(document, store)
         if device is not None:
             estimator.set_params(device=device)
         return estimator
 
 
-# What is kept of an estimator.
-
-
-def _kind_of(estimator: Any) -> Kind:
-    kind = KINDS.get(type(estimator).__name__)
-    if kind is None or kind.estimator is not type(estimator):
+def _kept_series(forecaster: TransformerForecaster, *, history: bool) -> dict[str, Any]:
+    if history and not forecaster.has_history_:
         raise ValueError(
-            f"save takes an estimator of tsformer, {', '.join(KINDS)}. Got {type(estimator).__name__} of "
-            f"{type(estimator).__module__}; save the estimator in it, as best_estimator_ of a search, the last step "
-            "of a Pipeline, or estimator_ of an adapter."
+            "history=True keeps all of the histories, but this forecaster was loaded with their last values only. Call "
+            "fit with all rows, or leave history out."
         )
-    return kind
-
-
-def _networks(estimator: Any, kind: Kind) -> list[Any]:
-    networks = getattr(estimator, kind.networks)
-    return networks if isinstance(networks, list) else [networks]
-
-
-def _check_reads_as_before(forecaster: TransformerForecaster) -> None:
-    """Check that the frame that is kept gives the series that are not: `load` reads it again."""
-    known = forecaster._series
-    try:
-        again = forecaster._read(forecaster._df)
-        alike = (
-            again.ids.equals(known.ids)
-            and again.freq == known.freq
-            and all(map(pd.Index.equals, again.times, known.times))
-            and all(map(partial(np.array_equal, equal_nan=True), again.values, known.values))
-        )
-    except ValueError:
-        alike = False
-    if not alike:
-        raise ValueError(
-            "The parameters by which a forecaster reads frames (id_col, time_col, target_col, freq, fill) have changed "
-            "since fit. Set them back, or fit again."
-        )
+    series = forecaster.series_ if history else last_part(forecaster.series_, forecaster.lengths_.context)
+    return {"series_": series, "has_history_": history}
 
 
 def _parameters(estimator: Any, store: Store) -> dict[str, Any]:
@@ -241,9 +156,9 @@ def _parameters(estimator: Any, store: Store) -> dict[str, Any]:
     return kept
 
 
-def _fitted(estimator: Any, kind: Kind, store: Store) -> dict[str, Any]:
-    values = vars(estimator)
-    known = {*kind.fitted, *kind.optional, *kind.left_out, kind.networks, *estimator.get_params(deep=False)}
+def _fitted(estimator: Any, values: Mapping[str, Any], store: Store) -> dict[str, Any]:
+    kind = KINDS[type(estimator)]
+    known = {*kind.fitted, *kind.optional, *LEFT_OUT, *estimator.get_params(deep=False)}
     if unknown := sorted(set(values) - known):
         raise ValueError(
             f"{type(estimator).__name__} has attributes that save does not know: {unknown}. Delete them, {OR_PICKLE}"
@@ -254,75 +169,61 @@ def _fitted(estimator: Any, kind: Kind, store: Store) -> dict[str, Any]:
 
 def _kept(value: Any, store: Store, what: str) -> Any:
     try:
-        return to_plain(value, store)
+        return archive.to_plain(value, store)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{what} cannot be saved: {error}. Set another, {OR_PICKLE}") from error
 
 
 def _describe(network: Any, estimator: Any, store: Store) -> dict[str, Any]:
-    """How to build a network again: not by the parameters, which may have been set anew since it was fitted."""
+    """Say how to build a network again: not by the parameters, which may have been set anew since it was fitted."""
     settings = {name: _kept(value, store, f"The network's {name!r}") for name, value in network.settings.items()}
-    augment = getattr(network, "augment", None)
+    if not isinstance(network, SeriesClassifier):
+        return {"settings": settings}
     # Where a callable was trained with, the parameter, which is none any more, says what to go on with.
-    names = [name for name, known in AUGMENTATIONS.items() if augment is known]
-    return {"settings": settings, "augment": names[0] if names else estimator.augment}
+    names = (name for name, known in AUGMENTATIONS.items() if network.augment is known)
+    return {"settings": settings, "augment": next(names, estimator.augment)}
 
 
-def _weights(network: nn.Module) -> dict[str, NDArray[Any]]:
-    """The weights in float32, in which they are trained; a copy that predicts in float64 has the same values."""
-    on_cpu = copy.deepcopy(network).to("cpu", torch.float32)
-    return {name: weights.numpy() for name, weights in on_cpu.state_dict().items()}
-
-
-# An estimator again.
-
-
-def _restored(document: Any, arrays: dict[str, NDArray[Any]]) -> Any:
-    if document["class"] not in KINDS:
+def _restored(document: Any, store: Store) -> Any:
+    made = CLASSES.get(document["class"])
+    if made is None:
         raise ValueError(f"unknown class {document['class']!r}")
-    kind, store = KINDS[document["class"]], Store(RECORDS, arrays)
-    estimator = kind.estimator(**_known_parameters(document["parameters"], kind, store))
+    kind, parameters = KINDS[made], document["parameters"]
+    if unknown := sorted(set(parameters) - set(made().get_params(deep=False))):
+        raise ValueError(f"unknown parameters {unknown}")
+    # An earlier tsformer may have had fewer parameters: the others take their defaults.
+    estimator = made(**{name: from_plain(value, store) for name, value in parameters.items()})
     estimator._validate_params()
-    for name, value in document["fitted"].items():
-        setattr(estimator, name, _checked(name, from_plain(value, store), kind))
+    types = {**kind.fitted, **kind.optional}
+    for name, plain in document["fitted"].items():
+        if name not in types:
+            raise ValueError(f"unknown fitted attribute {name!r}")
+        value = from_plain(plain, store)
+        if not isinstance(value, types[name]):
+            raise ValueError(f"the fitted attribute {name!r} is of type {type(value).__name__}")
+        setattr(estimator, name, value)
     if absent := set(kind.fitted) - set(document["fitted"]):
         raise ValueError(f"the fitted attributes {sorted(absent)} are missing")
-    networks = [saved_network(kind.build, i, store, **made) for i, made in enumerate(document["networks"])]
+    networks = [_network(kind, i, store, **described) for i, described in enumerate(document["networks"])]
     if store.arrays:
         raise ValueError(f"unknown arrays {sorted(store.arrays)[:3]}")
-    _attach(estimator, kind, networks)
+    estimator.model_ = _joined(estimator, networks)
     return estimator
 
 
-def _known_parameters(parameters: dict[str, Any], kind: Kind, store: Store) -> dict[str, Any]:
-    """Parameters by name. An earlier tsformer may have had fewer: the others take their defaults."""
-    known = kind.estimator().get_params(deep=False)
-    if unknown := sorted(set(parameters) - set(known)):
-        raise ValueError(f"unknown parameters {unknown}")
-    return {name: from_plain(value, store) for name, value in parameters.items()}
+def _network(kind: Kind, number: int, store: Store, *, settings: dict[str, Any], augment: str | None = None) -> Any:
+    network = archive.saved_network(kind.build, number, store, settings)
+    if isinstance(network, SeriesClassifier):
+        network.augment = AUGMENTATIONS[augment]
+    return network
 
 
-def _checked(name: str, value: Any, kind: Kind) -> Any:
-    types = {**kind.fitted, **kind.optional}.get(name)
-    if types is None:
-        raise ValueError(f"unknown fitted attribute {name!r}")
-    if not isinstance(value, types):
-        raise ValueError(f"the fitted attribute {name!r} is of type {type(value).__name__}")
-    return value
-
-
-def _attach(estimator: Any, kind: Kind, networks: list[Any]) -> None:
-    """Give the estimator its networks and what is made anew from the rest."""
-    if isinstance(estimator, TransformerForecaster):
-        (estimator.model_,) = networks
-        estimator._remember(estimator._df, estimator._read(estimator._df), estimator._given)
-        return
-    if isinstance(estimator, TransformerPretrainer):
-        (estimator.model_,) = networks
-        estimator._moments = None
-        return
+def _joined(estimator: Any, networks: list[Any]) -> nn.Module:
+    if not isinstance(estimator, TransformerClassifier):
+        (network,) = networks
+        return network
     fits = {"n_classes": len(estimator.classes_), "n_channels": estimator.n_channels_}
     if not networks or any(network.settings | fits != network.settings for network in networks):
         raise ValueError(f"the networks are not those of {fits}")
-    estimator.models_ = networks
-    estimator._moments = None
+    frozen = networks.pop() if isinstance(networks[-1], FrozenClassifier) else None
+    return Ensemble(networks, frozen)

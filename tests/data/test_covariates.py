@@ -1,34 +1,31 @@
-"""Covariates: each value at its series and time whatever the form, and what is absent named; calendar and seasons."""
+"""Covariates: each value ahead at its series and time whatever the form, what is absent named; all scaled; calendar."""
 
 import numpy as np
 import pandas as pd
 import pytest
+from layouts import DAYS as MONTH
+from layouts import read
 from pandas import offsets
 
 from tsformer.data.covariates import (
+    CovariateScaler,
     calendar_features,
-    calendar_names,
-    read_covariates,
-    read_static,
+    check_known_ahead,
+    read_future,
     seasonal_period,
 )
-from tsformer.data.forecasts import future_times
-from tsformer.data.frames import SeriesSet, read_series
+from tsformer.data.frames import SeriesSet
 
-DAYS = pd.date_range("2024-01-01", periods=20, freq="D")
+DAYS = MONTH[:20]
 HISTORY = 15
-STARTS = {"b": 0, "a": 4}
-
-
-def targets(times: pd.Index = DAYS) -> SeriesSet:
-    """Series b from the first time, a from the fifth, both up to the fifteenth."""
-    pieces = [pd.DataFrame({"unique_id": i, "ds": times[start:HISTORY], "y": 1.0}) for i, start in STARTS.items()]
-    return read_series(pd.concat(pieces))
-
-
-def needed(series: SeriesSet) -> list[pd.Index]:
-    """The history and five times more."""
-    return [past.append(ahead) for past, ahead in zip(series.times, future_times(series, 5), strict=True)]
+COLUMNS = ["promo", "loud"]
+KINDS_OF_TIMES = {
+    "days": DAYS,
+    "local days": pd.date_range("2024-03-20", periods=20, freq="D", tz="Europe/Berlin"),
+    "months": pd.date_range("2021-01-01", periods=20, freq="MS"),
+    "month periods": pd.period_range("2021-01", periods=20, freq="M"),
+    "integers": pd.RangeIndex(7, 47, 2),
+}
 
 
 def promotions(times: pd.Index = DAYS) -> pd.DataFrame:
@@ -40,197 +37,214 @@ def promotions(times: pd.Index = DAYS) -> pd.DataFrame:
     return pd.concat(pieces, ignore_index=True)
 
 
-def read(frame, series=None, name="future", **how):
-    series = targets() if series is None else series
-    return read_covariates(frame, series, name=name, times=needed(series), **how)
+def targets(times: pd.Index = DAYS, future_cols=COLUMNS, **how) -> SeriesSet:
+    """Series b from the first time, a from the fifth, both up to the fifteenth."""
+    both = promotions(times).assign(y=1.0)
+    pieces = [both[both["unique_id"] == i][start:HISTORY] for i, start in {"b": 0, "a": 4}.items()]
+    named = [future_cols] if isinstance(future_cols, str) else future_cols
+    return read(pd.concat(pieces)[["unique_id", "ds", "y", *named]], future_cols=future_cols, **how)
 
 
-# Past and future.
+def one_wide_series() -> SeriesSet:
+    wide = pd.DataFrame({"load": 1.0, "price": np.arange(HISTORY)}, index=DAYS[:HISTORY])
+    return read(wide, future_cols=["price"])
 
 
-@pytest.mark.parametrize(
-    "times",
-    [
-        DAYS,
-        pd.date_range("2024-03-20", periods=20, freq="D", tz="Europe/Berlin"),
-        pd.date_range("2021-01-01", periods=20, freq="MS"),
-        pd.period_range("2021-01", periods=20, freq="M"),
-        pd.RangeIndex(7, 47, 2),
-    ],
-    ids=["days", "local days", "months", "month periods", "integers"],
-)
+# Rows ahead.
+
+
+@pytest.mark.parametrize("times", KINDS_OF_TIMES.values(), ids=KINDS_OF_TIMES)
 @pytest.mark.parametrize("form", ["long", "panel", "panel series"])
-def test_read_covariates__rows_in_any_order_and_more_than_needed__stand_at_their_series_and_time(form, times):
+def test_read_future__rows_in_any_order_and_more_than_needed__stand_at_their_series_and_time(form, times):
     frame = promotions(times).sample(frac=1, random_state=0)
     if form != "long":
         frame = frame.set_index(["unique_id", "ds"])
-    (b, a), columns = read(frame["promo"] if form == "panel series" else frame, targets(times))
-    assert columns == (["promo"] if form == "panel series" else ["promo", "loud"])
-    assert b[:, 0].tolist() == list(range(20))
-    assert a[:, 0].tolist() == list(range(104, 120))
+    columns = "promo" if form == "panel series" else COLUMNS
+    b, a = read_future(frame["promo"] if form == "panel series" else frame, targets(times, columns), 5)
+    assert b[:, 0].tolist() == [15, 16, 17, 18, 19]
+    assert a[:, 0].tolist() == [115, 116, 117, 118, 119]
     if form != "panel series":
-        assert a[:, 1].tolist() == [1, 0] * 8
+        assert a[:, 1].tolist() == [0, 1, 0, 1, 0]
 
 
 @pytest.mark.parametrize("form", ["wide", "series", "long without ids"])
-def test_read_covariates__without_ids__are_common_to_all_series(form):
-    wide = pd.DataFrame({"price": np.arange(30.0)}, index=pd.date_range("2023-12-31", periods=30, name="ds")).iloc[::-1]
-    frame = {"wide": wide, "series": wide["price"], "long without ids": wide.reset_index()}[form]
-    (b, a), columns = read(frame)
-    assert columns == ["price"]
-    assert b[:, 0].tolist() == list(range(1, 21))
-    assert a[:, 0].tolist() == list(range(5, 21))
+def test_read_future__without_ids__goes_with_all_series(form):
+    wide = pd.DataFrame({"promo": np.arange(30.0)}, index=pd.date_range("2023-12-31", periods=30, name="ds")).iloc[::-1]
+    frame = {"wide": wide, "series": wide["promo"], "long without ids": wide.reset_index()}[form]
+    b, a = read_future(frame, targets(future_cols="promo"), 5)
+    assert b[:, 0].tolist() == a[:, 0].tolist() == [16, 17, 18, 19, 20]
 
 
-def test_read_covariates__one_wide_series__goes_with_a_wide_frame():
-    series = read_series(pd.Series(1.0, index=DAYS[:15]))
-    (values,), _ = read(pd.DataFrame({"price": np.arange(20.0)}, index=DAYS), series)
-    assert values[:, 0].tolist() == list(range(20))
+@pytest.mark.parametrize("pick", ["price", ["price"]])
+def test_read_future__rows_of_a_wide_frame__may_be_a_series(pick):
+    ahead = pd.DataFrame({"price": np.arange(20.0), "load": np.nan}, index=DAYS)
+    (values,) = read_future(ahead[pick], one_wide_series(), 5)
+    assert values[:, 0].tolist() == [15, 16, 17, 18, 19]
 
 
-def test_read_covariates__names_of_the_users_own__are_those_of_the_targets():
+def test_read_future__names_of_the_users_own__are_those_of_the_targets():
     own = {"unique_id": "shop", "ds": "day"}
-    df = pd.DataFrame({"shop": "a", "day": DAYS[:15], "y": 1.0})
-    series = read_series(df, id_col="shop", time_col="day")
-    (values,), columns = read(promotions().rename(columns=own), series)
-    assert columns == ["promo", "loud"]
-    assert values[:, 0].tolist() == list(range(100, 120))
+    df = promotions()[:HISTORY].rename(columns=own).assign(y=1.0)
+    series = read(df, id_col="shop", time_col="day", future_cols=COLUMNS)
+    (values,) = read_future(promotions().rename(columns=own), series, 5)
+    assert values[:, 0].tolist() == [215, 216, 217, 218, 219]
 
 
-def test_read_covariates__times_in_another_unit__are_the_same_times():
+def test_read_future__times_in_another_unit__are_the_same_times():
     frame = promotions()
     frame["ds"] = frame["ds"].astype("datetime64[s]")
-    (b, _), _ = read(frame)
-    assert b[:, 0].tolist() == list(range(20))
+    b, _ = read_future(frame, targets(), 5)
+    assert b[:, 0].tolist() == [15, 16, 17, 18, 19]
 
 
-def test_read_covariates__columns_of_fit__come_in_their_order():
-    (b, _), columns = read(promotions(), columns=["loud", "promo"])
-    assert columns == ["loud", "promo"]
-    assert b[:, 1].tolist() == list(range(20))
+@pytest.mark.parametrize("dtype", ["category", "string", object])
+def test_read_future__ids_of_another_type__are_the_same_ids(dtype):
+    b, a = read_future(promotions().astype({"unique_id": dtype}), targets(), 5)
+    assert (b[0, 0], a[0, 0]) == (15, 115)
 
 
-def test_read_covariates__past__needs_the_history_only():
-    series = targets()
-    (b, a), _ = read_covariates(promotions()[lambda df: df["ds"] < DAYS[15]], series, name="past", times=series.times)
-    assert (len(b), len(a)) == (15, 11)
+def test_read_future__masked_ids__are_the_same_ids():
+    numbered = promotions().assign(unique_id=lambda df: df["unique_id"].map({"a": 1, "b": 2, "c": 3}))
+    series = read(numbered.assign(y=1.0), future_cols=COLUMNS)
+    ahead = numbered.assign(ds=numbered["ds"] + pd.Timedelta(days=20)).astype({"unique_id": "Int64"})
+    assert [values[0, 0] for values in read_future(ahead, series, 5)] == [200, 100, 0]
 
 
-def test_read_covariates__missing_values_where_nobody_looks__are_allowed():
+def test_read_future__columns__come_in_the_order_of_future_cols():
+    b, _ = read_future(promotions(), targets(future_cols=["loud", "promo"]), 5)
+    assert b[:, 1].tolist() == [15, 16, 17, 18, 19]
+
+
+def test_read_future__missing_values_where_nobody_looks__are_allowed():
     frame = promotions()
-    frame["promo"] = frame["promo"].where((frame["unique_id"] != "a") | (frame["ds"] >= DAYS[4]))
-    (_, a), _ = read(frame)
-    assert a[:, 0].tolist() == list(range(104, 120))
+    frame["promo"] = frame["promo"].where((frame["unique_id"] != "a") | (frame["ds"] >= DAYS[15]))
+    _, a = read_future(frame.assign(note="text"), targets(), 5)
+    assert a[:, 0].tolist() == [115, 116, 117, 118, 119]
 
 
-FUTURE = promotions()
-OF_A = FUTURE["unique_id"] == "a"
+def test_read_future__no_future_cols__takes_no_rows():
+    series = targets(future_cols=[])
+    assert read_future(None, series, 5) == []
+    with pytest.raises(ValueError, match="future= takes rows of future_cols, of which the forecaster has none"):
+        read_future(promotions(), series, 5)
+
+
+AHEAD = promotions()
+OF_A = AHEAD["unique_id"] == "a"
 
 
 @pytest.mark.parametrize(
     ("frame", "match"),
     [
-        (FUTURE[FUTURE["ds"] < DAYS[15]], r"and the horizon. Series 'b' has none for 2024-01-16, .* and 2 more"),
-        (FUTURE[~OF_A], "Series 'a' has none for 2024-01-05"),
+        (None, r"has future_cols, which must be known for the horizon; .* columns \['promo', 'loud'\], as future="),
+        (AHEAD[AHEAD["ds"] < DAYS[15]], r"of the horizon. Series 'b' has none for 2024-01-16, .* and 2 more; 1 more"),
+        (AHEAD[~OF_A], "Series 'a' has none for 2024-01-16, 2024-01-17, 2024-01-18 and 2 more"),
         (
-            FUTURE[~OF_A | (FUTURE["ds"] != DAYS[7])],
-            r"Series 'a' has none for 2024-01-08\. Pass such rows in future=\.$",
+            AHEAD[~OF_A | (AHEAD["ds"] != DAYS[17])],
+            r"Series 'a' has none for 2024-01-18\. Pass such rows in future=\.$",
         ),
-        (FUTURE[FUTURE["ds"] != DAYS[7]], "Series 'b' has none for 2024-01-08; 1 more series lack rows"),
-        (FUTURE[["ds", "promo"]][:19], "Series 'b' has none for 2024-01-20; 1 more"),
+        (AHEAD[AHEAD["ds"] != DAYS[17]], "Series 'b' has none for 2024-01-18; 1 more series lack rows"),
+        (AHEAD[["ds", *COLUMNS]][:19], "Series 'b' has none for 2024-01-20; 1 more"),
         (
-            FUTURE.assign(promo=FUTURE["promo"].where(FUTURE["promo"] != 107)),
-            "column 'promo': Series 'a' at 2024-01-08",
+            AHEAD.assign(promo=AHEAD["promo"].where(AHEAD["promo"] != 117)),
+            "column 'promo', which must be known ahead: Series 'a' at 2024-01-18",
         ),
-        (FUTURE.replace({"promo": {107: np.inf}}), "future contains NaN or infinity in column 'promo': Series 'a'"),
-        (FUTURE.assign(promo="big"), r"future column \('promo'\) should .*get_dummies\(future, columns=\['promo'\]"),
-        (FUTURE.assign(promo=FUTURE["ds"]), r"future column \('promo'\) should have a numeric .* got 'datetime"),
-        (pd.concat([FUTURE, FUTURE[25:27]]), "future has duplicate times: Series 'a' at 2024-01-06. Keep one"),
-        (FUTURE[["ds", "promo"]], r"duplicate times: 2024-01-01\. .* need their ids, in column 'unique_id'"),
-        (FUTURE[["unique_id", "ds"]], "future must have at least one column"),
-        (FUTURE.drop(columns="ds"), r"columns are missing: \['ds'\]. future has"),
-        (FUTURE.assign(ds=FUTURE["ds"].dt.tz_localize("UTC")), r"of future must be of the same kind .*UTC\]'"),
-        (FUTURE.assign(ds=FUTURE["ds"].dt.to_period("D")), r"of the same kind .* Got 'period\[D\]'"),
-        (FUTURE.assign(ds=1), r"times of future must be of the same kind .* Got 'int64'"),
+        (AHEAD.replace({"promo": {117: np.inf}}), "future contains NaN or infinity in column 'promo', .* Series 'a'"),
+        (AHEAD.assign(promo="big"), r"covariate column \('promo'\) should .*get_dummies\(df, columns=\['promo'\]"),
+        (AHEAD.assign(promo=AHEAD["ds"]), r"covariate column \('promo'\) should have a numeric .* got 'datetime"),
+        (pd.concat([AHEAD, AHEAD[25:27]]), "future has duplicate times: Series 'a' at 2024-01-06. Keep one"),
+        (AHEAD[["ds", *COLUMNS]], r"duplicate times: 2024-01-01\. .* need their ids, in column 'unique_id'"),
+        (AHEAD[["unique_id", "ds"]], "Found future of shape|columns of future are missing"),
+        (AHEAD.drop(columns="loud"), r"columns of future are missing: \['loud'\]; pass its rows ahead"),
+        (AHEAD.drop(columns="ds"), r"columns are missing: \['ds'\]. future has"),
+        (AHEAD.assign(ds=AHEAD["ds"].dt.tz_localize("UTC")), r"of future must be of the same kind .*UTC\]'"),
+        (AHEAD.assign(ds=AHEAD["ds"].dt.to_period("D")), r"of the same kind .* Got 'period\[D\]'"),
+        (AHEAD.assign(ds=1), r"times of future must be of the same kind .* Got 'int64'"),
     ],
 )
-def test_read_covariates__mistake_of_the_user__is_named_by_series_and_time(frame, match):
+def test_read_future__mistake_of_the_user__is_named_by_series_and_time(frame, match):
     with pytest.raises(ValueError, match=match):
-        read(frame)
+        read_future(frame, targets(), 5)
 
 
-def test_read_covariates__past_without_rows__speaks_of_the_history_alone():
-    series = targets()
-    with pytest.raises(ValueError, match=r"past must have a row for each time of the history. Series 'a'"):
-        read_covariates(FUTURE[~OF_A], series, name="past", times=series.times)
-
-
-def test_read_covariates__other_columns_than_in_fit__are_refused():
-    with pytest.raises(ValueError, match=r"columns that fit saw, \['promo', 'price'\]. Got \['promo', 'loud'\]"):
-        read(FUTURE, columns=["promo", "price"])
-
-
-def test_read_covariates__ids_but_targets_have_none__are_refused():
+def test_read_future__ids_but_targets_have_none__are_refused():
     with pytest.raises(ValueError, match=r"future has ids .'unique_id'. but df is one series without"):
-        read(FUTURE, read_series(pd.Series(1.0, index=DAYS[:15])))
+        read_future(AHEAD.rename(columns={"promo": "price"}), one_wide_series(), 5)
 
 
-def test_read_covariates__no_frame__is_a_type_error():
+def test_read_future__no_frame__is_a_type_error():
     with pytest.raises(TypeError, match="future must be a pandas Series or DataFrame"):
-        read(np.zeros((20, 1)))
+        read_future(np.zeros((20, 1)), targets(), 5)
 
 
-# Static.
+def test_check_known_ahead__value_missing_in_the_last_time_points__is_named():
+    frame = promotions().assign(y=1.0)
+    frame["promo"] = frame["promo"].where(frame["promo"] != 115)
+    series = read(frame, future_cols=COLUMNS)
+    check_known_ahead(series, 4)
+    with pytest.raises(ValueError, match=r"df contains NaN .* in column 'promo', .*: Series 'a' at 2024-01-16"):
+        check_known_ahead(series, 5)
+    check_known_ahead(read(frame, past_cols=COLUMNS), 5)
 
 
-SHOPS = pd.DataFrame({"unique_id": ["c", "a", "b"], "size": [3, 1, 2], "open": [True, False, True]})
+# Scaled.
 
 
-@pytest.mark.parametrize("frame", [SHOPS, SHOPS.set_index("unique_id")], ids=["column", "index"])
-def test_read_static__ids_in_a_column_or_the_index__has_a_row_for_each_series(frame):
-    values, columns = read_static(frame, targets())
-    assert columns == ["size", "open"]
-    assert values.tolist() == [[2, 1], [1, 0]]
+def scaled_series() -> SeriesSet:
+    frame = promotions().assign(y=1.0, visits=AHEAD["promo"] * 10.0, size=AHEAD["promo"] // 100)
+    frame.loc[[3, 25], ["visits", "promo"]] = np.nan
+    return read(frame, past_cols="visits", future_cols=COLUMNS, static_cols="size")
 
 
-def test_read_static__columns_of_fit__come_in_their_order():
-    values, columns = read_static(SHOPS, targets(), columns=["open", "size"])
-    assert columns == ["open", "size"]
-    assert values.tolist() == [[1, 2], [0, 1]]
+def test_covariate_scaler__history__has_mean_0_and_std_1_and_missing_values_stay():
+    series = scaled_series()
+    scaler = CovariateScaler.fit(series, calendar=True)
+    assert (scaler.n_past, scaler.n_future) == (1, 2 + 1 + 4)
+    past, future = scaler.apply(series)
+    assert [len(rows) for rows in past] == [len(rows) for rows in future] == [20] * 3
+    assert np.isnan(past[0]).sum() == np.isnan(future[1]).sum() == 1
+    for scaled in (past, future):
+        rows = np.concatenate(scaled)
+        np.testing.assert_allclose(np.nanmean(rows, axis=0), 0.0, atol=1e-12)
+        np.testing.assert_allclose(np.nanstd(rows, axis=0)[:3], 1.0)
 
 
-def test_read_static__series_by_id__is_one_column():
-    values, columns = read_static(SHOPS.set_index("unique_id")["size"], targets())
-    assert columns == ["size"]
-    assert values.tolist() == [[2], [1]]
+def test_covariate_scaler__rows_ahead__follow_the_history_and_what_is_not_known_there_is_nan():
+    series = scaled_series()
+    scaler = CovariateScaler.fit(series, calendar=True)
+    rows = [np.full((2, 2), float(i)) for i in range(3)]
+    past, future = scaler.apply(series, rows, horizon=2, reach=5)
+    assert [len(rows) for rows in past] == [20] * 3
+    for i, known in enumerate(future):
+        assert len(known) == 25
+        np.testing.assert_allclose(known[20:22, :2] * scaler.future[1][:2] + scaler.future[0][:2], rows[i])
+        assert np.isnan(known[22:, :2]).all()
+        assert not np.isnan(known[22:, 2:]).any()
+        np.testing.assert_allclose(
+            known[:, 2] * scaler.future[1][2] + scaler.future[0][2], series.static[i, 0], atol=1e-12
+        )
+        times = pd.date_range(DAYS[0], periods=25)
+        unscaled = known[:, 3:] * scaler.future[1][3:] + scaler.future[0][3:]
+        np.testing.assert_allclose(unscaled, calendar_features(times, series.freq), atol=1e-12)
 
 
-def test_read_static__one_series_without_id__takes_the_single_row():
-    series = read_series(pd.Series(1.0, index=DAYS))
-    values, _ = read_static(pd.DataFrame({"size": [7]}), series)
-    assert values.tolist() == [[7]]
-    with pytest.raises(ValueError, match=r"static must have one row, for the one series of df. Got 2 rows"):
-        read_static(pd.DataFrame({"size": [7, 8]}), series)
+def test_covariate_scaler__without_static_columns_and_calendar__reaches_as_far_as_the_rows():
+    series = targets()
+    scaler = CovariateScaler.fit(series, calendar=False)
+    assert [len(known) for known in scaler.apply(series, reach=9)[1]] == [15, 11]
+    rows = read_future(AHEAD, series, 5)
+    assert [len(known) for known in scaler.apply(series, rows, horizon=5, reach=9)[1]] == [20, 16]
 
 
-@pytest.mark.parametrize(
-    ("frame", "match"),
-    [
-        (SHOPS[:2], r"static must have a row for each series, .* 'unique_id'. Got none for b\."),
-        (pd.concat([SHOPS, SHOPS]), "static must have one row for each series. Series 'c' has several"),
-        (SHOPS.assign(size=[1, 2, np.nan]), "NaN or infinity in column 'size': Series 'b'. Fill it"),
-        (SHOPS.assign(size=["s", "m", "l"]), r"static column \('size'\) .*get_dummies\(static, columns=\['size'\]"),
-        (SHOPS[["unique_id"]], "static must have at least one column"),
-    ],
-)
-def test_read_static__mistake_of_the_user__is_named(frame, match):
-    with pytest.raises(ValueError, match=match):
-        read_static(frame, targets())
+def test_covariate_scaler__column_without_variation__becomes_0():
+    frame = promotions().assign(y=1.0, promo=7)
+    future = CovariateScaler.fit(series := read(frame, future_cols=COLUMNS), calendar=False).apply(series)[1]
+    assert (future[0][:, 0] == 0.0).all()
 
 
-def test_read_static__no_frame__is_a_type_error():
-    with pytest.raises(TypeError, match=r"static must be a pandas DataFrame with a row for each series. Got dict"):
-        read_static({"a": 1}, targets())
+def test_covariate_scaler__column_without_a_value__is_refused():
+    with pytest.raises(ValueError, match=r"A covariate must have a value\. Column 'loud' has only NaN"):
+        CovariateScaler.fit(read(promotions().assign(y=1.0, loud=np.nan), future_cols=COLUMNS), calendar=False)
 
 
 # The calendar.
@@ -259,10 +273,14 @@ def test_read_static__no_frame__is_a_type_error():
         (offsets.DateOffset(years=1), 1, ["month", "weekday", "hour"]),
     ],
 )
-def test_seasonal_period_and_calendar_names__each_frequency__are_the_usual(freq, season, cycles):
+def test_seasonal_period_and_calendar_features__each_frequency__are_the_usual(freq, season, cycles):
     assert seasonal_period(freq) == season
     if cycles is not None:
-        assert calendar_names(freq) == [f"{wave}_{cycle}" for cycle in cycles for wave in ("sin", "cos")]
+        times = pd.date_range("2024-01-01 07:30", periods=3, freq="100D")
+        columns = [f"{wave}_{cycle}" for cycle in ("month", "weekday", "hour") for wave in ("sin", "cos")]
+        every = pd.DataFrame(calendar_features(times, offsets.Hour()), columns=columns)
+        expected = every[[f"{wave}_{cycle}" for cycle in cycles for wave in ("sin", "cos")]]
+        np.testing.assert_array_equal(calendar_features(times, freq), expected)
 
 
 @pytest.mark.parametrize(
@@ -276,7 +294,7 @@ def test_seasonal_period_and_calendar_names__each_frequency__are_the_usual(freq,
     ],
 )
 def test_seasonal_period__frequency_that_was_read__is_known(times, season):
-    assert seasonal_period(read_series(pd.Series(1.0, index=times)).freq) == season
+    assert seasonal_period(read(pd.Series(1.0, index=times)).freq) == season
 
 
 def test_calendar_features__hours__go_around_the_year_the_week_and_the_day():
@@ -289,12 +307,6 @@ def test_calendar_features__hours__go_around_the_year_the_week_and_the_day():
         [0, -1, 0, 1, np.sin(half_past_noon), np.cos(half_past_noon)],
     ]
     np.testing.assert_allclose(features, expected, atol=1e-12)
-
-
-@pytest.mark.parametrize("freq", [offsets.MonthBegin(), offsets.Day(), offsets.Hour(), offsets.YearBegin()])
-def test_calendar_features__any_frequency__has_its_named_columns(freq):
-    times = pd.date_range("2024-01-01", periods=5, freq=freq)
-    assert calendar_features(times, freq).shape == (5, len(calendar_names(freq)))
 
 
 def test_calendar_features__periods__equal_their_timestamps():

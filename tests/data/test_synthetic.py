@@ -11,7 +11,7 @@ def generator(seed: int = 0) -> torch.Generator:
 
 
 def autocorrelation(series: torch.Tensor, lag: int) -> torch.Tensor:
-    """Of series (n, t) that have mean 0 and deviation 1."""
+    """Of series (n, t) that have mean 0 and std 1."""
     return (series[:, lag:] * series[:, :-lag]).mean(dim=1)
 
 
@@ -32,7 +32,7 @@ def test_family__many_series__differ_and_most_vary(name):
 
 
 @pytest.mark.parametrize("n_channels", [1, 3])
-def test_draw_series__every_channel__has_mean_0_and_deviation_1(n_channels):
+def test_draw_series__every_channel__has_mean_0_and_std_1(n_channels):
     x = draw_series(100, 300, n_channels, generator=generator())
     assert x.shape == (100, 300, n_channels)
     torch.testing.assert_close(x.mean(dim=1), torch.zeros(100, n_channels), atol=1e-4, rtol=0)

@@ -14,8 +14,9 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
 from tsformer.layers.scaling import ChannelScaler, RobustScaler
+from tsformer.models.ensemble import Ensemble
 
-from .waves import LEARNS, STEADY, cut, small, waves
+from .waves import LEARNS, cut, small, waves
 
 X, y = waves()
 X3, y3 = waves(n_classes=3)
@@ -29,7 +30,7 @@ def three(**params):
 def alone(clf, network):
     """Return the classifier as if `network` were its only one."""
     single = copy.deepcopy(clf)
-    single.models_ = [clf.models_[network]]
+    single.model_ = Ensemble([single.model_.networks[network]])
     return single
 
 
@@ -55,7 +56,7 @@ def test_predict_proba__three_networks__is_the_geometric_mean_of_theirs():
 
     each = [alone(clf, network).predict_proba(cut(X3)) for network in range(3)]
 
-    assert len(clf.models_) == 3
+    assert len(clf.model_.networks) == 3
     assert_allclose(clf.predict_proba(cut(X3)), softmax(np.log(each).mean(axis=0), axis=1), atol=1e-9)
     assert np.abs(each[0] - each[1]).max() > 1e-3
     assert np.abs(each[0] - each[2]).max() > 1e-3
@@ -96,14 +97,14 @@ def test_fit__three_networks_and_one_seed__gives_the_same_result():
 def test_scaling__sequence__is_taken_in_turn():
     clf = three(scaling=("standard", "robust")).fit(X, y)
 
-    assert [type(model.scaler) for model in clf.models_] == [ChannelScaler, RobustScaler, ChannelScaler]
+    assert [type(model.scaler) for model in clf.model_.networks] == [ChannelScaler, RobustScaler, ChannelScaler]
 
 
 @pytest.mark.parametrize("scaling", ["robust", ["robust"], ("robust",)], ids=["name", "list", "tuple"])
 def test_scaling__one_name__is_every_networks(scaling):
     clf = small(n_estimators=2, scaling=scaling).fit(X, y)
 
-    assert [type(model.scaler) for model in clf.models_] == [RobustScaler] * 2
+    assert [type(model.scaler) for model in clf.model_.networks] == [RobustScaler] * 2
 
 
 @pytest.mark.parametrize("scaling", [(), ("standard", "minmax"), [1]])
@@ -171,7 +172,7 @@ def test_pickle__after_predictions_in_float64__holds_all_networks_in_float32():
 
     loaded = pickle.loads(pickle.dumps(clf))
 
-    assert {weight.dtype for model in loaded.models_ for weight in model.parameters()} == {torch.float32}
+    assert {weight.dtype for model in loaded.model_.networks for weight in model.parameters()} == {torch.float32}
 
 
 def test_clone__three_networks__fits_to_the_same_result():
@@ -185,7 +186,7 @@ def test_grid_search__number_and_scaling_of_networks__are_parameters_as_others()
 
     search = GridSearchCV(small(**LEARNS), grid, cv=2, error_score="raise").fit(X, y)
 
-    assert len(search.best_estimator_.models_) == search.best_params_["n_estimators"]
+    assert len(search.best_estimator_.model_.networks) == search.best_params_["n_estimators"]
     assert search.score(X, y) >= 0.9
 
 
@@ -226,7 +227,7 @@ def test_warm_start__more_n_estimators__adds_networks_and_fewer_are_refused():
     first = alone(clf, 0).predict_proba(X)
     clf.set_params(n_estimators=3, max_steps=1, learning_rate=1e-9, weight_decay=0.0).fit(X, y)
 
-    assert len(clf.models_) == len(clf.n_iter_) == 3
+    assert len(clf.model_.networks) == len(clf.n_iter_) == 3
     assert_allclose(alone(clf, 0).predict_proba(X), first, atol=0.05)
     with pytest.raises(
         ValueError, match=r"n_estimators=2 must be larger or equal to the number of networks .* 3, when"
@@ -252,7 +253,7 @@ def test_partial_fit__three_networks__trains_each():
 
 def test_further_training__second_network_fails__leaves_all_as_they_were():
     augment = from_call(3 * 5 + 5 + 2, lambda x, observed: (x * float("nan"), observed))
-    clf = three(warm_start=True, batch_size=24, augment=augment, augment_until=1.0).fit(X, y)
+    clf = three(warm_start=True, batch_size=24, augment=augment).fit(X, y)
     expected = clf.predict_proba(X)
 
     with pytest.raises(ValueError, match="training loss became nan"):
@@ -264,21 +265,24 @@ def test_further_training__second_network_fails__leaves_all_as_they_were():
 # Interruption
 
 
+@pytest.mark.usefixtures("steady")
 @pytest.mark.parametrize(("call", "n_finished"), [(3, 1), (5 + 3, 1), (2 * 5 + 3, 2)])
 def test_fit__interrupted__keeps_the_finished_networks_or_the_first_unfinished(call, n_finished):
-    clf = three(augment=from_call(call, press_ctrl_c), batch_size=24, **STEADY)
+    clf = three(augment=from_call(call, press_ctrl_c), batch_size=24)
 
-    with pytest.warns(UserWarning, match="Training interrupted by user after 2 steps"):
+    with pytest.warns(UserWarning, match="Training interrupted by user after 2 steps") as warned:
         clf.fit(X, y)
 
-    assert len(clf.models_) == len(clf.n_iter_) == n_finished
+    assert warned[0].filename == __file__
+    assert len(clf.model_.networks) == len(clf.n_iter_) == n_finished
     assert_allclose(clf.predict_proba(X).sum(axis=1), 1.0)
     assert set(pd.DataFrame(clf.history_)["network"]) == set(range(n_finished))
     assert clf.n_iter_.tolist() == ([2] if call == 3 else [5] * n_finished)
 
 
+@pytest.mark.usefixtures("steady")
 def test_warm_start__interrupted_in_the_second_network__keeps_three():
-    clf = three(warm_start=True, batch_size=24, augment=from_call(3 * 5 + 5 + 3, press_ctrl_c), **STEADY).fit(X, y)
+    clf = three(warm_start=True, batch_size=24, augment=from_call(3 * 5 + 5 + 3, press_ctrl_c)).fit(X, y)
     before = [alone(clf, network).predict_proba(X) for network in range(3)]
 
     with pytest.warns(UserWarning, match="interrupted"):

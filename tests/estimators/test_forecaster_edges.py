@@ -31,10 +31,10 @@ def test_negative_binomial__counts_of_twenty_means__are_learnt_and_drawn_as_whol
 
 @pytest.mark.parametrize("given", ["calendar", "static"])
 def test_predict__a_part_of_a_patch__is_that_of_the_whole(given):
-    size = pd.DataFrame({"size": [3.0, 5.0]}, index=["a", "b"])
-    df = pd.concat({"a": noise(), "b": 2 * noise()}, names=["id", "time"])
-    static = size if given == "static" else None
-    forecaster = small(calendar=given == "calendar").fit(df, static=static)
+    df = pd.concat({"a": noise(), "b": 2 * noise()}, names=["id", "time"]).to_frame("y")
+    if given == "static":
+        df["size"] = np.repeat([3.0, 5.0], 120)
+    forecaster = small(calendar=given == "calendar", static_cols="size" if given == "static" else None).fit(df)
     whole = forecaster.predict()
     for horizon in (1, 4):
         part = forecaster.predict(horizon=horizon)
@@ -108,10 +108,10 @@ def test_predict__nothing_observed_in_the_context__is_nan_with_a_warning():
     df = pd.DataFrame({"heard": noise(), "silent": noise()})
     df.iloc[60:, 1] = np.nan
     forecaster = small(context_length=28).fit(df)
-    with pytest.warns(
-        UserWarning, match=r"column 'silent', has no observed value in the last 28 time points: its forecast is NaN\.$"
-    ):
+    message = r"column 'silent', has no observed value in the last 28 time points: its forecast is NaN\.$"
+    with pytest.warns(UserWarning, match=message) as told:
         forecast = forecaster.predict(level=90)
+    assert told[0].filename == __file__
     assert forecast["silent"].isna().all(axis=None)
     assert forecast["heard"].notna().all(axis=None)
 

@@ -21,6 +21,11 @@ FORMS = {
 }
 
 
+@pytest.fixture(scope="module")
+def fitted():
+    return small().fit(wave())
+
+
 def halves(df):
     times = df["ds"] if "ds" in getattr(df, "columns", ()) else df.index.get_level_values(-1)
     if isinstance(times, pd.PeriodIndex):
@@ -44,6 +49,14 @@ def test_update__one_row__needs_no_frequency():
     assert list(forecaster.predict().index[:1]) == [pd.Timestamp("2021-01-31")]
 
 
+def test_update__rows_without_names_of_levels__keeps_those_of_fit():
+    frame = long_frame().set_index(["unique_id", "ds"])
+    new = frame.groupby(level=0).tail(1)
+    later = [(id, time + pd.offsets.MonthEnd()) for id, time in new.index]
+    forecaster = small(max_steps=1).fit(frame).update(new.set_index(pd.MultiIndex.from_tuples(later)))
+    assert list(forecaster.predict().index.names) == ["unique_id", "ds"]
+
+
 def test_update__new_series__is_forecast_beside_the_others():
     df = long_frame()
     forecaster = small().fit(df[df["unique_id"] != "c"]).update(df[df["unique_id"] == "c"])
@@ -59,22 +72,12 @@ def test_update__refit__trains_on_from_the_weights():
     assert trained.history_["loss"][0] < first_loss
 
 
-def test_update__covariates__are_appended_and_later_rows_replace_earlier_ones():
-    price = pd.DataFrame({"price": np.linspace(1.0, 2.0, 78)}, index=pd.date_range("2015-01-31", periods=78, freq="ME"))
-    size = pd.DataFrame({"size": [3.0]})
-    visits = pd.DataFrame({"visits": np.arange(72.0)}, index=wave().index)
-    forecaster = small().fit(wave()[:-6], past=visits[:-6], future=0.0 * price[:-6], static=size)
-    forecaster.update(wave()[-6:], past=visits[-6:], future=price)
-    expected = forecaster.predict(wave(), past=visits, future=price, static=size)
-    assert forecaster.predict(future=price).equals(expected)
-
-
 def test_update__covariates_left_out__says_what_is_missing():
-    visits = pd.DataFrame({"visits": np.arange(72.0)}, index=wave().index)
-    forecaster = small().fit(wave()[:-6], past=visits[:-6])
-    with pytest.raises(ValueError, match=r"past must have a row for each time of the history.* none for 2020-07-31"):
-        forecaster.update(wave()[-6:])
-    assert forecaster.update(wave()[-6:], past=visits[-6:]).predict().notna().all()
+    visits = pd.DataFrame({"sales": wave(), "visits": np.arange(72.0)})
+    forecaster = small(past_cols="visits").fit(visits[:-6])
+    with pytest.raises(ValueError, match=r"The following columns are missing: \['visits'\]"):
+        forecaster.update(visits[-6:][["sales"]])
+    assert forecaster.update(visits[-6:]).predict().notna().all(axis=None)
 
 
 @pytest.mark.parametrize(
@@ -85,14 +88,13 @@ def test_update__covariates_left_out__says_what_is_missing():
         (wave(73)[-1:].tz_localize("UTC"), r"of the same kind as those that fit saw, 'datetime64.*UTC"),
         (wave(74)[-1:], r"has a gap: no row for 2021-01-31"),
         (wave().rename("returns"), r"df must come in the form that fit saw, a Series named 'sales'.* named 'returns'"),
-        (wave().to_frame(), r"a Series named 'sales'.* Got a DataFrame of the columns \['sales'\]"),
+        (wave().to_frame(), r"a Series named 'sales'.* Got a wide DataFrame of the columns \['sales'\]"),
         ([1.0, 2.0], r"Got list"),
     ],
     ids=["known time", "earlier time", "zone", "gap", "name", "form", "list"],
 )
-def test_update__mistake__is_told_and_changes_nothing(new, message):
-    forecaster = small().fit(wave())
-    before = forecaster.predict()
-    with pytest.raises(ValueError, match=message):
-        forecaster.update(new)
-    assert forecaster.predict().equals(before)
+def test_update__mistake__is_told_and_changes_nothing(new, message, fitted):
+    before = fitted.predict()
+    with pytest.raises((ValueError, TypeError), match=message):
+        fitted.update(new)
+    assert fitted.predict().equals(before)

@@ -51,7 +51,7 @@ def test_predict_proba__on_gpu__equals_cpu(encoder, pooling):
     for network, network_on_cpu in zip(clf.attention_maps(cut(X)), maps_on_cpu, strict=True):
         for layer, layer_on_cpu in zip(network, network_on_cpu, strict=True):
             assert_allclose(layer, layer_on_cpu, rtol=0, atol=1e-4)
-    assert next(clf.models_[0].parameters()).is_cuda
+    assert next(clf.model_.networks[0].parameters()).is_cuda
     assert_array_equal(clf.set_params(device="cpu").predict_proba(cut(X)), on_cpu)
 
 
@@ -59,7 +59,7 @@ def test_predict_proba__on_gpu__equals_cpu(encoder, pooling):
 @pytest.mark.usefixtures("no_tf32")
 def test_predict_proba__pretrained_member__is_fitted_on_a_gpu_as_on_the_cpu():
     on_cpu, on_gpu = (small(n_estimators=0, pretrained="bundled", device=name).fit(X, y) for name in ("cpu", "cuda"))
-    assert next(on_gpu.models_[0].parameters()).is_cuda
+    assert next(on_gpu.model_.frozen.parameters()).is_cuda
     assert_allclose(on_gpu.predict_proba(X), on_cpu.predict_proba(X), rtol=0, atol=1e-3)
     on_cpu.set_params(device="cuda")
     assert_allclose(on_cpu.predict_proba(X), on_cpu.set_params(device="cpu").predict_proba(X), rtol=0, atol=1e-4)
@@ -89,7 +89,7 @@ def test_fit__bfloat16_on_gpu__scores_as_float32_on_real_series():
 def test_device__auto__takes_the_gpu():
     clf = small(device="auto").fit(X, y)
 
-    assert next(clf.models_[0].parameters()).is_cuda
+    assert next(clf.model_.networks[0].parameters()).is_cuda
 
 
 @needs_cuda
@@ -128,7 +128,7 @@ pickle.dump(clf.partial_fit(X, y), open(f"{folder}/cpu.pickle", "wb"))
     assert_allclose(np.load(tmp_path / "probability.npy"), on_gpu, rtol=0, atol=1e-4)
     back = pickle.loads((tmp_path / "cpu.pickle").read_bytes())
     assert_allclose(back.predict_proba(X), clf.partial_fit(X, y).predict_proba(X), rtol=0, atol=1e-2)
-    assert next(back.models_[0].parameters()).is_cuda
+    assert next(back.model_.networks[0].parameters()).is_cuda
 
 
 def small_forecaster(**params) -> TransformerForecaster:
@@ -234,10 +234,10 @@ def test_pickle__after_predictions_in_float64__holds_float32_weights_on_the_cpu(
 
     loaded = pickle.loads(pickle.dumps(clf))
 
-    weights = [*loaded.models_[0].parameters(), *_tensors_in(loaded._moments)]
+    weights = [*loaded.model_.networks[0].parameters(), *_tensors_in(loaded._moments)]
     assert len(weights) > 20
     assert {weight.dtype for weight in weights} == {torch.float32}
-    assert {tensor.device.type for tensor in [*weights, *loaded.models_[0].buffers()]} == {"cpu"}
+    assert {tensor.device.type for tensor in [*weights, *loaded.model_.networks[0].buffers()]} == {"cpu"}
 
 
 def _tensors_in(tree):

@@ -1,4 +1,4 @@
-"""TransformerClassifier on frames of series: long ones by id, and the other panels that `data.panels` reads."""
+"""TransformerClassifier on frames of series: long ones by id, and the other panels that `data.cases` reads."""
 
 import importlib.util
 from pathlib import Path
@@ -144,9 +144,7 @@ def test_fit__labels_that_are_not_of_the_ids__are_refused(labels, message):
 
 def test_fit__long_frame_of_other_names__is_told_how_to_name_them():
     numbers = LONG.assign(id=LONG["unique_id"].factorize()[0], t=LONG.index)[["id", "t", "u", "v"]]
-    message = (
-        r"inconsistent numbers of samples: \[\d+, 24\]\. A frame without the columns 'unique_id' and 'ds' has a row"
-    )
+    message = r"inconsistent numbers of samples: \[\d+, 24\]\. A frame without columns of ids and times has a row"
     with pytest.raises(ValueError, match=message):
         small().fit(numbers, y)
     with pytest.raises(ValueError, match=r"if X is a long frame, name its columns with id_col= and time_col="):

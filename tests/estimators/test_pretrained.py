@@ -3,7 +3,6 @@
 import itertools
 import json
 import pickle
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -24,12 +23,12 @@ from torch import nn
 
 import tsformer
 from tsformer import TransformerClassifier, TransformerPretrainer
-from tsformer.data.arrays import to_batch
 from tsformer.datasets import load_classification
-from tsformer.estimators import _heads, _pretrained, classifier
-from tsformer.estimators._pretrained import BUNDLED, fit_pretrained
+from tsformer.estimators import classifier
+from tsformer.estimators.pretrainer import BUNDLED
 from tsformer.models.classifier import SeriesClassifier
-from tsformer.models.frozen import GaussianHead, PretrainedClassifier, Squash
+from tsformer.models.frozen import FeatureScaler, FrozenClassifier, GaussianHead
+from tsformer.training import ridge
 from tsformer.training.ridge import GAUSSIAN_PENALTIES, PENALTIES, best_head, gaussian_head, linear_head
 
 from .waves import cut, small, waves
@@ -54,9 +53,8 @@ def frozen(pretrained, **params) -> TransformerClassifier:
 def test_fit__frozen__classifies_new_cases_and_leaves_the_encoder_as_it_was(pretrainer):
     clf = frozen(pretrainer).fit(X, y)
     assert clf.score(X_test, y_test) >= 0.9
-    (model,) = clf.models_
     for name, weight in pretrainer.encoder_.state_dict().items():
-        assert torch.equal(model.network.encoder.state_dict()[name].float(), weight.float()), name
+        assert torch.equal(clf.model_.frozen.network.encoder.state_dict()[name].float(), weight.float()), name
     assert clf.n_iter_.shape == (0,)
 
 
@@ -71,7 +69,7 @@ def test_predict_proba__with_networks__is_the_geometric_mean_over_all(pretrainer
     alone = [small().fit(X, y), frozen(pretrainer).fit(X, y)]
     product = np.sqrt(np.prod([clf.predict_proba(X_test) for clf in alone], axis=0))
     assert_allclose(both.predict_proba(X_test), product / product.sum(axis=1, keepdims=True), atol=1e-9)
-    assert len(both.models_) == 2
+    assert len(both.model_.members) == 2
     assert both.n_iter_.tolist() == [5]
     assert len(both.attention_maps(X[:3])) == 1
 
@@ -96,15 +94,16 @@ def test_fit__more_than_the_bundled_encoder_is_made_for__leaves_it_out_and_logs_
 ):
     caplog.set_level("INFO", logger="tsformer")
     monkeypatch.setattr(classifier, limit, size - 1)
-    assert len(small(pretrained="bundled").fit(X, y).models_) == 1
+    assert len(small(pretrained="auto").fit(X, y).model_.members) == 1
     assert "pretrained encoder is left out, since there are more than" in caplog.text
     caplog.clear()
-    assert len(frozen("bundled").fit(X, y).models_) == 1
-    assert len(small(pretrained=pretrainer).fit(X, y).models_) == 2
+    assert len(frozen("auto").fit(X, y).model_.members) == 1
+    for pretrained in ("bundled", pretrainer):
+        assert len(small(pretrained=pretrained).fit(X, y).model_.members) == 2
     assert "left out" not in caplog.text
     assert "steps behind the weights: none, last training loss: none." in caplog.text
     monkeypatch.setattr(classifier, limit, size)
-    assert len(small(pretrained="bundled").fit(X, y).models_) == 2
+    assert len(small(pretrained="auto").fit(X, y).model_.members) == 2
 
 
 def test_fit__random_state__does_not_matter_to_a_frozen_encoder(pretrainer):
@@ -116,18 +115,18 @@ def test_fit__random_state__does_not_matter_to_a_frozen_encoder(pretrainer):
 
 def test_partial_fit__after_fit__trains_networks_and_leaves_the_head(pretrainer):
     clf = small(pretrained=pretrainer).fit(X, y)
-    head = clf.models_[1].head.weight.detach().clone()
+    head = clf.model_.frozen.head.weight.detach().clone()
     clf.partial_fit(X, y)
-    assert len(clf.models_) == 2
-    assert_allclose(clf.models_[1].head.weight.detach(), head)
+    assert len(clf.model_.members) == 2
+    assert_allclose(clf.model_.frozen.head.weight.detach(), head)
     assert clf.n_iter_.tolist() == [7]
 
 
 def test_fit__warm_start__trains_networks_on_and_fits_the_head_anew(pretrainer):
     clf = small(pretrained=pretrainer, warm_start=True).fit(X, y).fit(X[:12], y[:12])
-    head = frozen(pretrainer).fit(X[:12], y[:12]).models_[0].head
-    assert_allclose(clf.models_[1].head.weight.detach(), head.weight.detach(), rtol=1e-6)
-    assert len(clf.models_) == 2
+    head = frozen(pretrainer).fit(X[:12], y[:12]).model_.frozen.head
+    assert_allclose(clf.model_.frozen.head.weight.detach(), head.weight.detach(), rtol=1e-6)
+    assert len(clf.model_.members) == 2
 
 
 def test_fit__classes_of_other_levels_far_from_zero__tells_them_apart(pretrainer):
@@ -139,74 +138,24 @@ def test_fit__classes_of_other_levels_far_from_zero__tells_them_apart(pretrainer
     assert clf.score(pressure[20:], labels[20:]) == 1.0
 
 
-def test_fit__fine_tune__trains_the_encoder_and_lowers_the_loss(pretrainer):
-    hard = X + 3 * np.random.default_rng(0).normal(size=X.shape)
-    clf = frozen(pretrainer, fine_tune=True, max_steps=60, augment=None).fit(hard, y)
-    before = frozen(pretrainer, fine_tune=True, max_steps=1, augment=None).fit(hard, y)
-    assert log_loss(y, clf.predict_proba(hard)) < log_loss(y, before.predict_proba(hard))
-    assert isinstance(clf.models_[0].head, nn.Linear)  # landmarks would not move with the encoder
-    weights, old = (next(each.models_[0].network.encoder.parameters()) for each in (clf, before))
-    assert not torch.equal(weights, old)
-    assert clf.n_iter_.tolist() == [60]
-    assert set(clf.history_["network"]) == {0}
-
-
-def test_fit_pretrained__to_train_on__begins_as_the_frozen_one_with_a_linear_head(pretrainer, monkeypatch):
-    monkeypatch.setattr(_pretrained, "best_head", lambda *cases: linear_head(*cases)[0])
-    data = replace(to_batch(X), y=torch.from_numpy(y))
-    begun, stays = (
-        fit_pretrained(pretrainer, data, 2, torch.device("cpu"), to_train_on=to_train_on)(data.x, data.observed)
-        for to_train_on in (True, False)
-    )
-    torch.testing.assert_close(begun, stays)
-
-
-def test_fit__fine_tune_beside_a_network__numbers_its_history_after_it(pretrainer):
-    clf = small(pretrained=pretrainer, fine_tune=True).fit(X, y)
-    assert clf.n_iter_.tolist() == [5, 5]
-    assert set(clf.history_["network"]) == {0, 1}
-    assert len(clf.models_) == 2
-
-
-def test_fit__fine_tune_with_early_stopping__fits_no_head_to_cases_held_out(pretrainer, monkeypatch):
-    n_seen = []
-
-    def counted(pretrained, data, *how, **further):
-        n_seen.append(len(data))
-        return fit_pretrained(pretrained, data, *how, **further)
-
-    monkeypatch.setattr(classifier, "fit_pretrained", counted)
-    frozen(pretrainer, fine_tune=True, early_stopping=True, validation_fraction=0.25, refit=True).fit(X, y)
-    assert n_seen == [24, 18, 24]  # to fall back on, to be stopped, to be kept
-
-
-@pytest.mark.parametrize("n_estimators", [0, 1])
-def test_fit__interrupted_in_fine_tuning__keeps_the_pretrained_member(pretrainer, n_estimators):
+def test_fit__interrupted__keeps_the_pretrained_member(pretrainer):
     calls = itertools.count(1)
 
     def augment(x, observed):
-        if next(calls) > 5 * n_estimators + 2:
+        if next(calls) > 2:
             raise KeyboardInterrupt
         return x, observed
 
-    params = {"n_estimators": n_estimators, "augment": augment, "batch_size": 24}
-    clf = small(pretrained=pretrainer, fine_tune=True, **params)
+    clf = small(pretrained=pretrainer, augment=augment, batch_size=24)
     with pytest.warns(UserWarning, match="Training interrupted by user after 2 steps"):
         clf.fit(X, y)
-    assert isinstance(clf.models_[-1], PretrainedClassifier)
-    assert len(clf.models_) == n_estimators + 1
-    assert clf.n_iter_.tolist() == ([5] if n_estimators else [2])
-
-
-def test_partial_fit__after_fine_tuning__trains_networks_and_keeps_its_steps(pretrainer):
-    clf = small(pretrained=pretrainer, fine_tune=True).fit(X, y).partial_fit(X, y)
-    assert clf.n_iter_.tolist() == [7, 5]
-    assert len(clf.models_) == 2
+    assert [type(model) for model in clf.model_.members] == [SeriesClassifier, FrozenClassifier]
+    assert clf.n_iter_.tolist() == [2]
 
 
 def test_fit__warm_start_without_networks__begins_with_new_ones(pretrainer):
     clf = frozen(pretrainer, warm_start=True).fit(X, y).set_params(n_estimators=1, pretrained=None).fit(X, y)
-    assert [type(model) for model in clf.models_] == [SeriesClassifier]
+    assert [type(model) for model in clf.model_.members] == [SeriesClassifier]
 
 
 def test_fit__early_stopping_with_nothing_to_train__holds_nothing_back(pretrainer):
@@ -289,7 +238,7 @@ def test_gaussian_head__decides__as_kernel_ridge_regression_at_its_penalty():
 
 def test_gaussian_head__more_cases_than_landmarks__takes_some_of_each_class(monkeypatch):
     features, labels = rings(400, seed=0)
-    monkeypatch.setattr(_heads, "MAX_LANDMARKS", 40)
+    monkeypatch.setattr(ridge, "MAX_LANDMARKS", 40)
     head, _ = gaussian_head(features, labels, 2)
     inner = np.linalg.norm(head.landmarks.numpy(), axis=1) < 2
     assert (len(inner), inner.sum()) == (40, 20)
@@ -299,9 +248,9 @@ def test_gaussian_head__more_cases_than_landmarks__takes_some_of_each_class(monk
 
 def test_gaussian_head__many_features__takes_as_many_landmarks_as_memory_allows(monkeypatch):
     features, labels = rings(30, seed=0)
-    monkeypatch.setattr(_heads, "MAX_VALUES", 20)
+    monkeypatch.setattr(ridge, "MAX_VALUES", 20)
     assert gaussian_head(features, labels, 2)[0].landmarks.shape == (10, 2)
-    monkeypatch.setattr(_heads, "MAX_VALUES", 1)
+    monkeypatch.setattr(ridge, "MAX_VALUES", 1)
     assert gaussian_head(features, labels, 2)[0].landmarks.shape == (2, 2)
 
 
@@ -309,11 +258,11 @@ def test_gaussian_head__weights__are_as_repeated_cases_once_landmarks_are_chosen
     features, labels = rings(30, seed=0)
     weight = np.random.default_rng(0).integers(1, 4, size=30)
     new = torch.from_numpy(rings(20, seed=1)[0])
-    monkeypatch.setattr(_heads, "GAUSSIAN_PENALTIES", np.array([0.1]))  # errors left out differ: a copy stays
+    monkeypatch.setattr(ridge, "GAUSSIAN_PENALTIES", np.array([0.1]))  # errors left out differ: a copy stays
     weighted, _ = gaussian_head(features, labels, 2, weight.astype(float))
     plain, _ = gaussian_head(features, labels, 2)
     rows = np.repeat(np.arange(30), weight)
-    monkeypatch.setattr(_heads, "landmarks_of", lambda y, most: np.unique(rows, return_index=True)[1])
+    monkeypatch.setattr(ridge, "landmarks_of", lambda y, most: np.unique(rows, return_index=True)[1])
     repeated, _ = gaussian_head(features[rows], labels[rows], 2)
     boundary = [head(new)[:, 0] / head(new)[:, 0].norm() for head in (weighted, repeated, plain)]
     torch.testing.assert_close(boundary[0], boundary[1])
@@ -360,10 +309,13 @@ def test_predict_proba__values_far_out__give_probabilities(pretrainer):
     assert probability.max() < 0.9999
 
 
-def test_squash__weights__are_as_repeated_cases():
+def test_feature_scaler__weights__are_as_repeated_cases():
     features = torch.randn(6, 3, dtype=torch.float64)
     weight = torch.tensor([1, 2, 1, 3, 1, 1])
-    weighted, repeated = Squash(3).fit(features, weight), Squash(3).fit(features.repeat_interleave(weight, dim=0))
+    weighted, repeated = (
+        FeatureScaler(3).fit(features, weight),
+        FeatureScaler(3).fit(features.repeat_interleave(weight, dim=0)),
+    )
     torch.testing.assert_close(weighted(features), repeated(features))
 
 
@@ -387,7 +339,7 @@ def test_pretrained__frozen_in_a_grid_search__keeps_its_weights(pretrainer):
 @pytest.mark.parametrize("way", ["save", "pickle"])
 @pytest.mark.parametrize("head", [linear_head, gaussian_head])
 def test_fitted__kept_and_read__predicts_alike(pretrainer, tmp_path, way, head, monkeypatch):
-    monkeypatch.setattr(_pretrained, "best_head", lambda *cases: head(*cases)[0])
+    monkeypatch.setattr(ridge, "best_head", lambda *cases: head(*cases)[0])
     tsformer.save(pretrainer, tmp_path / "pretrainer.safetensors")
     clf = small(pretrained=tmp_path / "pretrainer.safetensors").fit(X, y)
     if way == "save":
@@ -396,8 +348,8 @@ def test_fitted__kept_and_read__predicts_alike(pretrainer, tmp_path, way, head, 
     else:
         again = pickle.loads(pickle.dumps(clf))
     assert_array_equal(again.predict_proba(X_test), clf.predict_proba(X_test))
-    assert [type(model) for model in again.models_] == [type(model) for model in clf.models_]
-    assert isinstance(again.models_[-1].head, GaussianHead if head is gaussian_head else nn.Linear)
+    assert [type(model) for model in again.model_.members] == [type(model) for model in clf.model_.members]
+    assert isinstance(again.model_.frozen.head, GaussianHead if head is gaussian_head else nn.Linear)
 
 
 def test_save__pretrained_is_an_estimator__says_to_save_that_first(pretrainer, tmp_path):
@@ -423,7 +375,7 @@ def test_pretrainer__begun_with_weights_of_another_objective__says_so(pretrainer
 
 
 def test_fit__no_network_at_all__says_what_to_set():
-    with pytest.raises(ValueError, match=r"n_estimators=0 leaves no network. .* or pretrained='bundled'"):
+    with pytest.raises(ValueError, match=r"n_estimators=0 leaves no network. .* or pretrained='auto'"):
         small(n_estimators=0).fit(X, y)
 
 
@@ -477,7 +429,7 @@ def test_fit__damaged_file__says_so(tmp_path):
         small(pretrained=path).fit(X, y)
     for network in ("{}", '{"objective": "none", "encoder": "patch", "n_timepoints": 8, "d_model": 4}'):
         save_file({"weight": torch.zeros(2)}, path, {"network": network})
-        with pytest.raises(ValueError, match=r"The 'pretrained' parameter names weights that fit no network"):
+        with pytest.raises(ValueError, match=r"The 'pretrained' parameter names .* fits no network: "):
             small(pretrained=path).fit(X, y)
 
 
@@ -504,4 +456,4 @@ def test_bundled__alone__classifies_real_series_held_back_from_its_head(name):
 
 def test_bundled__default__votes_beside_the_networks():
     clf = TransformerClassifier(max_steps=1, device="cpu").fit(X, y)
-    assert [type(model) for model in clf.models_] == [SeriesClassifier, SeriesClassifier, PretrainedClassifier]
+    assert [type(model) for model in clf.model_.members] == [SeriesClassifier, SeriesClassifier, FrozenClassifier]

@@ -124,8 +124,9 @@ def test_fit__unknown_objective__says_which_there_are(other):
 
 
 def test_fit__no_steps_and_no_weights_to_begin_with__warns_that_they_are_random():
-    with pytest.warns(UserWarning, match="max_steps=0 and pretrained=None leave the weights random"):
+    with pytest.warns(UserWarning, match="max_steps=0 and pretrained=None leave the weights random") as warned:
         small(max_steps=0).fit(X)
+    assert warned[0].filename == __file__
 
 
 def test_transform__names__say_what_each_column_is(fitted):
@@ -133,7 +134,7 @@ def test_transform__names__say_what_each_column_is(fitted):
     assert len(names) == len(set(names)) == embedded.shape[1]
     column = dict(zip(names, embedded.T, strict=True))
     assert_allclose(column["channel1_mean"], X[:, 1].mean(axis=1))
-    assert_allclose(column["channel1_deviation"], X[:, 1].std(axis=1))
+    assert_allclose(column["channel1_std"], X[:, 1].std(axis=1))
     assert "channel0_fine_last_maximum15" in column
     assert "channel1_coarse_stem_mean0" in column
 

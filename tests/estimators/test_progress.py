@@ -114,26 +114,24 @@ def test_callbacks__that_stop__end_the_level_they_speak_of():
 
 
 @callbacks
-def test_callbacks__pretrained_member__is_seen_beside_networks_and_not_trained_after_a_stop():
+def test_callbacks__pretrained_member__is_seen_beside_networks():
     X, y = waves()
     pretrainer = TransformerPretrainer(max_steps=1, n_layers=1, d_model=16, n_heads=2).fit(X)
-    listener = Listener(look=lambda fitted, X: [type(model).__name__ for model in fitted.models_])
-    both = {"pretrained": pretrainer, "fine_tune": True}
-    small(n_estimators=2, **both).set_callbacks(listener).fit(X, y)
-    networks = ["SeriesClassifier"] * 2
-    assert listener.seen[0] == ["SeriesClassifier", "PretrainedClassifier"]
-    assert all(seen == [*networks, "PretrainedClassifier"] for seen in listener.seen[-3:])
-    assert [name for name in listener.begun if name != "epoch"] == ["fit", *(f"network {n} of 3" for n in (1, 2, 3))]
-    clf = small(**both).set_callbacks(Listener(stop_at="network 1 of 2")).fit(X, y)
+    listener = Listener(look=lambda fitted, X: [type(model).__name__ for model in fitted.model_.members])
+    small(n_estimators=2, pretrained=pretrainer).set_callbacks(listener).fit(X, y)
+    assert listener.seen[0] == ["SeriesClassifier", "FrozenClassifier"]
+    assert listener.seen[-1] == ["SeriesClassifier"] * 2 + ["FrozenClassifier"]
+    assert [name for name in listener.begun if name != "epoch"] == ["fit", "network 1 of 2", "network 2 of 2"]
+    clf = small(n_estimators=2, pretrained=pretrainer).set_callbacks(Listener(stop_at="network 1 of 2")).fit(X, y)
     assert clf.n_iter_.tolist() == [5]
-    assert len(clf.models_) == 2
+    assert len(clf.model_.members) == 2
 
 
 @callbacks
 def test_callbacks__forecaster__see_one_that_can_forecast():
     listener = Listener(look=lambda fitted, df: fitted.score(df))
     forecaster = small_forecaster(early_stopping=True).set_callbacks(listener).fit(wave())
-    assert [name for name in listener.begun if name != "epoch"] == ["fit", "network", "refit"]
+    assert [name for name in listener.begun if name != "epoch"] == ["fit", "network", "network, refit"]
     assert listener.seen[-1] == forecaster.score(wave())
 
 

@@ -152,7 +152,7 @@ def test_clone__fitted_classifier__is_unfitted_and_fits_to_the_same_result():
 
     copied = clone(clf)
 
-    assert not hasattr(copied, "models_")
+    assert not hasattr(copied, "model_")
     assert copied.get_params() == clf.get_params()
     assert_array_equal(copied.fit(X, y).predict_proba(X), clf.predict_proba(X))
 

@@ -11,11 +11,6 @@ Labelled = tuple[NDArray[np.float64], NDArray[np.int64]]
 
 LEARNS = {"max_steps": 30, "learning_rate": 1e-2}  # enough for the default encoder to tell the waves apart
 LEARNS_SLOWLY = LEARNS | {"max_steps": 60}  # enough for the others
-STEADY = {
-    "schedule": "constant",
-    "warmup": 0.0,
-    "augment_until": 1.0,
-}  # a step does not depend on how many are still to come
 
 
 def waves(

@@ -54,12 +54,12 @@ def test_classifier__checks_of_aeon__pass(record_property):
 def test_predict__fitted_classifier__changes_neither_weights_nor_series():
     series = X.copy()
     clf = small().fit(series, y)
-    weights = [weight.clone().double() for weight in clf.estimator_.models_[0].state_dict().values()]
+    weights = [weight.clone().double() for weight in clf.estimator_.model_.state_dict().values()]
     attributes = set(vars(clf))
 
     clf.predict(series), clf.predict_proba(series)
 
-    after = clf.estimator_.models_[0].state_dict().values()
+    after = clf.estimator_.model_.state_dict().values()
     assert all(before.equal(now.double()) for before, now in zip(weights, after, strict=True))
     assert_array_equal(series, X)
     assert set(vars(clf)) == attributes

@@ -36,6 +36,10 @@ def wrapped(**changes) -> tsformer.TransformerForecaster:
     return tsformer.TransformerForecaster(**(SMALL | changes))
 
 
+def with_weather(**changes) -> tsformer.TransformerForecaster:
+    return wrapped(future_cols=["warm", "wet"], **changes)
+
+
 def wave(index=DATES, level=100.0) -> pd.Series:
     time = np.arange(len(index))
     noise = np.random.default_rng(int(level)).normal(size=len(index))
@@ -52,6 +56,11 @@ def hierarchy(ends=(60, 60, 60)) -> pd.DataFrame:
     nodes = [("north", 1), ("north", 2), ("south", 1)]
     parts = [wave(DATES[:end], 100.0 * (i + 1)).to_frame() for i, end in enumerate(ends)]
     return pd.concat(parts, keys=nodes, names=["region", "shop", "month"])
+
+
+def joined(y: pd.Series, X: pd.DataFrame) -> pd.DataFrame:
+    """The frame of the wrapped forecaster: rows of y, with those of X beside them."""
+    return y.to_frame().join(X)
 
 
 def weights(forecaster: tsformer.TransformerForecaster) -> np.ndarray:
@@ -241,7 +250,7 @@ def test_predict__covariates__equal_the_wrapped_forecaster():
 
     forecast = small().fit(wave(), X=X[:60]).predict(fh=[1, 4], X=X[60:])
 
-    assert_array_equal(forecast, wrapped().fit(wave(), future=X[:60]).predict(future=X[60:]).iloc[[0, 3]])
+    assert_array_equal(forecast, with_weather().fit(joined(wave(), X)).predict(future=X[60:])["sales"].iloc[[0, 3]])
 
 
 def test_predict__covariates_of_a_hierarchy__reach_each_node():
@@ -279,16 +288,66 @@ def test_predict__covariates_of_other_columns__raises():
 
 
 def test_predict__covariates_that_fit_did_not_see__raises():
-    with pytest.raises(ValueError, match="fitted without future covariates"):
+    with pytest.raises(ValueError, match=r"^X must be None, as in fit.* Fit with X\."):
         small().fit(wave()).predict(fh=[1], X=weather()[60:])
 
 
-def test_fit__covariates_with_missing_values__raises():
-    X = weather(60)
+def test_fit__covariates_missing_in_the_history__are_those_of_the_wrapped_forecaster():
+    X = weather()
     X.iloc[5, 0] = np.nan
+    expected = with_weather().fit(joined(wave(), X)).predict(future=X[60:])["sales"]
+
+    forecaster = small().fit(wave(), X=X[:60])
+
+    assert_array_equal(forecaster.predict(fh=range(1, 5), X=X[60:]), expected)
+
+
+def test_update__without_rows_of_the_covariates__has_them_missing():
+    X = weather()
+
+    forecaster = small().fit(wave()[:50], X=X[:50]).update(wave()[50:], update_params=False)
+
+    expected = with_weather().fit(joined(wave()[:50], X)).predict(joined(wave(), X[:50]), future=X[60:])["sales"]
+    assert_array_equal(forecaster.predict(fh=[1, 4], X=X[60:]), expected.iloc[[0, 3]])
+
+
+def test_predict__covariates_with_missing_values_ahead__raises():
+    X = weather()
+    X.iloc[61, 0] = np.nan
 
     with pytest.raises(ValueError, match="future contains NaN or infinity in column 'warm'"):
-        small().fit(wave(), X=X)
+        small().fit(wave(), X=X[:60]).predict(fh=[2], X=X[60:])
+
+
+@pytest.mark.parametrize("names", [("sales", "wet"), ("sales", "sales of X"), (0, 1)])
+def test_predict__covariates_of_any_names__are_those_of_others(names):
+    X = weather()
+    expected = small().fit(wave(), X=X[:60]).predict(fh=[1, 4], X=X[60:])
+
+    named = X.set_axis(names, axis="columns")
+    forecaster = small().fit(wave(), X=named[:60])
+
+    assert_array_equal(forecaster.predict(fh=[1, 4], X=named[60:].iloc[:, ::-1]), expected)
+
+
+def test_predict__covariates_of_targets_with_two_levels_of_names__equal_those_of_one():
+    y, X = pd.DataFrame({("shop", "a"): wave(), ("shop", "b"): wave(level=5.0)}), weather()
+    expected = small().fit(y.droplevel(0, axis=1), X=X[:60]).predict(fh=[1, 4], X=X[60:])
+
+    forecast = small().fit(y, X=X[:60]).predict(fh=[1, 4], X=X[60:])
+
+    pd.testing.assert_index_equal(forecast.columns, y.columns)
+    assert_array_equal(forecast, expected)
+
+
+def test_update__without_rows_of_covariates_of_yes_and_no__has_them_missing():
+    X = weather()
+    expected = small().fit(wave()[:50], X=X[:50]).update(wave()[50:]).predict(fh=[1, 4], X=X[60:])
+
+    X = X.astype({"wet": bool})
+    forecaster = small().fit(wave()[:50], X=X[:50]).update(wave()[50:])
+
+    assert_array_equal(forecaster.predict(fh=[1, 4], X=X[60:]), expected)
 
 
 def test_fit__covariates_that_are_no_numbers__raises():
@@ -336,8 +395,8 @@ def test_update__covariates__are_remembered():
 
     forecaster.update(wave()[50:], X=X[50:60], update_params=False)
 
-    expected = wrapped().fit(wave()[:50], future=X[:50]).predict(wave(), future=X)
-    assert_array_equal(forecaster.predict(fh=[1, 4], X=X[60:]), expected.iloc[[0, 3]])
+    expected = with_weather().fit(joined(wave()[:50], X)).predict(joined(wave(), X), future=X)
+    assert_array_equal(forecaster.predict(fh=[1, 4], X=X[60:]), expected["sales"].iloc[[0, 3]])
 
 
 @pytest.mark.parametrize("order", [["a", "b"], ["b", "a"]])
@@ -420,6 +479,17 @@ def test_evaluate__pretrained__each_fold_begins_there():
 
     for forecaster in fitted:
         assert_allclose(weights(forecaster.estimator_), weights(pretrained.pretrained_), atol=1e-6)
+
+
+@pytest.mark.parametrize("order", [["warm", "wet"], ["wet", "warm"]])
+def test_pretrain__covariates_in_any_order__are_told_by_their_names(order):
+    panel, X = hierarchy().loc["north"], weather()
+    of_panel = pd.concat([X[:60]] * 2, keys=[1, 2], names=panel.index.names)
+
+    forecaster = small().pretrain(panel, X=of_panel).fit(wave(level=7.0), X=X[:60][order])
+
+    expected = with_weather(warm_start=True).fit(panel.join(of_panel)).fit(joined(wave(level=7.0), X))
+    assert_array_equal(forecaster.predict(fh=[1, 4], X=X[60:]), expected.predict(future=X)["sales"].iloc[[0, 3]])
 
 
 # Tools of sktime

@@ -18,9 +18,8 @@ from tsformer.layers.attention import (
     padding_mask,
     record_attention,
     to_windows,
-    window_mask,
 )
-from tsformer.layers.positions import rotation
+from tsformer.layers.positions import rotary
 
 OBSERVED = torch.tensor([[True] * 6, [True, True, True, False, True, False]])  # (B, N)
 
@@ -99,10 +98,6 @@ def test_causal_mask__last_queries_with_all_keys__equal_the_last_rows_of_all_que
     torch.testing.assert_close(step, whole[:, :, 4:])
 
 
-def test_window_mask__width_one__sees_itself_and_its_neighbours():
-    assert window_mask(4, 1).int().tolist() == [[1, 1, 0, 0], [1, 1, 1, 0], [0, 1, 1, 1], [0, 0, 1, 1]]
-
-
 def test_attention_weights__random_queries_of_width_512__saturate_without_the_scale():
     """Why the paper divides by sqrt(d_k): without it softmax picks one key, and passes almost no gradient."""
     query, key = torch.randn(2, 1, 1, 64, 512).unbind()
@@ -169,7 +164,7 @@ def test_multi_head_attention__memory_that_is_x_itself__equals_self_attention():
 def test_multi_head_attention__rotations__turn_queries_and_keys_each_by_their_own():
     layer = MultiHeadAttention(8, 2).double()
     x = torch.randn(1, 5, 8, dtype=torch.float64)
-    here, far = (rotation(torch.arange(5) + shift, 4) for shift in (0, 7))
+    here, far = (rotary(torch.arange(5) + shift, 4) for shift in (0, 7))
     with record_attention(layer) as weights:
         layer(x)
         layer(x, query_rotation=here, key_rotation=here)
@@ -208,11 +203,11 @@ def test_multi_head_attention__self_attention_with_a_cache__equals_all_tokens_at
 def test_multi_head_attention__cross_attention_with_a_cache__reads_the_memory_of_the_first_call():
     layer = MultiHeadAttention(8, 2).double()
     x, memory = torch.randn(3, 6, 8, dtype=torch.float64), torch.randn(3, 4, 8, dtype=torch.float64)
-    turns = {"query_rotation": rotation(torch.arange(6), 4), "key_rotation": rotation(torch.arange(4), 4)}
+    rotations = {"query_rotation": rotary(torch.arange(6), 4), "key_rotation": rotary(torch.arange(4), 4)}
     cache = KeyValueCache()
-    expected = layer(x, memory, **turns)
+    expected = layer(x, memory, **rotations)
     for given in (memory, torch.zeros_like(memory)):
-        torch.testing.assert_close(layer(x, given, **turns, cache=cache), expected)
+        torch.testing.assert_close(layer(x, given, **rotations, cache=cache), expected)
         assert cache.length == 4
 
 
@@ -238,12 +233,12 @@ def test_windowed_attention__any_windows__is_attention_masked_across_their_borde
     window = (torch.arange(n_tokens) + shift) // 4
     observed = torch.rand(2, n_tokens) < 0.6 if padded else torch.ones(2, n_tokens, dtype=torch.bool)
     observed[0, 1:2] = False
-    turns = {"query_rotation": rotation(torch.arange(n_tokens), 4), "key_rotation": rotation(torch.arange(n_tokens), 4)}
-    turn = rotation(torch.arange(4), 4)
+    rotations = {"query_rotation": rotary(torch.arange(n_tokens), 4), "key_rotation": rotary(torch.arange(n_tokens), 4)}
+    rotation = rotary(torch.arange(4), 4)
     with record_attention(layer) as weights:
-        expected = layer(x, mask=(window[:, None] == window) & observed[:, None, None], **turns)
+        expected = layer(x, mask=(window[:, None] == window) & observed[:, None, None], **rotations)
         output = WindowedAttention(layer, 4, shift)(
-            x, mask=padding_mask(observed), query_rotation=turn, key_rotation=turn
+            x, mask=padding_mask(observed), query_rotation=rotation, key_rotation=rotation
         )
     torch.testing.assert_close(output, expected, rtol=0, atol=1e-6)
     torch.testing.assert_close(weights[1], weights[0], rtol=0, atol=1e-6)

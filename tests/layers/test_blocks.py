@@ -89,7 +89,7 @@ def test_encoder_stack__another_case_changed__changes_nothing():
     torch.testing.assert_close(stack(other)[0], stack(x)[0])
 
 
-def test_encoder_stack__post_norm__leaves_each_token_with_mean_0_and_deviation_1():
+def test_encoder_stack__post_norm__leaves_each_token_with_mean_0_and_std_1():
     tokens = EncoderStack(8, 2, 2, 16)(100.0 * torch.randn(3, 6, 8) + 50.0)
     torch.testing.assert_close(tokens.mean(dim=-1), torch.zeros(3, 6), rtol=0, atol=1e-5)
     torch.testing.assert_close(tokens.std(dim=-1, correction=0), torch.ones(3, 6), rtol=0, atol=1e-3)

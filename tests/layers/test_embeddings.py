@@ -13,7 +13,7 @@ from tsformer.layers.embeddings import (
     ObservedBatchNorm,
     PatchEmbedding,
     TokenEmbedding,
-    bounded_embedding,
+    bounded_strides,
     segment_means,
 )
 
@@ -35,19 +35,19 @@ def test_token_embedding__numbers__are_rows_scaled_by_sqrt_d_model():
 def test_linear_embedding__hidden_values__count_as_zero():
     x, observed = random_series(10)
     embedding = LinearEmbedding(2, 8)
-    tokens, seen = embedding(x, observed)
+    tokens, token_mask = embedding(x, observed)
     torch.testing.assert_close(tokens, nn.functional.linear(x * observed, embedding.weight, embedding.bias))
-    assert torch.equal(seen, observed[..., 0] | observed[..., 1])
+    assert torch.equal(token_mask, observed[..., 0] | observed[..., 1])
 
 
 @pytest.mark.parametrize("n_timepoints", [1, 7, 8, 9])
 def test_patch_embedding__any_length__has_a_token_for_each_patch_of_its_values_and_mask(n_timepoints):
     x, observed = random_series(n_timepoints)
     embedding = PatchEmbedding(2, 10, patch_length=4)
-    tokens, seen = embedding(x, observed)
+    tokens, token_mask = embedding(x, observed)
     parts = list(zip(x.split(4, dim=1), observed.split(4, dim=1), strict=True))
     assert tokens.shape == (4, len(parts), 10)
-    assert torch.equal(seen, torch.stack([known.any(dim=2).any(dim=1) for _, known in parts], dim=1))
+    assert torch.equal(token_mask, torch.stack([known.any(dim=2).any(dim=1) for _, known in parts], dim=1))
     values, known = (nn.functional.pad(part, (0, 0, 0, 4 - part.shape[1])) for part in parts[-1])
     patch = torch.cat([values * known, known], dim=-1).flatten(1)
     torch.testing.assert_close(tokens[:, -1], embedding.linear(patch))
@@ -56,36 +56,36 @@ def test_patch_embedding__any_length__has_a_token_for_each_patch_of_its_values_a
 @pytest.mark.parametrize("n_timepoints", [1, 2, 5, 9, 10, 40])
 def test_segment_means__all_observed__are_torchs_adaptive_pooling(n_timepoints):
     x = torch.randn(3, n_timepoints, 2, dtype=torch.float64)
-    means, seen = segment_means(x, torch.ones_like(x, dtype=torch.bool), 5)
+    means, observed = segment_means(x, torch.ones_like(x, dtype=torch.bool), 5)
     expected = nn.functional.adaptive_avg_pool1d(x.transpose(1, 2), 5).transpose(1, 2)
     torch.testing.assert_close(means, expected)
-    assert seen.all()
+    assert observed.all()
 
 
 def test_segment_means__missing_values_and_padding__count_the_observed_of_the_series_own_length():
     x = torch.tensor([1.0, 99.0, 5.0, 7.0, 99.0, 99.0, 2.0, 4.0, 99.0, 99.0])[None, :, None]
-    means, seen = segment_means(x, x != 99.0, 4)  # segments of two of the eight time points
+    means, observed = segment_means(x, x != 99.0, 4)  # segments of two of the eight time points
     assert means.flatten().tolist() == [1.0, 6.0, 0.0, 3.0]
-    assert seen.flatten().tolist() == [True, True, False, True]
-    nothing, seen = segment_means(x, torch.zeros_like(x, dtype=torch.bool), 4)
+    assert observed.flatten().tolist() == [True, True, False, True]
+    nothing, observed = segment_means(x, torch.zeros_like(x, dtype=torch.bool), 4)
     assert not nothing.any()
-    assert not seen.any()
+    assert not observed.any()
 
 
 def test_channel_embedding__channels__are_one_linear_map_of_their_course_and_what_is_missing():
     x, observed = random_series(10, n_channels=3)
     observed[1, :, 2] = False
     embedding = ChannelEmbedding(8, n_segments=4)
-    tokens, present = embedding(x, observed)
-    means, seen = segment_means(x, observed, 4)
-    torch.testing.assert_close(tokens[:, 1], embedding.linear(torch.cat([means[..., 1], seen[..., 1]], dim=1)))
-    assert torch.equal(present, observed.any(dim=1))
-    assert not present[1, 2]
+    tokens, channel_mask = embedding(x, observed)
+    means, observed = segment_means(x, observed, 4)
+    torch.testing.assert_close(tokens[:, 1], embedding.linear(torch.cat([means[..., 1], observed[..., 1]], dim=1)))
+    assert torch.equal(channel_mask, observed.any(dim=1))
+    assert not channel_mask[1, 2]
 
 
 @pytest.mark.parametrize("n_timepoints", [1, 64, 65, 1024, 1025, 5000])
-def test_bounded_embedding__any_length__bounds_the_tokens_and_the_fine_length(n_timepoints):
-    embedding = bounded_embedding(1, n_timepoints, 8, kernel_sizes=(3,), max_tokens=64, fine_timepoints=1024)
+def test_bounded_strides__any_length__bounds_the_tokens_and_the_fine_length(n_timepoints):
+    embedding = ConvolutionalEmbedding(1, 8, (3,), *bounded_strides(n_timepoints, max_tokens=64, fine_timepoints=1024))
     x = torch.randn(1, n_timepoints, 1)
     tokens, _ = embedding(x, torch.ones_like(x, dtype=torch.bool))
     assert min(n_timepoints, 32) <= tokens.shape[1] <= 64
@@ -98,12 +98,12 @@ def test_convolutional_embedding__any_length__has_a_token_for_each_span_observed
     n_timepoints, stride, coarse_stride
 ):
     x, observed = random_series(n_timepoints)
-    tokens, seen = ConvolutionalEmbedding(2, 10, (3, 9), stride, coarse_stride)(x, observed)
+    tokens, token_mask = ConvolutionalEmbedding(2, 10, (3, 9), stride, coarse_stride)(x, observed)
     span = stride * coarse_stride
     n_tokens = math.ceil(n_timepoints / span)
     assert tokens.shape == (4, n_tokens, 10)
     expected = torch.stack([part.any(dim=2).any(dim=1) for part in observed.split(span, dim=1)], dim=1)
-    assert torch.equal(seen, expected)
+    assert torch.equal(token_mask, expected)
 
 
 @pytest.mark.parametrize(("stride", "coarse_stride"), [(1, 1), (3, 2), (20, 1), (1, 20)])
@@ -193,7 +193,7 @@ def test_observed_batch_norm__some_hidden__has_the_gradients_of_batch_norm_of_th
 
 @pytest.mark.parametrize("n_tokens", [1, 5])
 @pytest.mark.parametrize("n_observed", [0, 1])
-def test_observed_batch_norm__too_few_positions_for_a_deviation__stays_finite(n_observed, n_tokens):
+def test_observed_batch_norm__too_few_positions_for_a_std__stays_finite(n_observed, n_tokens):
     """A batch of one case of one token, or whose last value an augmentation hid, must not end training."""
     norm = ObservedBatchNorm(3)
     observed = torch.arange(n_tokens)[None] < n_observed

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from tsformer.layers.positions import LearnedPositions, SinusoidalPositions, rotate, rotation, sinusoidal
+from tsformer.layers.positions import LearnedPositions, SinusoidalPositions, rotary, rotate, sinusoidal
 
 
 @pytest.mark.parametrize("position", [0, 1, 7, 512, 100_000])
@@ -36,8 +36,8 @@ def test_sinusoidal_positions__tokens_that_come_later__stand_after_those_before(
 
 
 def scores(query: torch.Tensor, key: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-    turn = rotation(positions, query.shape[-1])
-    return rotate(query, turn) @ rotate(key, turn).transpose(-2, -1)
+    rotation = rotary(positions, query.shape[-1])
+    return rotate(query, rotation) @ rotate(key, rotation).transpose(-2, -1)
 
 
 @pytest.mark.parametrize("shift", [1, 100, 50_000])
@@ -50,27 +50,27 @@ def test_rotate__all_positions_shifted__leaves_scores_as_they_were(shift):
 
 def test_rotate__position_zero_and_any_other__is_the_identity_and_keeps_the_norm():
     x = torch.randn(1, 2, 4, 8)
-    turned = rotate(x, rotation(torch.tensor([0, 1, 30, 4000]), 8))
-    assert torch.equal(turned[:, :, 0], x[:, :, 0])
-    assert not torch.allclose(turned[:, :, 1:], x[:, :, 1:], atol=0.1)
-    torch.testing.assert_close(turned.norm(dim=-1), x.norm(dim=-1))
+    rotated = rotate(x, rotary(torch.tensor([0, 1, 30, 4000]), 8))
+    assert torch.equal(rotated[:, :, 0], x[:, :, 0])
+    assert not torch.allclose(rotated[:, :, 1:], x[:, :, 1:], atol=0.1)
+    torch.testing.assert_close(rotated.norm(dim=-1), x.norm(dim=-1))
 
 
 def test_rotation__positions_of_each_case__turn_all_heads_of_the_case():
     x = torch.randn(2, 3, 4, 8)
     positions = torch.tensor([[0, 1, 2, 3], [5, 6, 9, 9]])
-    turned = rotate(x, rotation(positions, 8))
+    rotated = rotate(x, rotary(positions, 8))
     for case in range(2):
-        torch.testing.assert_close(turned[case], rotate(x[case], rotation(positions[case], 8)))
+        torch.testing.assert_close(rotated[case], rotate(x[case], rotary(positions[case], 8)))
 
 
 def test_rotate__bfloat16__stays_bfloat16():
-    assert rotate(torch.randn(1, 1, 3, 8).bfloat16(), rotation(torch.arange(3), 8)).dtype == torch.bfloat16
+    assert rotate(torch.randn(1, 1, 3, 8).bfloat16(), rotary(torch.arange(3), 8)).dtype == torch.bfloat16
 
 
 def test_rotation__odd_head_width__is_refused_with_the_remedy():
     with pytest.raises(ValueError, match=r"even head width\. Got d_model / n_heads = 5; change d_model or n_heads"):
-        rotation(torch.arange(3), 5)
+        rotary(torch.arange(3), 5)
 
 
 def test_learned_positions__up_to_max_length__add_the_first_rows():

@@ -31,7 +31,7 @@ def test_resample__gap__stays_a_gap_of_its_share_and_is_not_read():
     x, observed = line(100)
     observed = observed.clone()
     observed[:, 40:60] = False
-    values, seen = resample(x.masked_fill(~observed, 1e6), observed, 200)
-    assert 36 <= (~seen).sum() <= 44
+    values, observed_after = resample(x.masked_fill(~observed, 1e6), observed, 200)
+    assert 36 <= (~observed_after).sum() <= 44
     assert values.max() <= 99.0
-    assert (values[~seen] == 0).all()
+    assert (values[~observed_after] == 0).all()

@@ -29,14 +29,14 @@ def test_masked_mean_std__hidden_values__do_not_count():
 
 
 @pytest.mark.parametrize("level", [0.0, 0.1, -1e7 / 3])
-def test_masked_mean_std__constant_channel__has_deviation_one(level):
+def test_masked_mean_std__constant_channel__has_std_one(level):
     x = torch.full((7, 13, 1), level, dtype=torch.float64)
     mean, std = masked_mean_std(x, all_observed(x))
     torch.testing.assert_close(mean.item(), level)
     assert std.item() == 1.0
 
 
-def test_masked_mean_std__channel_never_observed__has_mean_0_and_deviation_1():
+def test_masked_mean_std__channel_never_observed__has_mean_0_and_std_1():
     x = torch.randn(2, 5, 2)
     observed = all_observed(x)
     observed[..., 1] = False
@@ -45,7 +45,7 @@ def test_masked_mean_std__channel_never_observed__has_mean_0_and_deviation_1():
 
 
 @pytest.mark.parametrize("scaler", SCALERS.values())
-def test_scaler__training_series__come_out_with_mean_0_and_deviation_1(scaler):
+def test_scaler__training_series__come_out_with_mean_0_and_std_1(scaler):
     x = torch.randn(20, 9, 3) * torch.tensor([1e-3, 1.0, 1e3]) + torch.tensor([5.0, -7.0, 0.0])
     observed = torch.rand(20, 9, 3) < 0.8
     mean, std = masked_mean_std(scaler(3).fit(x, observed)(x, observed), observed)
@@ -80,7 +80,7 @@ def test_scaler__not_observed__is_zero(scaler):
     assert (scaled[observed] != 0.0).all()
 
 
-def test_channel_scaler__broken_sensor_value__is_clipped_at_20_deviations():
+def test_channel_scaler__broken_sensor_value__is_clipped_at_20_stds():
     x = torch.randn(4, 9, 1)
     scaler = ChannelScaler(1).fit(x, all_observed(x))
     x[0, 0], x[1, 1] = 1e9, -1e9
@@ -117,7 +117,7 @@ def test_first_differences__one_time_point__has_none():
 
 
 def test_first_differences__straight_line__does_not_become_rounding_noise():
-    """A counter of time points has one constant difference; in float32 it has a tiny deviation from rounding."""
+    """A counter of time points has one constant difference; in float32 it has a tiny std from rounding."""
     x = torch.arange(50.0, dtype=torch.float64).expand(4, 50).unsqueeze(-1)
     x = ChannelScaler(1).fit(x, all_observed(x))(x, all_observed(x))
     differences = FirstDifferences(1).fit(x, all_observed(x))
@@ -144,7 +144,7 @@ def test_robust_scaler__one_wild_value__hardly_moves_the_others():
     assert moved.abs().max() < 0.05
 
 
-def test_robust_scaler__channel_that_hardly_ever_moves__is_scaled_by_its_deviation():
+def test_robust_scaler__channel_that_hardly_ever_moves__is_scaled_by_its_std():
     x = torch.zeros(4, 25, 1)
     x[0, 3] = 7.0
     scaler = RobustScaler(1).fit(x, all_observed(x))

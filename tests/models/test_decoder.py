@@ -38,8 +38,8 @@ def test_decoder__of_the_paper__has_its_number_of_parameters():
 def test_decoder__with_a_cache__equals_teacher_forcing_at_every_step(changes, n_cases, chunk):
     model = decoder(**changes)
     x, memory = series(n_cases)
-    seen = torch.arange(5) < torch.tensor([[5], [3], [1]])[:n_cases]
-    mask = seen[:, None, None, :]
+    token_mask = torch.arange(5) < torch.tensor([[5], [3], [1]])[:n_cases]
+    mask = token_mask[:, None, None, :]
     expected = model(x, memory, memory_mask=mask)
     cache = model.new_cache()
     steps = [model(part, memory, memory_mask=mask, cache=cache) for part in x.split(chunk, dim=1)]
@@ -106,11 +106,11 @@ def test_decoder__weights_copied__equals_torch(norm_first, activation):
             residual.norm.weight.data.normal_()
             getattr(theirs, f"norm{i}").load_state_dict(residual.norm.state_dict())
     x, memory = series()
-    seen = torch.arange(5) < torch.tensor([[5], [3], [1]])
+    token_mask = torch.arange(5) < torch.tensor([[5], [3], [1]])
     expected = reference(
         x,
         memory,
         tgt_mask=nn.Transformer.generate_square_subsequent_mask(7, dtype=torch.float64),
-        memory_key_padding_mask=torch.zeros(3, 5, dtype=torch.float64).masked_fill(~seen, -torch.inf),
+        memory_key_padding_mask=torch.zeros(3, 5, dtype=torch.float64).masked_fill(~token_mask, -torch.inf),
     )
-    torch.testing.assert_close(ours(x, memory, memory_mask=seen[:, None, None, :]), expected)
+    torch.testing.assert_close(ours(x, memory, memory_mask=token_mask[:, None, None, :]), expected)

@@ -4,9 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tsformer.layers.blocks import initialise_weights
-from tsformer.models.encoders.patch import PatchEncoder
-from tsformer.models.forecaster import LIMIT, SeriesForecaster, build_forecaster
+from tsformer.models.forecaster import LIMIT, Lengths, SeriesForecaster, build_forecaster
 from tsformer.models.heads import HEADS
 
 CONTEXT, N_STEPS, PATCH = 24, 9, 3
@@ -17,17 +15,8 @@ def network(n_future: int = 0, head: str = "quantile", patch_length: int = PATCH
     """A network in float64, untrained; its outputs spread over several units."""
     torch.manual_seed(0)
     size = {"d_model": 16, "n_heads": 2, "n_layers": 2, "d_ff": 32, "dropout": 0.0}
-    encoder = PatchEncoder(1 + n_future, CONTEXT, **size, patch_length=4)
-    model = build_forecaster(
-        encoder,
-        HEADS[head](16, patch_length),
-        n_future=n_future,
-        patch_length=patch_length,
-        season=6,
-        shifted=head != "negative_binomial",
-        **size,
-    )
-    initialise_weights(model)
+    lengths = Lengths(6, CONTEXT, 4, patch_length, patch_length)
+    model = build_forecaster("patch", head, lengths, n_past=0, n_future=n_future, **size)
     return model.double().eval()
 
 

@@ -26,12 +26,13 @@ def source(n_cases: int = 5) -> tuple[torch.Tensor, torch.Tensor]:
     return x, torch.arange(6)[None, :, None] < torch.randint(1, 7, (n_cases, 1, 1), generator=generator)
 
 
-def log_probability(model, x, observed, sequence) -> float:
-    """Of a sequence up to and with its first STOP, by teacher forcing."""
-    tokens = sequence.tolist()
-    tokens = tokens[: tokens.index(STOP) + 1] if STOP in tokens else tokens
-    logits = model(x[None], observed[None], torch.tensor([[START, *tokens[:-1]]]))[0]
-    return logits.log_softmax(dim=-1)[torch.arange(len(tokens)), tokens].sum().item()
+@torch.no_grad()
+def log_probabilities(model, x, observed, sequences) -> torch.Tensor:
+    """Of sequences (N, M), each up to and with its first STOP, by teacher forcing."""
+    before = torch.cat([torch.full((len(sequences), 1), START), sequences[:, :-1]], dim=1)
+    logits = model(*(part.expand(len(sequences), -1, -1) for part in (x, observed)), before)
+    steps = logits.log_softmax(dim=-1).gather(2, sequences.unsqueeze(-1)).squeeze(-1)
+    return (steps * ((before == STOP).cumsum(dim=1) == 0)).sum(dim=1)
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
@@ -128,10 +129,10 @@ def test_beam_search__as_many_beams_as_sequences__finds_the_most_probable(model)
     found = beam_search(
         model, x, observed, start=START, stop=STOP, max_length=3, n_beams=VOCABULARY**2, length_penalty=0.0
     )
+    every = torch.tensor(list(itertools.product(range(VOCABULARY), repeat=3)))
     for case in range(3):
-        every = [torch.tensor(tokens) for tokens in itertools.product(range(VOCABULARY), repeat=3)]
-        best = max(log_probability(model, x[case], observed[case], tokens) for tokens in every)
-        assert log_probability(model, x[case], observed[case], found[case]) == pytest.approx(best)
+        best = log_probabilities(model, x[case], observed[case], every).max()
+        torch.testing.assert_close(log_probabilities(model, x[case], observed[case], found[case : case + 1])[0], best)
 
 
 def test_token_transformer__tied__shares_one_matrix_and_scales_it():

@@ -11,9 +11,9 @@ from tsformer.training.correlation import normal_scores
 
 def test_normal_scores__values_at_the_quantiles_of_a_normal__are_themselves():
     levels = torch.tensor([0.025, 0.1, 0.3, 0.5, 0.7, 0.9, 0.975], dtype=torch.float64)
-    known = torch.special.ndtri(levels).expand(2, -1)
+    quantiles = torch.special.ndtri(levels).expand(2, -1)
     values = torch.tensor([-2.5, 0.7], dtype=torch.float64)
-    torch.testing.assert_close(normal_scores(values, known, levels), values)
+    torch.testing.assert_close(normal_scores(values, quantiles, levels), values)
 
 
 @pytest.mark.slow

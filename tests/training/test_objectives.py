@@ -6,10 +6,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from tsformer.data.batch import Batch
-from tsformer.models.channel_encoder import build_pretraining
-from tsformer.models.encoders.patch import PatchEncoder
-from tsformer.models.forecaster import SeriesForecaster, build_forecaster
-from tsformer.models.heads import QuantileHead
+from tsformer.models.channel_encoder import build_channel_encoder
+from tsformer.models.forecaster import Lengths, SeriesForecaster, build_forecaster
 from tsformer.training.objectives import (
     classification,
     contrastive,
@@ -71,9 +69,7 @@ def test_classification__no_labels__says_so():
 
 def forecaster() -> SeriesForecaster:
     size = {"d_model": 16, "n_heads": 2, "n_layers": 1, "d_ff": 16, "dropout": 0.0}
-    head = QuantileHead(16, patch_length=3)
-    encoder = PatchEncoder(1, 8, **size, patch_length=4)
-    return build_forecaster(encoder, head, n_future=0, patch_length=3, season=2, shifted=True, **size).eval()
+    return build_forecaster("patch", "quantile", Lengths(2, 8, 4, 3, 3), n_past=0, n_future=0, **size).eval()
 
 
 def windows(x: torch.Tensor, y: torch.Tensor) -> Batch:
@@ -88,7 +84,7 @@ def test_forecasting__window_of_other_level_and_size__counts_as_much():
     torch.testing.assert_close(objective(model, other), objective(model, windows(x, y)), rtol=1e-4, atol=0)
 
 
-def test_forecasting__windows_of_equal_deviation__count_by_their_seasonal_change():
+def test_forecasting__windows_of_equal_std__count_by_their_seasonal_change():
     model, objective = forecaster(), forecasting(1.0)
     calm = torch.tensor([1.0, -1.0, 1.0, -1.0, 1.0, -1.0, -1.0, 1.0])  # changes by 2/3 from a season to the next
     wild = torch.tensor([1.0, 1.0, -1.0, -1.0, 1.0, 1.0, -1.0, -1.0])  # by 2
@@ -112,12 +108,12 @@ def test_hide_covariates__half_of_the_windows__lack_each_in_context_and_horizon_
     batch = hide_covariates(Batch(x, torch.ones_like(x).bool(), future=future), 0.5)
     assert torch.equal(batch.x[..., 0], x[..., 0])
     assert batch.observed[..., 0].all()
-    shown = batch.observed[..., 1:]
-    assert torch.equal(batch.x[..., 1:], torch.where(shown, x[..., 1:], 0.0))
-    assert torch.equal(shown.all(dim=1), shown.any(dim=1))
-    known, ahead = shown.all(dim=1).unbind(dim=1)
+    kept = batch.observed[..., 1:]
+    assert torch.equal(batch.x[..., 1:], torch.where(kept, x[..., 1:], 0.0))
+    assert torch.equal(kept.all(dim=1), kept.any(dim=1))
+    past, ahead = kept.all(dim=1).unbind(dim=1)
     assert torch.equal(batch.future, torch.where(ahead[:, None, None], future, 0.0))
-    assert 0.2 < (known & ahead).float().mean() < 0.3
+    assert 0.2 < (past & ahead).float().mean() < 0.3
 
 
 def test_info_nce__by_hand__is_the_mean_over_both_views():
@@ -153,7 +149,7 @@ def test_info_nce__one_series__is_zero_with_a_finite_gradient():
 
 def pretraining_network(objective: str) -> nn.Module:
     size = {"d_model": 16, "n_heads": 2, "n_layers": 1, "d_ff": 16, "dropout": 0.0, "encoder": "strided_stem"}
-    return build_pretraining(objective=objective, n_timepoints=64, **size)
+    return build_channel_encoder(objective=objective, n_timepoints=64, **size)
 
 
 @pytest.mark.parametrize(

@@ -10,40 +10,27 @@ N_WAVES = 3  # sine waves that make up a warp
 
 def standard_augmentation(x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
     """Warp and crop half of the cases, then vary gains, add noise, and blank a window in half of the cases."""
-    x, observed = warp_time(x, observed, share=0.5, amplitude=0.3, crop=0.2)
-    x = vary_gain(x, deviation=0.1)
-    x = add_noise(x, deviation=0.05)
-    x = blank_window(x, observed, share=0.5, width=0.1)
+    x, observed = warp_time(x, observed, fraction=0.5, amplitude=0.3, crop=0.2)
+    x = vary_gain(x, std=0.1)
+    x = add_noise(x, std=0.05)
+    x = blank_window(x, observed, fraction=0.5, width=0.1)
     return x, observed
 
 
 def strong_view(x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
     """Crop up to half of each standardised series, warp its time and magnitude, and add noise of a random level."""
-    x, observed = warp_time(x, observed, share=1.0, amplitude=0.3, crop=0.5)
+    x, observed = warp_time(x, observed, fraction=1.0, amplitude=0.3, crop=0.5)
     x = warp_magnitude(x, amplitude=0.3)
     # Of a random level: noise that is always there would hide the first differences of smooth series.
-    x = add_noise(x, deviation=0.1 * torch.rand(x.shape[0], 1, 1, device=x.device))
+    x = add_noise(x, std=0.1 * torch.rand(x.shape[0], 1, 1, device=x.device))
     return x, observed
 
 
-def warp_time(x: Tensor, observed: Tensor, *, share: float, amplitude: float, crop: float) -> tuple[Tensor, Tensor]:
+def warp_time(x: Tensor, observed: Tensor, *, fraction: float, amplitude: float, crop: float) -> tuple[Tensor, Tensor]:
     """Stretch and squeeze time smoothly, and cut off up to `crop` of a series at its ends, keeping its length.
 
-    Parameters
-    ----------
-    x : Tensor of shape (B, T, C)
-    observed : bool Tensor of shape (B, T, C)
-    share : float
-        Share of the cases that are altered.
-    amplitude : float in [0, 1/3)
-        Largest relative change of speed by each of three sine waves; order in time is kept.
-    crop : float in [0, 1)
-        Largest share of a series cut off.
-
-    Returns
-    -------
-    x, observed : as they came in; values between time points are interpolated linearly from the observed neighbours,
-        and observed when the nearer one is.
+    `amplitude`, below 1/3, is the largest relative change of speed by each of three sine waves; order in time is kept.
+    Values between time points are interpolated linearly from the observed neighbours, and observed when the nearer is.
     """
     n_cases, n_timepoints, _ = x.shape
     time = torch.arange(n_timepoints, device=x.device, dtype=torch.float32)
@@ -57,13 +44,13 @@ def warp_time(x: Tensor, observed: Tensor, *, share: float, amplitude: float, cr
     start = cut * torch.rand(n_cases, 1, device=x.device)
     source = (start + (1.0 - cut) * warped).clamp(0.0, 1.0) * last
 
-    altered = torch.rand(n_cases, 1, device=x.device) < share
+    altered = torch.rand(n_cases, 1, device=x.device) < fraction
     return interpolate(x, observed, torch.where(altered & (time <= last), source, time))
 
 
-def vary_gain(x: Tensor, *, deviation: float) -> Tensor:
-    """Multiply each channel of each case by a number drawn from N(1, deviation)."""
-    return x * (1.0 + deviation * torch.randn(x.shape[0], 1, x.shape[2], device=x.device))
+def vary_gain(x: Tensor, *, std: float) -> Tensor:
+    """Multiply each channel of each case by a number drawn from N(1, std)."""
+    return x * (1.0 + std * torch.randn(x.shape[0], 1, x.shape[2], device=x.device))
 
 
 def warp_magnitude(x: Tensor, *, amplitude: float) -> Tensor:
@@ -75,17 +62,17 @@ def warp_magnitude(x: Tensor, *, amplitude: float) -> Tensor:
     return x * (1.0 + amplitude * curves.sum(dim=-1, keepdim=True))
 
 
-def add_noise(x: Tensor, *, deviation: float | Tensor) -> Tensor:
-    """Add noise drawn from N(0, deviation) to each value."""
-    return x + deviation * torch.randn_like(x)
+def add_noise(x: Tensor, *, std: float | Tensor) -> Tensor:
+    """Add noise drawn from N(0, std) to each value."""
+    return x + std * torch.randn_like(x)
 
 
-def blank_window(x: Tensor, observed: Tensor, *, share: float, width: float) -> Tensor:
-    """Set a window of `width` times the length to 0, the mean, in the share `share` of the cases."""
+def blank_window(x: Tensor, observed: Tensor, *, fraction: float, width: float) -> Tensor:
+    """Set a window of `width` times the length to 0, the mean, in a fraction of the cases."""
     n_cases, n_timepoints, _ = x.shape
     time = torch.arange(n_timepoints, device=x.device)
     length = (observed.any(dim=-1) * (time + 1)).amax(dim=1, keepdim=True)  # (B, 1)
     size = (width * length).floor()
     start = (torch.rand(n_cases, 1, device=x.device) * (length - size + 1)).floor()
-    blanked = (time >= start) & (time < start + size) & (torch.rand(n_cases, 1, device=x.device) < share)
+    blanked = (time >= start) & (time < start + size) & (torch.rand(n_cases, 1, device=x.device) < fraction)
     return x.masked_fill(blanked.unsqueeze(-1), 0.0)

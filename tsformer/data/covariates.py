@@ -1,8 +1,9 @@
-"""What goes along with the targets: past, known-future and static covariates from frames, and the calendar."""
+"""What goes along with the targets: covariates of the history and ahead, static ones and the calendar, all scaled."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,91 +11,152 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas import offsets as off
 
-from tsformer.data.frames import Rows, SeriesSet, numbers_of, rows_of
-from tsformer.data.frequency import Floats, Frequency, check_same_kind, instants
+from tsformer.data.forecasts import future_times
+from tsformer.data.frames import SeriesSet
+from tsformer.data.frequency import Frequency, check_same_kind
 from tsformer.data.messages import listed, quoted, series_name, shown
+from tsformer.data.rows import Floats, Rows, instants, numbers_of, rows_of
+
+Scale = tuple[Floats, Floats]  # mean and standard deviation of each column
 
 
-def read_covariates(
-    frame: pd.Series[Any] | pd.DataFrame,
-    series: SeriesSet,
-    *,
-    name: str,
-    times: Sequence[pd.Index[Any]],
-    columns: Sequence[Hashable] | None = None,
-) -> tuple[list[Floats], list[Hashable]]:
-    """Read covariates at the given times of each series.
+@dataclass(frozen=True)
+class CovariateScaler:
+    """Brings covariates to mean 0 and standard deviation 1 over the history; static ones count as known ahead.
 
-    Parameters
-    ----------
-    frame : Series or DataFrame
-        In any form that `read_series` reads. Without ids (wide, or long without the column of ids) its covariates are
-        common to all series. It may hold bool columns, and more series and times than are needed.
-    series : SeriesSet
-        The targets.
-    name : {"past", "future"}
-        What messages call the frame.
-    times : list of Index of length n_timepoints_i
-        The times needed: the history of each series for "past", and the horizon after it for "future".
-    columns : sequence, optional
-        The columns that fit saw; the result has them in this order. None takes those found.
-
-    Returns
-    -------
-    values : list of ndarray of shape (n_timepoints_i, n_columns)
-    columns : list
-
-    Raises
-    ------
-    ValueError
-        When a needed time of a series has no row, several rows or a missing value; for columns that are no numbers,
-        or not those expected; for times of another kind.
+    With `calendar`, so do season, weekday and hour.
     """
-    rows = rows_of(frame, name, series.form.id_col, series.form.time_col)
-    found = _checked_columns(list(rows.data.columns), columns, name)
-    values = numbers_of(rows.data[found], name)
-    check_same_kind(rows.times, times[0], name)
-    lengths = [len(part) for part in times]
-    codes, needed = np.repeat(np.arange(len(times)), lengths), times[0].append(list(times[1:]))
-    row = _row_of_each(codes, needed, rows, series, name)
+
+    calendar: bool
+    past: Scale
+    future: Scale
+
+    @classmethod
+    def fit(cls, series: SeriesSet, *, calendar: bool) -> CovariateScaler:
+        """Take the statistics of the observed values."""
+        past, future, _ = series.form.covariates
+        ahead = _known_ahead(series, [], 0, calendar)
+        return cls(calendar, _scale_of(series.past, past), _scale_of(ahead, future))
+
+    @property
+    def n_past(self) -> int:
+        """Number of past columns."""
+        return len(self.past[0])
+
+    @property
+    def n_future(self) -> int:
+        """Number of columns that are known ahead."""
+        return len(self.future[0])
+
+    def apply(
+        self, series: SeriesSet, rows: Sequence[Floats] = (), *, horizon: int = 0, reach: int = 0
+    ) -> tuple[list[Floats], list[Floats]]:
+        """Return past covariates, and those known ahead with the horizon, of each series, scaled.
+
+        `rows` holds what `read_future` read of the horizon. Static covariates and the calendar come for `reach` time
+        points after the end, if that is more; columns that are not known there are NaN.
+        """
+        reach = max(horizon, reach if self.calendar or series.static.shape[1] else 0)
+        ahead, (mean, std) = _known_ahead(series, rows, reach, self.calendar), self.future
+        return [(x - self.past[0]) / self.past[1] for x in series.past], [(x - mean) / std for x in ahead]
+
+
+def _known_ahead(series: SeriesSet, rows: Sequence[Floats], reach: int, calendar: bool) -> list[Floats]:
+    """Future columns, static ones and the calendar for each series and `reach` time points more."""
+    dates = _calendar_of(series, reach) if calendar else None
+    joined = []
+    for i, known in enumerate(series.future):
+        n_times = len(known) + reach
+        parts = [known, *rows[i : i + 1]]
+        parts = [np.concatenate([*parts, np.full((n_times - sum(map(len, parts)), known.shape[1]), np.nan)])]
+        parts.append(np.tile(series.static[i], (n_times, 1)))
+        joined.append(np.hstack(parts if dates is None else [*parts, dates[i]]))
+    return joined
+
+
+def _calendar_of(series: SeriesSet, reach: int) -> list[Floats]:
+    """Calendar features of each series and `reach` time points more, computed once for series of the same times."""
+    features: dict[Any, Floats] = {}
+    spans = [(times[0], len(times)) for times in series.times]
+    after = future_times(series, reach) if reach else [times[:0] for times in series.times]
+    for span, times, more in zip(spans, series.times, after, strict=True):
+        if span not in features:
+            features[span] = calendar_features(times.append(more), series.freq)
+    return [features[span] for span in spans]
+
+
+def _scale_of(matrices: list[Floats], names: list[Hashable]) -> Scale:
+    """Mean and std of each column; `names` are those of the first columns, in which all may be missing."""
+    rows = np.concatenate(matrices)
+    if len(unobserved := np.flatnonzero(np.isnan(rows).all(axis=0))):
+        raise ValueError(f"A covariate must have a value. Column {quoted(names[unobserved[0]])} has only NaN; drop it.")
+    std = np.nanstd(rows, axis=0)
+    return np.nanmean(rows, axis=0), np.where(std > 0, std, 1.0)
+
+
+def check_known_ahead(series: SeriesSet, n: int) -> None:
+    """Raise a ValueError where a future covariate is missing in the last n time points of a series."""
+    _check_finite([rows[-n:] for rows in series.future], [times[-n:] for times in series.times], series, "df")
+
+
+def read_future(frame: Any, series: SeriesSet, horizon: int) -> list[Floats]:
+    """Read the rows of the horizon: future covariates (horizon, n_columns) of each series.
+
+    The frame may have any form that `read_series` reads, and more columns, series and times than are needed; without
+    ids its rows go with all series.
+    """
+    columns = series.form.covariates[1]
+    if not columns:
+        if frame is None:
+            return []
+        raise ValueError("future= takes rows of future_cols, of which the forecaster has none. Name them there.")
+    example = f"pass its rows ahead, with the columns {columns}, as future="
+    if frame is None:
+        raise ValueError(f"The forecaster has future_cols, which must be known for the horizon; {example}.")
+    rows = rows_of(frame, "future", series.form.id_col, series.form.time_col)
+    if missing := [name for name in columns if name not in rows.data.columns]:
+        raise ValueError(f"The following columns of future are missing: {missing}; {example}.")
+    values = numbers_of(rows.data[columns], "covariate")
+    times = future_times(series, horizon)
+    check_same_kind(rows.times, times[0], "future")
+    codes, needed = np.repeat(np.arange(len(times)), horizon), times[0].append(times[1:])
+    row = _row_of_each(codes, needed, rows, series)
     if (row < 0).any():
-        raise ValueError(_what_is_absent(codes[row < 0], needed[row < 0], series, name))
-    aligned = values[row]
-    bad = np.argwhere(~np.isfinite(aligned))
-    if len(bad):
-        first, column = bad[0]
-        whose = series_name(series.ids[codes[first]])
+        absent, its_times = codes[row < 0], needed[row < 0]
+        others = len(np.unique(absent)) - 1
+        more = f"; {others} more series lack rows" if others else ""
         raise ValueError(
-            f"{name} contains NaN or infinity in column {quoted(found[column])}: {whose} at {shown(needed[first])}. "
-            "Fill it, or leave the column out."
+            f"future must have a row for each time of the horizon. {series_name(series.ids[absent[0]])} has none for "
+            f"{listed(its_times[absent == absent[0]])}{more}. Pass such rows in future=."
         )
-    return np.split(aligned, np.cumsum(lengths)[:-1]), found
+    ahead = np.split(values[row], len(times))
+    _check_finite(ahead, times, series, "future")
+    return ahead
 
 
-def _checked_columns(found: list[Hashable], columns: Sequence[Hashable] | None, name: str) -> list[Hashable]:
-    if not found:
-        raise ValueError(f"{name} must have at least one column beside ids and times.")
-    if columns is not None and set(found) != set(columns):
-        raise ValueError(f"{name} must have the columns that fit saw, {list(columns)}. Got {found}.")
-    return found if columns is None else list(columns)
+def _check_finite(parts: list[Floats], times: list[pd.Index[Any]], series: SeriesSet, name: str) -> None:
+    for id, rows, index in zip(series.ids, parts, times, strict=True):
+        if len(bad := np.argwhere(~np.isfinite(rows))):
+            column = quoted(series.form.covariates[1][bad[0, 1]])
+            raise ValueError(
+                f"{name} contains NaN or infinity in column {column}, which must be known ahead: {series_name(id)} at "
+                f"{shown(index[bad[0, 0]])}. Fill it."
+            )
 
 
-def _row_of_each(
-    codes: NDArray[np.intp], times: pd.Index[Any], rows: Rows, series: SeriesSet, name: str
-) -> NDArray[np.intp]:
+def _row_of_each(codes: NDArray[np.intp], times: pd.Index[Any], rows: Rows, series: SeriesSet) -> NDArray[np.intp]:
     """The row of the frame for each series and time, -1 where there is none."""
     offered = pd.DataFrame({"time": _key(rows.times), "row": np.arange(len(rows.times))})
     if rows.ids is not None:
         if series.ids[0] is None:
-            raise ValueError(f"{name} has ids ({quoted(rows.ids.name)}) but df is one series without. Drop the ids.")
+            raise ValueError(f"future has ids ({quoted(rows.ids.name)}) but df is one series without. Drop the ids.")
         offered["series"] = series.ids.get_indexer(rows.ids)
         offered = offered[offered["series"] >= 0]
     keys = ["time"] if rows.ids is None else ["series", "time"]
-    again = offered["row"][offered.duplicated(keys)].to_numpy()
-    if len(again):
+    if len(again := offered["row"][offered.duplicated(keys)].to_numpy()):
         whose = "" if rows.ids is None else f"{series_name(rows.ids[again[0]])} at "
         raise ValueError(
-            f"{name} has duplicate times: {whose}{shown(rows.times[again[0]])}. Keep one row for each; rows of several "
+            f"future has duplicate times: {whose}{shown(rows.times[again[0]])}. Keep one row for each; rows of several "
             f"series need their ids, in column {quoted(series.form.id_col)}."
         )
     needed = pd.DataFrame({"series": codes, "time": _key(times)})
@@ -106,80 +168,13 @@ def _key(times: pd.Index[Any]) -> Any:
     return times if isinstance(times, pd.DatetimeIndex) else instants(times)
 
 
-def _what_is_absent(codes: NDArray[np.intp], times: pd.Index[Any], series: SeriesSet, name: str) -> str:
-    span = "the history" if name == "past" else "the history and the horizon"
-    others = len(np.unique(codes)) - 1
-    more = f"; {others} more series lack rows" if others else ""
-    first = times[codes == codes[0]]
-    return (
-        f"{name} must have a row for each time of {span}. {series_name(series.ids[codes[0]])} has none for "
-        f"{listed(first)}{more}. Pass such rows in {name}=."
-    )
-
-
-def read_static(
-    frame: pd.Series[Any] | pd.DataFrame, series: SeriesSet, *, columns: Sequence[Hashable] | None = None
-) -> tuple[Floats, list[Hashable]]:
-    """Read what does not change in time: a row for each series.
-
-    Parameters
-    ----------
-    frame : Series or DataFrame
-        The ids are in its column `id_col` or else its index; there may be more of them than needed. For one series
-        without id, a single row.
-    series : SeriesSet
-        The targets.
-    columns : sequence, optional
-        The columns that fit saw; the result has them in this order. None takes those found.
-
-    Returns
-    -------
-    values : ndarray of shape (n_series, n_columns)
-    columns : list
-
-    Raises
-    ------
-    ValueError
-        When a series has no row, several rows or a missing value; for columns that are no numbers, or not those
-        expected.
-    """
-    if not isinstance(frame, pd.Series | pd.DataFrame):
-        raise TypeError(f"static must be a pandas DataFrame with a row for each series. Got {type(frame).__name__}.")
-    data = frame.to_frame() if isinstance(frame, pd.Series) else frame
-    if series.form.id_col in data.columns:
-        data = data.set_index(series.form.id_col)
-    found = _checked_columns(list(data.columns), columns, "static")
-    values = numbers_of(data[found], "static")[_static_row_of_each(data.index, series)]
-    bad = np.argwhere(~np.isfinite(values))
-    if len(bad):
-        code, column = bad[0]
-        name = series_name(series.ids[code])
-        raise ValueError(f"static contains NaN or infinity in column {quoted(found[column])}: {name}. Fill it.")
-    return values, found
-
-
-def _static_row_of_each(ids: pd.Index[Any], series: SeriesSet) -> NDArray[np.intp]:
-    if series.ids[0] is None:
-        if len(ids) != 1:
-            raise ValueError(f"static must have one row, for the one series of df. Got {len(ids)} rows.")
-        return np.zeros(1, dtype=np.intp)
-    again = ids[ids.duplicated()]
-    if len(again):
-        raise ValueError(f"static must have one row for each series. {series_name(again[0])} has several.")
-    row = ids.get_indexer(series.ids)
-    if (row < 0).any():
-        raise ValueError(
-            f"static must have a row for each series, by its index or column {quoted(series.form.id_col)}. Got none "
-            f"for {listed(series.ids[row < 0])}."
-        )
-    return row
-
-
-# The calendar.
-
-_DAY = pd.Timedelta(days=1)
+# How far times have come in each cycle, from 0 to 1.
+_CYCLES: tuple[Callable[[Any], Any], ...] = (
+    lambda times: (times.month.to_numpy() - 1) / 12,
+    lambda times: times.dayofweek.to_numpy() / 7,
+    lambda times: (times.hour.to_numpy() + times.minute.to_numpy() / 60) / 24,
+)
 # Kinds of steps: how many make a season, and how many of _CYCLES they pass through. Steps within a day pass all.
-_CYCLES = ("month", "weekday", "hour")
 _KINDS: tuple[tuple[tuple[type, ...], int, int], ...] = (
     ((off.YearBegin, off.YearEnd, off.BYearBegin, off.BYearEnd), 1, 0),
     ((off.QuarterBegin, off.QuarterEnd, off.BQuarterBegin, off.BQuarterEnd), 4, 1),
@@ -203,31 +198,18 @@ def seasonal_period(freq: Frequency) -> int:
     if not isinstance(freq, off.Tick):
         return 1
     step = pd.Timedelta(freq)
-    season_length = _DAY if step >= pd.Timedelta(minutes=1) else pd.Timedelta(hours=1)
-    return 1 if season_length % step else season_length // step
-
-
-def calendar_names(freq: Frequency) -> list[str]:
-    """Return the names of the columns of `calendar_features`: those that vary from step to step of `freq`."""
-    n_cycles = next((n_cycles for kinds, _, n_cycles in _KINDS if isinstance(freq, kinds)), len(_CYCLES))
-    return [f"{wave}_{cycle}" for cycle in _CYCLES[:n_cycles] for wave in ("sin", "cos")]
+    length = pd.Timedelta(days=1) if step >= pd.Timedelta(minutes=1) else pd.Timedelta(hours=1)
+    return 1 if length % step else length // step
 
 
 def calendar_features(times: pd.Index[Any], freq: Frequency) -> Floats:
-    """Return sine and cosine of month, day of the week and hour, as far as `freq` makes them vary.
+    """Return sine and cosine (T, 2 * n_cycles) of month, day of the week and hour, as far as `freq` makes them vary.
 
-    Parameters
-    ----------
-    times : DatetimeIndex or PeriodIndex of length T
-    freq : offset
-        Their step. It alone decides on the columns, so that history and horizon have the same.
-
-    Returns
-    -------
-    ndarray of shape (T, len(calendar_names(freq)))
+    `freq` alone decides on the columns, so that history and horizon have the same.
     """
     if not isinstance(times, pd.DatetimeIndex | pd.PeriodIndex):
         raise ValueError(f"Calendar features need a DatetimeIndex or PeriodIndex. Got times of {str(times.dtype)!r}.")
-    turns = [(times.month - 1) / 12, times.dayofweek / 7, (times.hour + times.minute / 60) / 24]
-    angles = 2 * np.pi * np.stack(turns, axis=-1)[:, : len(calendar_names(freq)) // 2]
-    return np.stack([np.sin(angles), np.cos(angles)], axis=-1).reshape(len(times), -1)
+    n_cycles = next((n_cycles for kinds, _, n_cycles in _KINDS if isinstance(freq, kinds)), len(_CYCLES))
+    angles = [2 * np.pi * turn(times) for turn in _CYCLES[:n_cycles]]
+    waves = [wave(angle) for angle in angles for wave in (np.sin, np.cos)]
+    return np.stack(waves, axis=-1) if waves else np.empty((len(times), 0))

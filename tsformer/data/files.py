@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 Case = NDArray[np.float64]
-Labelled = tuple[NDArray[np.float64] | list[Case], NDArray[np.str_]]
+Labelled = tuple[Case | list[Case], NDArray[np.str_]]
 
 
-def stack(cases: list[Case]) -> NDArray[np.float64] | list[Case]:
+def stack(cases: list[Case]) -> Case | list[Case]:
     """Return cases of equal length as one array of shape (n_cases, n_channels, n_timepoints), others as the list."""
     return np.stack(cases) if len({case.shape[1] for case in cases}) == 1 else cases
 
@@ -45,29 +45,16 @@ def read_ts(path: str | os.PathLike[str]) -> Labelled:
 
     A header of `#` comments and `@` tags ends with `@data`. Then each line is one case: channels and a class
     label, separated by colons. Values of a channel are separated by commas; `?` or NaN is a missing value.
-    Lengths may differ between cases. Padding at the end of a series stays as the file has it.
-
-    Parameters
-    ----------
-    path : str or path
-        The file.
+    Padding at the end of a series stays as the file has it. What is malformed, or has time stamps or no class labels,
+    raises a ValueError with the line's number. The format is described at
+    https://www.aeon-toolkit.org/en/stable/api_reference/data_format.html.
 
     Returns
     -------
     X : float64 array of shape (n_cases, n_channels, n_timepoints)
-        Missing values are NaN. Where lengths differ, a list of arrays of shape (n_channels, length_i).
+        Where lengths differ, a list of arrays of shape (n_channels, length_i).
     y : str array of shape (n_cases,)
         Class labels as the file spells them.
-
-    Raises
-    ------
-    ValueError
-        The file is malformed, or has time stamps or no class labels. The message has the line's number, what
-        was expected there and what came.
-
-    References
-    ----------
-    The format: https://www.aeon-toolkit.org/en/stable/api_reference/data_format.html
     """
     # Some descriptions are not UTF-8: replace what cannot be decoded. In a number it is still an error.
     with open(path, encoding="utf-8-sig", errors="replace") as file:
@@ -143,17 +130,15 @@ def _read_tsv(path: Path) -> Labelled:
 
 
 def _read_numbers(values: list[str], place: str) -> list[float]:
-    try:
-        return [float(value) for value in values]
-    except ValueError:  # '?', or not a number
-        return [_read_number(value, place) for value in values]
-
-
-def _read_number(value: str, place: str) -> float:
-    try:
-        return np.nan if value.strip() == "?" else float(value)
-    except ValueError:
-        raise _malformed(place, "a number, '?' or NaN", reprlib.repr(value)) from None
+    numbers = []
+    for value in values:
+        try:
+            numbers.append(float(value))
+        except ValueError:
+            if value.strip() != "?":
+                raise _malformed(place, "a number, '?' or NaN", reprlib.repr(value)) from None
+            numbers.append(np.nan)
+    return numbers
 
 
 def _malformed(place: str, expected: str, got: str) -> ValueError:

@@ -2,86 +2,81 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Hashable
-from dataclasses import dataclass, replace
 from numbers import Real
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tsformer.data.frequency import (
-    Floats,
-    Frequency,
-    SortedRows,
-    check_same_kind,
-    checked_frequency,
-    common_frequency,
-    follows,
-    instants,
-    regular,
-)
-from tsformer.data.messages import listed, quoted, series_name, shown
+from tsformer.data import frequency
+from tsformer.data.frequency import Frequency
+from tsformer.data.messages import quoted, series_name, shown
+from tsformer.data.rows import Floats, Layout, Rows, SortedRows, numbered, numbers_of, rows_of, sort_rows
 
-Layout = Literal["wide", "long", "panel"]
 Fill = Literal["ffill", "interpolate"] | float | None
 
 
-@dataclass(frozen=True)
-class Form:
-    """How a frame was laid out: what it takes to write forecasts alike and to find covariates.
+class Columns(NamedTuple):
+    """The names by which frames are read: parameters of the forecaster, each a name or a list of them."""
 
-    Parameters
-    ----------
-    layout : {"wide", "long", "panel"}
-        Time in the index, in a column, or in the second level of the index.
-    is_series : bool
-        The frame was a Series.
-    columns : Index
-        The target columns, and the name they have together.
-    id_col, time_col : Hashable
-        The columns of ids and times in a long frame.
-    """
+    id_col: Hashable = "unique_id"
+    time_col: Hashable = "ds"
+    target_cols: Any = None
+    past_cols: Any = None
+    future_cols: Any = None
+    static_cols: Any = None
+
+    @property
+    def covariates(self) -> tuple[list[Hashable], list[Hashable], list[Hashable]]:
+        """Past, future and static columns as lists."""
+        return _as_list(self.past_cols), _as_list(self.future_cols), _as_list(self.static_cols)
+
+
+def _as_list(names: Any) -> list[Hashable]:
+    return [] if names is None else list(names) if isinstance(names, list) else [names]
+
+
+class Form(NamedTuple):
+    """How a frame was laid out: what it takes to write forecasts alike, and to read more of the same."""
 
     layout: Layout
     is_series: bool
-    columns: pd.Index[Any]
+    columns: pd.Index[Any]  # the targets, and the name they have together
     id_col: Hashable
     time_col: Hashable
+    covariates: tuple[list[Hashable], list[Hashable], list[Hashable]]  # past, future and static columns
+
+    @property
+    def names(self) -> list[Hashable]:
+        """All columns that are read: targets, then covariates."""
+        return list(itertools.chain(self.columns, *self.covariates))
+
+    def __str__(self) -> str:
+        kind = "Series named" if self.is_series else f"{self.layout} DataFrame of the columns"
+        index = "a (series, time) index" if self.layout == "panel" else "one index"
+        return f"a {kind} {self.names[0] if self.is_series else self.names!r} with {index}"
 
 
-@dataclass(frozen=True)
-class SeriesSet:
-    """Series of one frequency, each regular in time; starts and lengths may differ.
+class SeriesSet(NamedTuple):
+    """Series of one frequency, each regular in time; starts and lengths may differ. NaN = missing."""
 
-    Parameters
-    ----------
-    ids : Index of length n_series
-        Named and typed as they came; a single None where the frame has no ids.
-    values : list of ndarray of shape (n_timepoints_i, n_channels)
-        float64, NaN = missing.
-    times : list of DatetimeIndex, PeriodIndex or integer Index of length n_timepoints_i
-        Named and typed as they came.
-    freq : int or offset
-        The step from a time to the next.
-    form : Form
-        The form that came in.
-    fill : {"ffill", "interpolate"}, float or None
-        How missing values were filled.
-    unfilled : list of ndarray of shape (n_timepoints_i, n_channels)
-        The values before that.
-    """
-
-    ids: pd.Index[Any]
-    values: list[Floats]
-    times: list[pd.Index[Any]]
+    ids: pd.Index[Any]  # named as they came; a single None where the frame has no ids
+    times: list[pd.Index[Any]]  # of n_timepoints_i, named and typed as they came
+    values: list[Floats]  # (n_timepoints_i, n_channels), filled by `fill`
+    past: list[Floats]  # (n_timepoints_i, n_columns), covariates at these times
+    future: list[Floats]
+    static: Floats  # (n_series, n_columns)
     freq: Frequency
     form: Form
     fill: Fill
-    unfilled: list[Floats]
+    filled: list[NDArray[np.bool_]]  # (n_timepoints_i, n_channels), which values were; empty where `fill` is None
 
-    def __len__(self) -> int:
+    @property
+    def n_series(self) -> int:
+        """Number of series."""
         return len(self.values)
 
     @property
@@ -89,219 +84,166 @@ class SeriesSet:
         """The target columns, one a channel."""
         return list(self.form.columns)
 
+    @property
+    def unfilled(self) -> list[Floats]:
+        """The values before missing ones were filled."""
+        if not self.filled:
+            return self.values
+        return [np.where(filled, np.nan, rows) for rows, filled in zip(self.values, self.filled, strict=True)]
+
 
 def read_series(
     df: pd.Series[Any] | pd.DataFrame,
+    columns: Columns,
     *,
-    id_col: Hashable = "unique_id",
-    time_col: Hashable = "ds",
-    target_col: Hashable | list[Hashable] = "y",
     freq: str | int | pd.offsets.BaseOffset | None = None,
     fill: Fill = None,
     expected: Frequency | None = None,
+    before: SeriesSet | None = None,
 ) -> SeriesSet:
-    """Read the targets of one or many series.
+    """Read one or many series with their covariates; NaN is a missing value.
 
     The frame shows its form: rows under a MultiIndex are (series, time); else a DataFrame with a column `time_col` is
-    long; all else is wide, with time in the index and a channel in each column. Rows may be in any order; series stay
-    in that of their first rows.
+    long, and holds one series if there is no `id_col`; all else is wide, with time in the index and a channel in each
+    column. Rows may be in any order; series stay in that of their first rows. `target_cols` is by default "y" in a long
+    frame, elsewhere all columns that are no covariates. Series of df may go on from those `before`.
 
-    Parameters
-    ----------
-    df : Series or DataFrame
-        Targets only. NaN is a missing value and stays one, unless `fill` says otherwise.
-    id_col, time_col : Hashable
-        Columns of a long frame. Without a column `id_col` it holds one series.
-    target_col : Hashable or list
-        Target column(s) of a long frame. In the other forms every column is a target.
-    freq : str, offset or int, optional
-        Step of the times, such as "MS", "15min" or, between integers, 1; absent times become missing values. None
-        infers it and refuses gaps. Series of one or two timestamps take the frequency of the longest series.
-    fill : {"ffill", "interpolate"} or float, optional
-        What to put for missing values after the first value of a series: the value before, the line between the
-        values before and after (nothing after the last), or a number.
-    expected : offset or int, optional
-        The frequency where `freq` is None and all series follow it, however few their times are.
-
-    Returns
-    -------
-    SeriesSet
-
-    Raises
-    ------
-    TypeError
-        When df is no Series or DataFrame.
-    ValueError
-        For an empty frame, missing or further columns, values that are no finite numbers, a series without a value,
-        times that are none, duplicates, gaps, irregular times, or series of different frequencies.
+    With `freq`, the step of the times, absent times become missing values. None infers it and refuses gaps: it is
+    `expected` if all series follow that, however few their times are, else that of the longest series. `fill` is put
+    for missing targets after the first value of a series: the value before, the line between the values before and
+    after (nothing after the last), or a number.
     """
-    _check_fill(fill)
-    rows = rows_of(df, "df", id_col, time_col)
-    data = _targets(rows, target_col, id_col) if rows.layout == "long" else rows.data
-    is_series = isinstance(df, pd.Series)
-    form = Form(rows.layout, is_series, pd.Index([df.name]) if is_series else data.columns, id_col, time_col)
-    codes, ids = numbered(rows.ids, len(data))
-    order = np.lexsort((instants(rows.times), codes))
-    ordered = SortedRows(ids, codes[order], rows.times[order], numbers_of(data, "target")[order])
-    _check_unique_times(ordered)
-    _check_values(ordered, form)
-    declared = getattr(rows.times, "freq", None) if rows.layout == "wide" else None
+    is_number = isinstance(fill, Real) and not isinstance(fill, bool) and np.isfinite(float(fill))
+    if not (is_number or fill is None or fill in ("ffill", "interpolate")):
+        raise ValueError(f"fill must be None, 'ffill', 'interpolate' or a finite number. Got {fill!r}.")
+    rows = rows_of(df, "df", columns.id_col, columns.time_col)
+    form = _form_of(df, rows, columns, before)
+    ids, times, data = rows.ids, rows.times, rows.data
+    matrix = numbers_of(data if form.is_series else data[list(form.columns)], "target")
+    if covariates := form.names[len(form.columns) :]:
+        matrix = np.hstack([matrix, numbers_of(data[covariates], "covariate")])
+    if before is not None:
+        _check_later(rows, before)
+        ids, times, matrix = _after(before, rows, matrix)
+    ordered = sort_rows(ids, times, matrix, form.names)
+    _check_observed(ordered, form, known=[] if before is None else before.ids)
     if freq is not None:
-        step = checked_frequency(freq, rows.times)
-    elif expected is not None and follows(ordered, expected):
+        step = frequency.checked_frequency(freq, times)
+    elif expected is not None and frequency.follows(ordered, expected):
         step = expected
     else:
-        step = common_frequency(ordered, declared)
-    codes, values, times = regular(ordered, step, insert=freq is not None)
+        is_whole = rows.layout == "wide" and before is None
+        step = frequency.common_frequency(ordered, getattr(rows.times, "freq", None) if is_whole else None)
+    return _series_of(ordered, step, form, fill, insert=freq is not None)
+
+
+def _series_of(ordered: SortedRows, freq: Frequency, form: Form, fill: Fill, *, insert: bool) -> SeriesSet:
+    """Cut sorted rows into regular series, and their columns by what they are."""
+    static = _static_values(ordered, form)
+    codes, matrix, times = frequency.make_regular(ordered, freq, insert=insert)
+    ends = np.cumsum([len(form.columns), *map(len, form.covariates[:2])])
+    unfilled, past, future, _ = np.split(matrix, ends, axis=1)
+    values = _filled(unfilled, codes, fill)
     begins = np.flatnonzero(np.diff(codes)) + 1
-    unfilled, filled = np.split(values, begins), np.split(_filled(values, codes, fill), begins)
-    return SeriesSet(ids, filled, times, step, form, fill, unfilled)
+    filled = [] if fill is None else np.split(np.isnan(unfilled) & ~np.isnan(values), begins)
+    parts = [np.split(part, begins) for part in (values, past, future)]
+    return SeriesSet(ordered.ids, times, parts[0], parts[1], parts[2], static, freq, form, fill, filled)
 
 
-# A frame of any form, row by row.
-
-
-@dataclass(frozen=True)
-class Rows:
-    """The rows of a frame: the id of each (None when the frame has no ids), its time, and the other columns."""
-
-    layout: Layout
-    ids: pd.Index[Any] | None
-    times: pd.Index[Any]
-    data: pd.DataFrame
-
-
-def rows_of(
-    frame: pd.Series[Any] | pd.DataFrame, name: str, id_col: Hashable, time_col: Hashable, *, only_order: bool = False
-) -> Rows:
-    """Tell the form of a frame by the rule of `read_series`; check that it has rows, columns and times.
-
-    With `only_order` the times need only have an order: floats and spans of time will do.
-    """
-    if not isinstance(frame, pd.Series | pd.DataFrame):
-        raise TypeError(
-            f"{name} must be a pandas Series or DataFrame: wide, with time in its index; long, with a column of times; "
-            f"or under a (series, time) MultiIndex. Got {type(frame).__name__}; an array needs its times: "
-            "pd.Series(values, index=times)."
-        )
-    data = frame.to_frame() if isinstance(frame, pd.Series) else frame
-    if data.index.name is not None and data.index.name == id_col:
-        data = data.reset_index()
-    if data.empty:
-        raise ValueError(f"Found {name} of shape {data.shape} while a minimum of 1 row and 1 column is required.")
-    if not data.columns.is_unique:
-        raise ValueError(f"The columns of {name} must be unique. Got {list(data.columns)}.")
-    if isinstance(data.index, pd.MultiIndex):
-        if data.index.nlevels != 2:
+def _static_values(ordered: SortedRows, form: Form) -> Floats:
+    """The one value that each series has in each static column."""
+    names = form.covariates[2]
+    columns = ordered.values[:, ordered.values.shape[1] - len(names) :]
+    least, most = (extreme.reduceat(columns, ordered.starts, axis=0) for extreme in (np.fmin, np.fmax))
+    for wrong, what in ((np.isnan(least), "no value"), (least != most, "several values")):
+        if wrong.any():
+            code, column = np.argwhere(wrong)[0]
             raise ValueError(
-                f"A MultiIndex of {name} must have the two levels (series, time). Got {list(data.index.names)}; join "
-                "the levels that name a series into one."
+                f"{series_name(ordered.ids[code])} has {what} in the static column {quoted(names[column])}. It must "
+                "have one that does not change in time; name a column that does in past_cols= or future_cols=."
             )
-        ids, times = data.index.get_level_values(0), data.index.get_level_values(1)
-        if isinstance(ids, pd.DatetimeIndex | pd.PeriodIndex):
-            raise ValueError(
-                f"A MultiIndex of {name} must have the levels (series, time). Got times first; use swaplevel()."
-            )
-        where = f"The time level ({times.name!r}) of {name}"
-        return Rows("panel", ids, _checked_times(times, where, only_order), data)
-    if time_col in data.columns:
-        times = _checked_times(pd.Index(data[time_col]), f"The time column ({time_col!r}) of {name}", only_order)
-        long_ids = pd.Index(data[id_col]) if id_col in data.columns else None
-        return Rows("long", long_ids, times, data.drop(columns=[id_col, time_col], errors="ignore"))
-    if id_col in data.columns:
-        raise ValueError(
-            f"The following columns are missing: [{time_col!r}]. {name} has {list(data.columns)}; name the column of "
-            "the times with time_col=, or reset_index() if they are in the index."
-        )
-    return Rows("wide", None, _checked_times(data.index, f"The index of {name}", only_order), data)
+    return least
 
 
-def _checked_times(times: pd.Index[Any], where: str, only_order: bool) -> pd.Index[Any]:
-    is_time = isinstance(times, pd.DatetimeIndex | pd.PeriodIndex) or pd.api.types.is_integer_dtype(times.dtype)
-    has_order = isinstance(times, pd.TimedeltaIndex) or pd.api.types.is_float_dtype(times.dtype)
-    if not (is_time or (only_order and has_order)):
-        raise ValueError(
-            f"{where} should have either timestamps or integers, got {str(times.dtype)!r}. Convert it with "
-            "pd.to_datetime, or name a column of times with time_col=."
-        )
-    if times.hasnans:
-        missing = np.flatnonzero(times.isna())
-        raise ValueError(f"{where} has {len(missing)} missing times (NaT), the first in row {missing[0]}.")
-    return times
+def _form_of(df: Any, rows: Rows, columns: Columns, before: SeriesSet | None) -> Form:
+    """Tell targets and covariates apart, or hold a frame to the form of the series it goes on from."""
+    covariates, is_series = columns.covariates, isinstance(df, pd.Series)
+    named, found = list(itertools.chain(*covariates)), list[Hashable](rows.data.columns)
+    targets: pd.Index[Any] = pd.Index([df.name]) if is_series else rows.data.columns
+    if named or not is_series:
+        wanted = _as_list(columns.target_cols)
+        if not wanted:
+            wanted = ["y"] if rows.layout == "long" else [name for name in found if name not in named]
+        _check_columns(found, wanted, named, "" if rows.ids is not None else columns.id_col)
+        targets = rows.data.columns[[found.index(name) for name in wanted]]
+    form = Form(rows.layout, is_series, targets, columns.id_col, columns.time_col, covariates)
+    if before is None:
+        return form
+    fit, got = ((f.layout, f.is_series, f.covariates, len(f.columns), set(f.columns)) for f in (before.form, form))
+    if fit != got:
+        raise ValueError(f"df must come in the form that fit saw, {before.form}. Got {form}.")
+    return before.form
 
 
-def _targets(rows: Rows, target_col: Any, id_col: Hashable) -> pd.DataFrame:
-    names = target_col if isinstance(target_col, list) else [target_col]
-    found = list(rows.data.columns)
-    missing = [name for name in names if name not in found]
-    if missing or not names:
+def _check_columns(found: list[Any], targets: list[Any], covariates: list[Any], absent_ids: Hashable) -> None:
+    """Check that each column is there and has one use; `absent_ids` is the column of ids where there is none."""
+    if twice := [name for i, name in enumerate(covariates) if name in covariates[:i]]:
+        where = "in more than one place of past_, future_, static_cols"
+        raise ValueError(f"A column is a covariate of one kind. Got {twice} {where}.")
+    if twice := [name for i, name in enumerate(targets) if name in targets[:i]]:
+        raise ValueError(f"A column is one target. Got {twice} more than once in target_cols=.")
+    missing = [name for name in [*targets, *covariates] if name not in found]
+    if missing or not targets:
         raise ValueError(
             f"The following columns are missing: {missing or 'all targets'}. Beside ids and times df has {found}; name "
-            "the targets with target_col=."
+            "the targets with target_cols=, and covariates with past_cols=, future_cols= and static_cols=."
         )
-    further = [name for name in found if name not in names]
-    if further:
-        ids = f" If one of them holds ids, name it with id_col=: there is no {id_col!r}." if rows.ids is None else ""
+    if both := [name for name in targets if name in covariates]:
+        raise ValueError(f"A column is a target or a covariate. Got {both} as both.")
+    if further := [name for name in found if name not in targets and name not in covariates]:
+        ids = f" If one of them holds ids, name it with id_col=: there is no {absent_ids!r}." if absent_ids else ""
         raise ValueError(
-            f"df must hold targets only. Got the further columns {further}: name further targets in target_col=, pass "
-            f"covariates as past=, future= or static=, or drop them.{ids}"
+            f"df must hold targets and the covariates that are named. Got the further columns {further}: name further "
+            f"targets in target_cols=, covariates in past_cols=, future_cols= or static_cols=, or drop them.{ids}"
         )
-    return rows.data[names]
 
 
-def numbers_of(data: pd.DataFrame, kind: str) -> Floats:
-    """Columns of numbers as float64 (n_rows, n_columns), NaN = missing; all but "target" columns may be bool.
-
-    `kind` is what messages call the columns; "past", "future" and "static" are covariates.
-    """
-    for column, dtype in data.dtypes.items():
-        is_bool, is_complex = pd.api.types.is_bool_dtype(dtype), pd.api.types.is_complex_dtype(dtype)
-        if not pd.api.types.is_numeric_dtype(dtype) or is_complex or (is_bool and kind == "target"):
-            raise ValueError(
-                f"The {kind} column ({column!r}) should have a numeric data type, got {str(dtype)!r}. "
-                f"{_way_to_numbers(data[column], kind)}"
-            )
-    return np.column_stack([data[column].to_numpy(dtype=np.float64, na_value=np.nan) for column in data.columns])
-
-
-def _way_to_numbers(column: pd.Series[Any], kind: str) -> str:
-    if kind in ("past", "future", "static"):
-        return f"Encode it, e.g. pd.get_dummies({kind}, columns=[{column.name!r}])."
-    text = pd.to_numeric(column, errors="coerce").isna() & column.notna()
-    if text.all() or not text.any():
-        return (
-            "Convert it with astype(float); drop it if it holds labels; if it holds ids or times, name it in id_col= "
-            "or time_col=."
-        )
-    row = int(np.flatnonzero(text)[0])
-    return (
-        f"The first value that is no number is {column.iloc[row]!r} in row {row}: correct it, or make such values "
-        "missing by pd.to_numeric(column, errors='coerce')."
-    )
-
-
-def numbered(ids: pd.Index[Any] | None, n_rows: int) -> tuple[NDArray[np.intp], pd.Index[Any]]:
-    """Return the number of the series (n_rows,) of each row, counted by their first rows, and the ids of the series."""
-    if ids is None:
-        return np.zeros(n_rows, dtype=np.intp), pd.Index([None], dtype=object)
-    codes, unique = pd.factorize(ids)
-    missing = np.flatnonzero(codes < 0)
-    if len(missing):
-        raise ValueError(
-            f"The ids ({ids.name!r}) have {len(missing)} missing values, the first in row {missing[0]}. Fill "
-            "them, or drop these rows."
-        )
-    return codes, unique.rename(ids.name)
+def _after(before: SeriesSet, rows: Rows, matrix: Floats) -> tuple[pd.Index[Any] | None, pd.Index[Any], Floats]:
+    """Put rows behind those of the series that they go on from: ids, times and values of all."""
+    lengths = [len(times) for times in before.times]
+    old = [np.concatenate(parts) for parts in (before.unfilled, before.past, before.future)]
+    known = np.hstack([*old, before.static.repeat(lengths, axis=0)])
+    ids = None if rows.ids is None else before.ids.repeat(lengths).append(rows.ids).rename(before.ids.name)
+    times = before.times[0].append([*before.times[1:], rows.times]).rename(before.times[0].name)
+    return ids, times, np.concatenate([known, matrix])
 
 
 def without_last(series: SeriesSet, n: int) -> SeriesSet:
     """Return series as they were known n time points before their ends."""
-    unfilled = [rows[:-n] for rows in series.unfilled]
-    if series.fill == "interpolate":  # by nothing that came later
-        values = [_filled(rows, np.zeros(len(rows), dtype=np.intp), series.fill) for rows in unfilled]
-    else:
-        values = [rows[:-n] for rows in series.values]
-    return replace(series, values=values, times=[times[:-n] for times in series.times], unfilled=unfilled)
+    cut = _shortened(series, [slice(None, -n)] * series.n_series)
+    if series.fill != "interpolate":
+        return cut
+    # By nothing that came later.
+    lengths = [len(rows) for rows in cut.values]
+    values = _filled(np.concatenate(cut.unfilled), np.repeat(np.arange(len(lengths)), lengths), series.fill)
+    return cut._replace(values=np.split(values, np.cumsum(lengths)[:-1]))
+
+
+def last_part(series: SeriesSet, n: int) -> SeriesSet:
+    """Return the last n time points of each series, and those before them that later fills go back to."""
+    parts = []
+    for rows in series.unfilled:
+        begin = max(0, len(rows) - n)
+        seen = ~np.isnan(rows[: begin + 1])
+        last_seen = [int(channel.nonzero()[0][-1]) for channel in seen.T if channel.any() and series.fill is not None]
+        parts.append(slice(min([begin, *last_seen]), None))
+    return _shortened(series, parts)
+
+
+def _shortened(series: SeriesSet, parts: list[slice]) -> SeriesSet:
+    names = ("times", "values", "past", "future", "filled")
+    cut: Any = {name: [rows[part] for rows, part in zip(getattr(series, name), parts, strict=False)] for name in names}
+    return series._replace(**cut)
 
 
 def known_before_last(series: SeriesSet, n: int) -> list[Floats]:
@@ -310,19 +252,11 @@ def known_before_last(series: SeriesSet, n: int) -> list[Floats]:
     return [np.concatenate([rows, all_rows[-n:]]) for rows, all_rows in zip(before, series.values, strict=True)]
 
 
-def append_rows(
-    old: pd.Series[Any] | pd.DataFrame, new: pd.Series[Any] | pd.DataFrame, name: str
-) -> pd.Series[Any] | pd.DataFrame:
-    """Append the rows of a frame to those of another; ValueError where their forms differ."""
-    if _form_of(old) != _form_of(new):
-        raise ValueError(f"{name} must come in the form that fit saw, {_form_of(old)}. Got {_form_of(new)}.")
-    return pd.concat([old, new])
-
-
-def check_later(df: pd.Series[Any] | pd.DataFrame, series: SeriesSet) -> None:
-    """Raise a ValueError where a row of df does not come after the last time of its series."""
-    rows = rows_of(df, "df", series.form.id_col, series.form.time_col)
-    check_same_kind(rows.times, series.times[0], "df")
+def _check_later(rows: Rows, series: SeriesSet) -> None:
+    """Raise a ValueError where a row does not come after the last time of its series."""
+    frequency.check_same_kind(rows.times, series.times[0], "df")
+    if (rows.ids is None) != (series.ids[0] is None):
+        raise ValueError(f"df must have ids, in column {quoted(series.form.id_col)}, if and only if that of fit had.")
     codes, ids = numbered(rows.ids, len(rows.times))
     ends = {id: times[-1] for id, times in zip(series.ids, series.times, strict=True)}
     firsts = pd.Series(rows.times).groupby(codes).min()
@@ -334,53 +268,27 @@ def check_later(df: pd.Series[Any] | pd.DataFrame, series: SeriesSet) -> None:
             )
 
 
-def _form_of(frame: Any) -> str:
-    index = "a (series, time) index" if isinstance(getattr(frame, "index", None), pd.MultiIndex) else "one index"
-    if isinstance(frame, pd.Series):
-        return f"a Series named {frame.name!r} with {index}"
-    if isinstance(frame, pd.DataFrame):
-        return f"a DataFrame of the columns {sorted(frame.columns, key=str)} with {index}"
-    return type(frame).__name__
+def check_counts(series: SeriesSet) -> None:
+    """Raise a ValueError where a value is negative or no whole number."""
+    for id, values, times in zip(series.ids, series.values, series.times, strict=True):
+        if len(wrong := np.argwhere((values < 0) | (values != np.round(values)) & ~np.isnan(values))):
+            row, channel = wrong[0]
+            raise ValueError(
+                f"head='negative_binomial' takes counts. {series_name(id)} has {values[row, channel]:g} in column "
+                f"{quoted(series.names[channel])} at {shown(times[row])}. Use head='quantile' for other numbers."
+            )
 
 
-# All series one below the other: what is refused or filled there.
-
-
-def _check_unique_times(ordered: SortedRows) -> None:
-    again = np.flatnonzero((np.diff(ordered.codes) == 0) & (np.diff(instants(ordered.times)) == 0)) + 1
-    if len(again):
-        code = ordered.codes[again[0]]
-        times = ordered.times[again[ordered.codes[again] == code]].unique()
-        several = "" if ordered.ids[0] is not None else " If df holds several series, name their ids with id_col=."
-        raise ValueError(
-            f"{series_name(ordered.ids[code])} has duplicate times: {listed(times)}. Keep one row for each, e.g. by "
-            f"groupby(...).mean().{several}"
-        )
-
-
-def _check_values(ordered: SortedRows, form: Form) -> None:
-    infinite = np.argwhere(np.isinf(ordered.values))
-    if len(infinite):
-        row, channel = infinite[0]
-        raise ValueError(
-            f"{series_name(ordered.ids[ordered.codes[row]])} contains infinity in column "
-            f"{quoted(form.columns[channel])} at {shown(ordered.times[row])}. Values must be finite, or NaN where "
-            "missing."
-        )
-    n_observed = np.add.reduceat(~np.isnan(ordered.values), ordered.starts, axis=0, dtype=np.intp)
-    unobserved = np.argwhere(n_observed == 0)
-    if len(unobserved):
-        code, channel = unobserved[0]
+def _check_observed(ordered: SortedRows, form: Form, known: Any) -> None:
+    """Check that each series has a value in each target column, if it was not known before."""
+    observed = ~np.isnan(ordered.values[:, : len(form.columns)])
+    without = ~np.logical_or.reduceat(observed, ordered.starts, axis=0) & ~ordered.ids.isin(known)[:, None]
+    if without.any():
+        code, channel = np.argwhere(without)[0]
         raise ValueError(
             f"{series_name(ordered.ids[code])} has no value in column {quoted(form.columns[channel])}, only NaN. "
             "Each series must have at least one; leave this one out."
         )
-
-
-def _check_fill(fill: Any) -> None:
-    is_number = isinstance(fill, Real) and not isinstance(fill, bool) and np.isfinite(float(fill))
-    if not (is_number or fill is None or fill in ("ffill", "interpolate")):
-        raise ValueError(f"fill must be None, 'ffill', 'interpolate' or a finite number. Got {fill!r}.")
 
 
 def _filled(values: Floats, codes: NDArray[np.intp], fill: Any) -> Floats:

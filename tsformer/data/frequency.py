@@ -1,13 +1,9 @@
-"""The times of series: their frequency found or checked, then each time counted in steps of it.
-
-So duplicates, gaps and irregular times are found, and on request repaired, in all series at once.
-"""
+"""The frequency of series, found or checked; counted in steps of it, their times show gaps, which can be repaired."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
-from functools import cached_property
+from contextlib import suppress
 from numbers import Integral
 from typing import Any
 
@@ -17,33 +13,9 @@ from numpy.typing import NDArray
 from pandas.tseries.frequencies import to_offset
 
 from tsformer.data.messages import listed, series_name
+from tsformer.data.rows import Floats, SortedRows, instants
 
-Floats = NDArray[np.float64]
 Frequency = int | pd.offsets.BaseOffset
-
-
-@dataclass(frozen=True)
-class SortedRows:
-    """Sorted rows: `codes` (N,) numbers the series of each, whose `times` (N,) ascend; `values` is (N, C)."""
-
-    ids: pd.Index[Any]
-    codes: NDArray[np.intp]
-    times: pd.Index[Any]
-    values: Floats
-
-    @cached_property
-    def starts(self) -> NDArray[np.intp]:
-        """First row of each series."""
-        return np.flatnonzero(np.diff(self.codes, prepend=-1))
-
-    @cached_property
-    def lengths(self) -> NDArray[np.intp]:
-        """Number of rows of each series."""
-        return np.diff(self.starts, append=len(self.codes))
-
-    def times_of(self, code: int) -> pd.Index[Any]:
-        """Return the times of a series."""
-        return self.times[self.starts[code] : self.starts[code] + self.lengths[code]]
 
 
 def common_frequency(ordered: SortedRows, declared: Any) -> Frequency:
@@ -96,14 +68,10 @@ def checked_frequency(freq: Any, times: pd.Index[Any]) -> Frequency:
     if not isinstance(freq, str | pd.offsets.BaseOffset):
         raise ValueError(f"The times are timestamps, so freq must be a pandas offset, e.g. freq='D'. Got {freq!r}.")
     if isinstance(times, pd.PeriodIndex):
-        declared: Any = times.freq
-        try:
-            is_same = pd.PeriodDtype(freq) == times.dtype  # type: ignore[arg-type]
-        except ValueError:
-            is_same = False
-        if not is_same:
-            raise ValueError(f"freq must be that of the periods, {times.freqstr!r}; asfreq changes it. Got {freq!r}.")
-        return declared
+        with suppress(ValueError):
+            if (period := pd.PeriodDtype(freq)) == times.dtype:  # type: ignore[arg-type]
+                return period.freq
+        raise ValueError(f"freq must be that of the periods, {times.freqstr!r}; asfreq changes it. Got {freq!r}.")
     try:
         offset: Any = to_offset(freq)
     except ValueError as error:
@@ -114,16 +82,13 @@ def checked_frequency(freq: Any, times: pd.Index[Any]) -> Frequency:
     return offset
 
 
-def _length(freq: Any, times: pd.DatetimeIndex) -> pd.Timedelta | None:
-    """How long a step lasts; None where that varies: of months, business days, and days in a time zone."""
+def _length(freq: Any, times: pd.Index[Any]) -> pd.Timedelta | None:
+    """How long a step lasts between timestamps; None where that varies: months, business days, days in a time zone."""
+    if not isinstance(times, pd.DatetimeIndex):
+        return None
     if isinstance(freq, pd.offsets.Day):  # before pandas 3 it is a Tick
         return pd.Timedelta(days=freq.n) if times.tz is None else None
     return pd.Timedelta(freq) if isinstance(freq, pd.offsets.Tick) else None
-
-
-def instants(times: pd.Index[Any]) -> NDArray[np.int64]:
-    """Times as integers, in the unit of their type."""
-    return times.astype("int64").to_numpy()
 
 
 def check_same_kind(times: pd.Index[Any], like: pd.Index[Any], name: str) -> None:
@@ -133,19 +98,20 @@ def check_same_kind(times: pd.Index[Any], like: pd.Index[Any], name: str) -> Non
     else:
         same = times.dtype == like.dtype or times.dtype.kind + like.dtype.kind in ("ii", "iu", "ui", "uu")
     if not same:
+        fit, got = str(like.dtype), str(times.dtype)
         raise ValueError(
-            f"The times of {name} must be of the same kind as those that fit saw, {str(like.dtype)!r}. Got "
-            f"{str(times.dtype)!r}."
+            f"The times of {name} must be of the same kind as those that fit saw, {fit!r}. Got {got!r}; put such times "
+            "in the index, or in the column time_col of a long frame."
         )
 
 
 def _steps(ordered: SortedRows, freq: Any) -> NDArray[np.int64]:
     """Steps of `freq` (N,) from the first time of a series to each of its times, -1 where that is no whole number."""
-    times = ordered.times
+    times: Any = ordered.times
     on_grid = np.ones(len(times), dtype=bool)
-    length = _length(freq, times) if isinstance(times, pd.DatetimeIndex) else None
+    length = _length(freq, times)
     if length is not None:
-        ordinals, step = instants(times), length // pd.Timedelta(1, times.unit)  # type: ignore[attr-defined]
+        ordinals, step = instants(times), length // pd.Timedelta(1, times.unit)
     elif isinstance(times, pd.DatetimeIndex):
         ordinals, step = _calendar(times, freq).get_indexer(times), freq.n
         on_grid = ordinals >= 0
@@ -184,36 +150,30 @@ def time_range(first: Any, n_times: int, freq: Any, like: pd.Index[Any]) -> pd.I
 
 def follows(ordered: SortedRows, freq: Any) -> bool:
     """Whether each series takes single steps of a frequency that is of the kind of the times."""
-    times = ordered.times
+    times: Any = ordered.times
     if isinstance(times, pd.PeriodIndex):
         return bool(times.freq == freq)
-    if isinstance(times, pd.DatetimeIndex) != isinstance(freq, pd.offsets.BaseOffset):
+    length = _length(freq, times)
+    is_too_fine = length is not None and length < pd.Timedelta(1, times.unit)
+    if is_too_fine or isinstance(times, pd.DatetimeIndex) != isinstance(freq, pd.offsets.BaseOffset):
         return False
-    length = _length(freq, times) if isinstance(times, pd.DatetimeIndex) else None
-    if length is not None and length < pd.Timedelta(1, times.unit):  # type: ignore[attr-defined]
-        return False
-    rank = np.arange(len(times)) - ordered.starts[ordered.codes]
-    return bool((_steps(ordered, freq) == rank).all())
+    return bool((_steps(ordered, freq) == ordered.ranks).all())
 
 
-def regular(
+def make_regular(
     ordered: SortedRows, freq: Frequency, *, insert: bool
 ) -> tuple[NDArray[np.intp], Floats, list[pd.Index[Any]]]:
     """Codes (M,), values (M, C) and the times of each series with none left out; an error where that cannot be."""
     steps = _steps(ordered, freq)
-    rank = np.arange(len(steps)) - ordered.starts[ordered.codes]
-    wrong = steps < 0 if insert else steps != rank
+    wrong = steps < 0 if insert else steps != ordered.ranks
     if wrong.any():
         code = int(ordered.codes[wrong.argmax()])
         raise ValueError(_what_is_wrong(ordered, code, steps[ordered.codes == code], freq, insert))
     apart = np.diff(steps)[ordered.codes[1:] == ordered.codes[:-1]]
     if len(apart) and apart.min() > 1:
-        own = _likely(ordered.times_of(int(ordered.lengths.argmax())))
-        look = "" if own is None else f" The times look like freq={_alias(own, ordered.times)}."
-        raise ValueError(
-            f"freq={_alias(freq, ordered.times)} is finer than the data: the nearest two times of a series are "
-            f"{apart.min()} steps apart.{look}"
-        )
+        finer = f"freq={_alias(freq, ordered.times)} is finer than the data: the nearest two times of a series are"
+        look = _look(_likely(ordered.times_of(int(ordered.lengths.argmax()))), ordered.times)
+        raise ValueError(f"{finer} {apart.min()} steps apart.{look}")
     lengths = steps[ordered.starts + ordered.lengths - 1] + 1
     if lengths.sum() == len(steps):
         return ordered.codes, ordered.values, [ordered.times_of(code) for code in range(len(ordered.ids))]
@@ -242,10 +202,9 @@ def _what_is_wrong(ordered: SortedRows, code: int, steps: NDArray[np.int64], fre
             "frequencies one by one; if only times are absent, pass freq=."
         )
     if (steps < 0).any():
-        look = "" if own is None else f" The times look like freq={_alias(own, times)}."
         return (
-            f"{name} is irregular: {listed(times[steps < 0])} not on the grid of freq={alias}.{look} Resample it, e.g. "
-            f"df.resample({alias}).mean(), or pass another freq=."
+            f"{name} is irregular: {listed(times[steps < 0])} not on the grid of freq={alias}.{_look(own, times)} "
+            f"Resample it, e.g. df.resample({alias}).mean(), or pass another freq=."
         )
     before = int((np.diff(steps) > 1).argmax())
     absent = time_range(times[before], int(np.diff(steps)[before]), freq, times)[1:]
@@ -253,6 +212,10 @@ def _what_is_wrong(ordered: SortedRows, code: int, steps: NDArray[np.int64], fre
         f"{name} has a gap: no row for {listed(absent)}. Pass freq={alias} to insert absent times as missing values, "
         "and fill= to fill those."
     )
+
+
+def _look(own: Any, times: pd.Index[Any]) -> str:
+    return "" if own is None else f" The times look like freq={_alias(own, times)}."
 
 
 def _alias(freq: Any, times: pd.Index[Any]) -> str:

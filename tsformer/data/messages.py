@@ -1,7 +1,9 @@
-"""Words that messages share: what they call a series, a column, a time."""
+"""Words that messages share: what they call a series, a column, a time; and warnings at the line of the user."""
 
 from __future__ import annotations
 
+import sys
+import warnings
 from typing import Any
 
 import numpy as np
@@ -27,3 +29,11 @@ def listed(times: pd.Index[Any]) -> str:
     """The first few of some times."""
     more = f" and {len(times) - 3} more" if len(times) > 3 else ""
     return ", ".join(map(shown, times[:3])) + more
+
+
+def warn_user(message: str) -> None:
+    """Warn at the line of the nearest caller outside of this package and of scikit-learn, whose callbacks wrap fit."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back and frame.f_globals.get("__name__", "").startswith(("tsformer.", "sklearn.")):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, stacklevel=level)

@@ -1,7 +1,7 @@
 """Synthetic series to pretrain on: a count, a length and a torch.Generator in, varied series (B, T, C) out.
 
-A family is a function (n_series, n_timepoints, generator) -> series (n_series, n_timepoints). All of it is computed on
-the device of the generator, a family at once; a new family is one function here and one line in FAMILIES.
+A family is a function (n_series, n_timepoints, generator) -> series (n_series, n_timepoints), on the device of the
+generator; a new one is a function here and its name in FAMILIES.
 """
 
 import math
@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Generator, Tensor
 
 from tsformer.data.batch import Batch
 
-Family = Callable[[int, int, torch.Generator], Tensor]
+Family = Callable[[int, int, Generator], Tensor]
+Families = Mapping[str, Family]
 
 N_FEATURES = 32  # random features of a Gaussian process
 N_EVENTS = 6  # most bumps or pulses of a series
@@ -25,53 +26,23 @@ def draw_series(
     n_timepoints: int = 512,
     n_channels: int = 1,
     *,
-    generator: torch.Generator,
-    families: Mapping[str, Family] | None = None,
+    generator: Generator,
+    families: Families | None = None,
 ) -> Tensor:
-    """Draw series of all families in equal shares, in random order.
+    """Draw series (B, T, C) of all families in equal numbers, in random order, each channel of mean 0 and std 1.
 
     A quarter is mixed by a random convolution and bent by a non-linearity, half gets noise of some level. The channels
-    of a case are mixtures of as many series, from independent ones to copies, each with a lag of its own.
+    of a case are mixtures of as many series, from independent ones to copies, each with a lag of its own; the window of
+    one that hardly moves may be all 0. `generator` draws all random numbers, on its own device, where the series stay;
+    the global random state is not used. As X of an estimator: `series.transpose(1, 2)`.
 
-    Parameters
-    ----------
-    n_cases : int
-        Cases, at least 1.
-    n_timepoints : int, default=512
-        Length of each, at least 2.
-    n_channels : int, default=1
-        Channels of each, at least 1.
-    generator : torch.Generator
-        Draws all random numbers, on its own device. The global random state is not used.
-    families : dict from str to callable, optional
-        What to draw from; FAMILIES by default.
-
-    Returns
-    -------
-    float32 Tensor of shape (B, T, C) on the device of the generator
-        Each channel has mean 0 and deviation 1; of several, the window of one that hardly moves may be all 0. As X of
-        an estimator: `series.transpose(1, 2)`.
-
-    Raises
-    ------
-    ValueError
-        For counts that are too small.
-
-    References
-    ----------
     Learning from generated series: Dooley et al. (2023), "ForecastPFN". Composed kernels: Duvenaud et al. (2013),
     "Structure discovery in nonparametric regression", and Ansari et al. (2024), "Chronos".
     """
-    for name, value, least in (
-        ("n_cases", n_cases, 1),
-        ("n_timepoints", n_timepoints, 2),
-        ("n_channels", n_channels, 1),
-    ):
+    for name, value, least in ("n_cases", n_cases, 1), ("n_timepoints", n_timepoints, 2), ("n_channels", n_channels, 1):
         if value < least:
-            raise ValueError(
-                f"The {name!r} parameter of draw_series must be an int in the range [{least}, inf). Got {value!r} "
-                "instead."
-            )
+            expected = f"must be an int in the range [{least}, inf)"
+            raise ValueError(f"The {name!r} parameter of draw_series {expected}. Got {value!r} instead.")
     longest_lag = n_timepoints // 8 if n_channels > 1 else 0
     sources = _draw_sources(n_cases * n_channels, n_timepoints + longest_lag, generator, families or FAMILIES)
     if n_channels == 1:
@@ -82,25 +53,14 @@ def draw_series(
 
 @dataclass(frozen=True)
 class SyntheticBatches:
-    """Batches of new series each time it is gone through; each batch has a length of its own.
+    """Batches of `size` new series each time it is gone through, drawn by `generator` on its own device.
 
-    Parameters
-    ----------
-    n_batches : int
-        How many make an epoch.
-    size : int
-        Series in a batch.
-    generator : torch.Generator
-        Draws them, on its own device.
-    n_timepoints : tuple of two ints, default=(64, 512)
-        Shortest and longest length, between which the logarithm of a batch's is uniform.
-    n_channels : int, default=1
-        Channels of each case.
+    Each batch has a length of its own, whose logarithm is uniform between the two of `n_timepoints`.
     """
 
     n_batches: int
     size: int
-    generator: torch.Generator
+    generator: Generator
     n_timepoints: tuple[int, int] = (64, 512)
     n_channels: int = 1
 
@@ -114,109 +74,101 @@ class SyntheticBatches:
             yield Batch(x, torch.ones_like(x, dtype=torch.bool))
 
 
-# From families to what is drawn.
-
-
-def _draw_sources(n: int, t: int, generator: torch.Generator, families: Mapping[str, Family]) -> Tensor:
+def _draw_sources(n: int, t: int, generator: Generator, families: Families) -> Tensor:
     """Series (n, t) of all families, bent and noisy in part, in random order."""
-    counts = [n // len(families)] * len(families)
-    for lucky in torch.randperm(len(families), generator=generator, device=generator.device)[: n % len(families)]:
-        counts[int(lucky)] += 1
+    lucky = torch.randperm(len(families), generator=generator, device=generator.device)[: n % len(families)].tolist()
+    counts = [n // len(families) + (i in lucky) for i in range(len(families))]
     drawn = [family(count, t, generator) for family, count in zip(families.values(), counts, strict=True) if count]
-    series = _bent(_standardised(torch.cat(drawn)), generator, share=0.25)
-    series = _noisy(_standardised(series), generator, share=0.5)
+    series = _bent(_standardised(torch.cat(drawn)), generator, fraction=0.25)
+    noise_std = _log_uniform(generator, n, 1, low=0.01, high=1.0) * _coin(generator, n, 1)
+    series = _standardised(series) + noise_std * _normal(generator, n, t)
     # A pulse may fall between two time points, and two series without any variation would look alike.
-    flat = ~series.any(dim=1, keepdim=True)
-    series = torch.where(flat, _normal(generator, n, t), series)
+    series = torch.where(series.any(dim=1, keepdim=True), series, _normal(generator, n, t))
     return series[torch.randperm(n, generator=generator, device=generator.device)]
 
 
-def _bent(series: Tensor, generator: torch.Generator, *, share: float) -> Tensor:
-    """Convolve series (n, t) with random kernels of random dilation and bend them, in the share `share` of them."""
+def _bent(series: Tensor, generator: Generator, *, fraction: float) -> Tensor:
+    """Convolve series (n, t) with random kernels of random dilation and bend them, in a fraction of them."""
     n, size = len(series), 7
-    dilation = 2 ** int(torch.randint(0, 4, (1,), generator=generator, device=generator.device))
+    dilation = 2 ** int(_integers(generator, 1, high=4))
     kernel = _normal(generator, n, 1, size)
     padded = F.pad(series, (dilation * (size // 2),) * 2, mode="replicate")
     mixed = _standardised(F.conv1d(padded.unsqueeze(0), kernel, dilation=dilation, groups=n).squeeze(0))
-    shape = torch.stack([mixed, mixed.tanh(), mixed.abs(), mixed.relu(), mixed.square(), (3 * mixed).sin()])
-    bent = _one_of(shape, generator)
-    return torch.where(_coin(generator, n, 1, share=share), bent, series)
+    shapes = mixed, mixed.tanh(), mixed.abs(), mixed.relu(), mixed.square(), (3 * mixed).sin()
+    bent = _one_of(torch.stack(shapes), generator)
+    return torch.where(_coin(generator, n, 1, probability=fraction), bent, series)
 
 
-def _noisy(series: Tensor, generator: torch.Generator, *, share: float) -> Tensor:
-    """Add white noise of a deviation between .01 and 1 to the share `share` of standardised series (n, t)."""
-    n, t = series.shape
-    level = _log_uniform(generator, n, 1, low=0.01, high=1.0) * _coin(generator, n, 1, share=share)
-    return series + level * _normal(generator, n, t)
-
-
-def _correlated(sources: Tensor, generator: torch.Generator) -> Tensor:
-    """Mix the sources (B, C, t) of each case: by a share between 0 (independent) and 1 they follow a common one."""
+def _correlated(sources: Tensor, generator: Generator) -> Tensor:
+    """Mix the sources (B, C, t) of each case: by a fraction between 0 (independent) and 1 they follow a common one."""
     n_cases, n_channels, _ = sources.shape
-    common = _uniform(generator, n_cases, n_channels, 1).square() * _coin(generator, n_cases, 1, 1, share=0.75)
+    common = _uniform(generator, n_cases, n_channels, 1).square() * _coin(generator, n_cases, 1, 1, probability=0.75)
     weights = _normal(generator, n_cases, n_channels, n_channels) / math.sqrt(n_channels)
     return (1.0 - common) * sources + common * (weights @ sources)
 
 
-def _lagged(series: Tensor, t: int, generator: torch.Generator) -> Tensor:
+def _lagged(series: Tensor, t: int, generator: Generator) -> Tensor:
     """Windows of t time points of series (B, C, longer), the start of each channel's drawn."""
     n_cases, n_channels, longer = series.shape
-    lag = torch.randint(
-        0, longer - t + 1, (n_cases, n_channels, 1), generator=generator, device=generator.device
-    ) * _coin(generator, n_cases, 1, 1, share=0.5)
+    lag = _integers(generator, n_cases, n_channels, 1, high=longer - t + 1) * _coin(generator, n_cases, 1, 1)
     return series.gather(2, lag + torch.arange(t, device=series.device))
 
 
 def _standardised(series: Tensor) -> Tensor:
-    """Series of mean 0 and deviation 1 over time, the last axis; those that do not vary become 0."""
+    """Series of mean 0 and std 1 over time, the last axis; those that do not vary become 0."""
     centred = series - series.mean(dim=-1, keepdim=True)
-    deviation = centred.square().mean(dim=-1, keepdim=True).sqrt()
-    return torch.where(deviation > 1e-5, centred / deviation.clamp(min=1e-5), 0.0)
+    std = centred.square().mean(dim=-1, keepdim=True).sqrt()
+    return torch.where(std > 1e-5, centred / std.clamp(min=1e-5), 0.0)
 
 
-# Random numbers.
-
-
-def _uniform(generator: torch.Generator, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
+def _uniform(generator: Generator, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
     return low + (high - low) * torch.rand(shape, generator=generator, device=generator.device)
 
 
-def _log_uniform(generator: torch.Generator, *shape: int, low: float, high: float) -> Tensor:
+def _log_uniform(generator: Generator, *shape: int, low: float, high: float) -> Tensor:
     return _uniform(generator, *shape, low=math.log(low), high=math.log(high)).exp()
 
 
-def _normal(generator: torch.Generator, *shape: int) -> Tensor:
+def _normal(generator: Generator, *shape: int) -> Tensor:
     return torch.randn(shape, generator=generator, device=generator.device)
 
 
-def _coin(generator: torch.Generator, *shape: int, share: float = 0.5) -> Tensor:
-    return torch.rand(shape, generator=generator, device=generator.device) < share
+def _integers(generator: Generator, *shape: int, low: int = 0, high: int) -> Tensor:
+    return torch.randint(low, high, shape, generator=generator, device=generator.device)
 
 
-def _one_of(choices: Tensor, generator: torch.Generator) -> Tensor:
+def _coin(generator: Generator, *shape: int, probability: float = 0.5) -> Tensor:
+    return torch.rand(shape, generator=generator, device=generator.device) < probability
+
+
+def _sign(generator: Generator, *shape: int, probability: float = 0.5) -> Tensor:
+    return torch.where(_coin(generator, *shape, probability=probability), 1.0, -1.0)
+
+
+def _one_of(choices: Tensor, generator: Generator) -> Tensor:
     """For each series one of the choices (K, n, ...), as (n, ...)."""
     n_choices, n = choices.shape[:2]
-    chosen = torch.randint(0, n_choices, (n,), generator=generator, device=generator.device)
-    return choices[chosen, torch.arange(n, device=choices.device)]
+    return choices[_integers(generator, n, high=n_choices), torch.arange(n, device=choices.device)]
 
 
-def _time(t: int, generator: torch.Generator) -> Tensor:
+def _one_family(n: int, t: int, generator: Generator, *families: Family) -> Tensor:
+    """Series (n, t), standardised, each of one of the families."""
+    return _one_of(torch.stack([_standardised(family(n, t, generator)) for family in families]), generator)
+
+
+def _time(t: int, generator: Generator) -> Tensor:
     """Time points (t,) from 0 up to 1."""
     return torch.arange(t, device=generator.device) / t
 
 
-# Families: Gaussian processes. A sum of cosines of random frequencies has the kernel whose spectrum they are drawn
-# from (Rahimi & Recht 2007, "Random features for large-scale kernel machines").
-
-
-def smooth_process(n: int, t: int, generator: torch.Generator) -> Tensor:
+def smooth_process(n: int, t: int, generator: Generator) -> Tensor:
     """Gaussian processes of squared exponential kernels, of length scales between 1/100 and 1/3 of the series."""
     scale = _log_uniform(generator, n, 1, low=0.01, high=0.3)
     frequency = _normal(generator, n, N_FEATURES) / (2 * torch.pi * scale)
     return _waves(frequency, torch.ones_like(frequency), t, generator)
 
 
-def rough_process(n: int, t: int, generator: torch.Generator) -> Tensor:
+def rough_process(n: int, t: int, generator: Generator) -> Tensor:
     """Gaussian processes of exponential kernels: Cauchy frequencies, up to that of every second time point."""
     scale = _log_uniform(generator, n, 1, low=0.02, high=0.5)
     quantile = _uniform(generator, n, N_FEATURES, low=-0.49, high=0.49)
@@ -224,7 +176,7 @@ def rough_process(n: int, t: int, generator: torch.Generator) -> Tensor:
     return _waves(frequency, torch.ones_like(frequency), t, generator)
 
 
-def periodic_process(n: int, t: int, generator: torch.Generator) -> Tensor:
+def periodic_process(n: int, t: int, generator: Generator) -> Tensor:
     """Gaussian processes of periodic kernels: harmonics of one frequency, ever weaker."""
     harmonic = torch.arange(1, 9, device=generator.device)
     frequency = _log_uniform(generator, n, 1, low=1.0, high=24.0) * harmonic
@@ -233,37 +185,27 @@ def periodic_process(n: int, t: int, generator: torch.Generator) -> Tensor:
     return _waves(frequency, amplitude, t, generator)
 
 
-def composed_process(n: int, t: int, generator: torch.Generator) -> Tensor:
+def composed_process(n: int, t: int, generator: Generator) -> Tensor:
     """Sums and products of two Gaussian processes, whose kernels are the sum and the product of theirs."""
-
-    def drawn() -> Tensor:
-        processes = (smooth_process, rough_process, periodic_process)
-        return _one_of(torch.stack([_standardised(process(n, t, generator)) for process in processes]), generator)
-
-    left, right = drawn(), drawn()
+    left, right = (_one_family(n, t, generator, smooth_process, rough_process, periodic_process) for _ in range(2))
     return torch.where(_coin(generator, n, 1), left + right, left * right)
 
 
-def _waves(frequency: Tensor, amplitude: Tensor, t: int, generator: torch.Generator) -> Tensor:
+def _waves(frequency: Tensor, amplitude: Tensor, t: int, generator: Generator) -> Tensor:
     """Sums (n, t) of cosines of frequency and amplitude (n, K), in periods a series, at random phases."""
     phase = _uniform(generator, *frequency.shape, high=2 * torch.pi)
     angle = 2 * torch.pi * frequency.unsqueeze(-1) * _time(t, generator) + phase.unsqueeze(-1)
     return (amplitude.unsqueeze(-1) * angle.cos()).sum(dim=1)
 
 
-# Families: oscillations.
-
-
-def sinusoids(n: int, t: int, generator: torch.Generator) -> Tensor:
+def sinusoids(n: int, t: int, generator: Generator) -> Tensor:
     """Sums of one to five sines of unrelated frequencies."""
     frequency = _log_uniform(generator, n, 5, low=0.5, high=min(60.0, t / 4))
-    used = torch.arange(5, device=generator.device) <= torch.randint(
-        0, 5, (n, 1), generator=generator, device=generator.device
-    )
+    used = torch.arange(5, device=generator.device) <= _integers(generator, n, 1, high=5)
     return _waves(frequency, _normal(generator, n, 5) * used, t, generator)
 
 
-def chirps(n: int, t: int, generator: torch.Generator) -> Tensor:
+def chirps(n: int, t: int, generator: Generator) -> Tensor:
     """Sines whose frequency and amplitude change evenly from start to end."""
     time = _time(t, generator)
     first, last = (_log_uniform(generator, n, 1, low=0.5, high=min(40.0, t / 4)) for _ in range(2))
@@ -272,43 +214,39 @@ def chirps(n: int, t: int, generator: torch.Generator) -> Tensor:
     return torch.exp(growth * time) * torch.sin(2 * torch.pi * phase)
 
 
-def waveforms(n: int, t: int, generator: torch.Generator) -> Tensor:
+def waveforms(n: int, t: int, generator: Generator) -> Tensor:
     """Square, triangle and sawtooth waves whose period wanders a little."""
-    turns = _wandering_turns(n, t, generator)
-    square = torch.where(turns < _uniform(generator, n, 1, low=0.1, high=0.9), 1.0, -1.0)
-    triangle = 2 * (2 * turns - 1).abs() - 1
-    sawtooth = (2 * turns - 1) * torch.where(_coin(generator, n, 1), 1.0, -1.0)
+    phase = _wandering_phase(n, t, generator)
+    square = torch.where(phase < _uniform(generator, n, 1, low=0.1, high=0.9), 1.0, -1.0)
+    triangle = 2 * (2 * phase - 1).abs() - 1
+    sawtooth = (2 * phase - 1) * _sign(generator, n, 1)
     return _one_of(torch.stack([square, triangle, sawtooth]), generator)
 
 
-def beats(n: int, t: int, generator: torch.Generator) -> Tensor:
+def beats(n: int, t: int, generator: Generator) -> Tensor:
     """A motif of three bumps that comes again and again, as heart beats do."""
-    turns = _wandering_turns(n, t, generator).unsqueeze(1)  # (n, 1, t)
+    phase = _wandering_phase(n, t, generator).unsqueeze(1)  # (n, 1, t)
     centre = _uniform(generator, n, 3, 1, low=0.2, high=0.8)
     width = _log_uniform(generator, n, 3, 1, low=0.02, high=0.15)
-    return (_normal(generator, n, 3, 1) * torch.exp(-(((turns - centre) / width) ** 2) / 2)).sum(dim=1)
+    return (_normal(generator, n, 3, 1) * torch.exp(-(((phase - centre) / width) ** 2) / 2)).sum(dim=1)
 
 
-def bursts(n: int, t: int, generator: torch.Generator) -> Tensor:
+def bursts(n: int, t: int, generator: Generator) -> Tensor:
     """Fast oscillations that swell and fade at random times."""
-    return bumps(n, t, generator) * _waves(
-        _log_uniform(generator, n, 2, low=8.0, high=max(16.0, min(80.0, t / 4))), _normal(generator, n, 2), t, generator
-    )
+    envelope = bumps(n, t, generator)
+    frequency = _log_uniform(generator, n, 2, low=8.0, high=max(16.0, min(80.0, t / 4)))
+    return envelope * _waves(frequency, _normal(generator, n, 2), t, generator)
 
 
-def _wandering_turns(n: int, t: int, generator: torch.Generator) -> Tensor:
+def _wandering_phase(n: int, t: int, generator: Generator) -> Tensor:
     """How far (n, t) each period has come, from 0 to 1, at a frequency that changes smoothly by a fifth or less."""
     frequency = _log_uniform(generator, n, 1, low=1.0, high=min(20.0, t / 8))
-    speed = 1.0 + 0.2 * _uniform(generator, n, 1) * _waves(
-        _uniform(generator, n, 1, high=3.0), torch.ones(n, 1, device=generator.device), t, generator
-    )
+    strength, one = _uniform(generator, n, 1), torch.ones(n, 1, device=generator.device)
+    speed = 1.0 + 0.2 * strength * _waves(_uniform(generator, n, 1, high=3.0), one, t, generator)
     return (_uniform(generator, n, 1) + frequency * speed.cumsum(dim=1) / t) % 1.0
 
 
-# Families: processes driven by chance at each time point.
-
-
-def autoregressions(n: int, t: int, generator: torch.Generator) -> Tensor:
+def autoregressions(n: int, t: int, generator: Generator) -> Tensor:
     """AR(2) processes of complex roots, as the convolution of white noise with their impulse response."""
     radius = 1.0 - _log_uniform(generator, n, 1, low=0.01, high=0.7)
     angle = _uniform(generator, n, 1, low=0.02, high=3.1)
@@ -320,44 +258,40 @@ def autoregressions(n: int, t: int, generator: torch.Generator) -> Tensor:
     return torch.fft.irfft(spectrum, 4 * t)[:, t : 2 * t]
 
 
-def random_walks(n: int, t: int, generator: torch.Generator) -> Tensor:
+def random_walks(n: int, t: int, generator: Generator) -> Tensor:
     """Random walks with drift and, in part, steps of very unequal size."""
     wildness = 1.5 * _uniform(generator, n, 1) * _coin(generator, n, 1)
     step = _normal(generator, n, t) * torch.exp(wildness * _normal(generator, n, t))
     return (step + 0.05 * _normal(generator, n, 1)).cumsum(dim=1)
 
 
-def coloured_noise(n: int, t: int, generator: torch.Generator) -> Tensor:
+def coloured_noise(n: int, t: int, generator: Generator) -> Tensor:
     """Noise whose power falls with the frequency to a power between 0 (white) and 2 (brown)."""
     spectrum = torch.fft.rfft(_normal(generator, n, 2 * t))
     frequency = torch.arange(1, spectrum.shape[1] + 1, device=generator.device)
     return torch.fft.irfft(spectrum * frequency ** (-_uniform(generator, n, 1)), 2 * t)[:, :t]
 
 
-# Families: pieces and events.
-
-
-def steps(n: int, t: int, generator: torch.Generator) -> Tensor:
+def steps(n: int, t: int, generator: Generator) -> Tensor:
     """Piecewise constant series that jump some 2 to 25 times."""
     jumps = _uniform(generator, n, t) < _log_uniform(generator, n, 1, low=2.0, high=25.0) / t
     levels = _normal(generator, n, t)
     # The level at a time point is the one drawn at the last jump.
-    time = torch.arange(t, device=generator.device)
-    return levels.gather(1, torch.where(jumps, time, 0).cummax(dim=1).values)
+    return levels.gather(1, torch.where(jumps, torch.arange(t, device=jumps.device), 0).cummax(dim=1).values)
 
 
-def slopes(n: int, t: int, generator: torch.Generator) -> Tensor:
+def slopes(n: int, t: int, generator: Generator) -> Tensor:
     """Piecewise linear series."""
     return _standardised(steps(n, t, generator)).cumsum(dim=1)
 
 
-def bumps(n: int, t: int, generator: torch.Generator) -> Tensor:
+def bumps(n: int, t: int, generator: Generator) -> Tensor:
     """One to six bell-shaped bumps at random positions, up and down."""
     distance, amplitude = _events(n, t, generator)
     return (amplitude * torch.exp(-distance.square() / 2)).sum(dim=1)
 
 
-def pulses(n: int, t: int, generator: torch.Generator) -> Tensor:
+def pulses(n: int, t: int, generator: Generator) -> Tensor:
     """One to six rectangles, triangles or one-sided decays at random positions."""
     distance, amplitude = _events(n, t, generator)
     rectangle = (distance.abs() < 1).float()
@@ -366,46 +300,41 @@ def pulses(n: int, t: int, generator: torch.Generator) -> Tensor:
     return (amplitude * _one_of(torch.stack([rectangle, triangle, decay]), generator)).sum(dim=1)
 
 
-def trends(n: int, t: int, generator: torch.Generator) -> Tensor:
+def trends(n: int, t: int, generator: Generator) -> Tensor:
     """Polynomials, exponential growth and S-shaped changes."""
     time = 2 * _time(t, generator) - 1
     polynomial = sum(_normal(generator, n, 1) * time**power for power in (1, 2, 3))
     growth = torch.exp(_uniform(generator, n, 1, low=-4.0, high=4.0) * time)
-    change = torch.sigmoid(
-        (time - _uniform(generator, n, 1, low=-0.7, high=0.7)) * _log_uniform(generator, n, 1, low=3.0, high=60.0)
-    )
-    sign = torch.where(_coin(generator, n, 1), 1.0, -1.0)
-    return sign * _one_of(torch.stack([torch.as_tensor(polynomial), growth, change]), generator)
+    middle = _uniform(generator, n, 1, low=-0.7, high=0.7)
+    change = torch.sigmoid((time - middle) * _log_uniform(generator, n, 1, low=3.0, high=60.0))
+    return _sign(generator, n, 1) * _one_of(torch.stack([torch.as_tensor(polynomial), growth, change]), generator)
 
 
-def regimes(n: int, t: int, generator: torch.Generator) -> Tensor:
+def regimes(n: int, t: int, generator: Generator) -> Tensor:
     """Series that switch between two processes at random times."""
-    calm, wild = (
-        _one_of(
-            torch.stack([_standardised(family(n, t, generator)) for family in (sinusoids, autoregressions)]), generator
-        )
-        for _ in range(2)
-    )
+    calm, wild = (_one_family(n, t, generator, sinusoids, autoregressions) for _ in range(2))
     return torch.where(steps(n, t, generator) > 0, calm, _uniform(generator, n, 1, low=0.2, high=3.0) * wild)
 
 
-def _events(n: int, t: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def _events(n: int, t: int, generator: Generator) -> tuple[Tensor, Tensor]:
     """Distances (n, K, t) from events in their widths, and their amplitudes (n, K, 1), 0 for those that are none."""
     position = _uniform(generator, n, N_EVENTS, 1)
     width = _log_uniform(generator, n, N_EVENTS, 1, low=0.005, high=0.12)
-    n_used = torch.randint(1, N_EVENTS + 1, (n, 1, 1), generator=generator, device=generator.device)
+    n_used = _integers(generator, n, 1, 1, low=1, high=N_EVENTS + 1)
     used = torch.arange(N_EVENTS, device=generator.device).unsqueeze(-1) < n_used
     size = 0.3 + _normal(generator, n, N_EVENTS, 1).abs()
-    sign = torch.where(_coin(generator, n, N_EVENTS, 1, share=0.7), 1.0, -1.0)
+    sign = _sign(generator, n, N_EVENTS, 1, probability=0.7)
     return (_time(t, generator) - position) / width, used * size * sign
 
 
 FAMILIES: dict[str, Family] = {
     family.__name__: family
     for family in (
+        # Gaussian processes: a sum of cosines of random frequencies has the kernel whose spectrum they are drawn from
+        # (Rahimi & Recht 2007, "Random features for large-scale kernel machines").
         *(smooth_process, rough_process, periodic_process, composed_process),
         *(sinusoids, chirps, waveforms, beats, bursts),
-        *(autoregressions, random_walks, coloured_noise),
+        *(autoregressions, random_walks, coloured_noise),  # driven by chance at each time point
         *(steps, slopes, bumps, pulses, trends, regimes),
     )
 }

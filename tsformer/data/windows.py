@@ -1,171 +1,115 @@
 """Windows of many series, cut when they are needed: a context, and behind it what is to be forecast."""
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from tsformer.data.batch import Batch
+from tsformer.data.covariates import CovariateScaler, check_known_ahead
+from tsformer.data.frames import SeriesSet, known_before_last
+from tsformer.data.rows import Floats
 
-Matrix = NDArray[np.float64]
+BATCHES_PER_EPOCH = 50  # of training windows
+WINDOWS_PER_BATCH = 512  # bounds memory where nothing is learnt
 
 
 @dataclass(frozen=True)
 class Histories:
-    """Many series end to end. A unit is one channel of one series; it is forecast by itself.
+    """Many series end to end, float64, NaN = missing. A unit is one channel of one series; it is forecast by itself.
 
-    Parameters
-    ----------
-    values : float64 Tensor of shape (n_rows, n_channels)
-        The series one after the other, each followed by `n_ahead` rows that are not its own; NaN = missing.
-    past : Tensor of shape (n_rows, n_past)
-        Covariates known up to the present.
-    future : Tensor of shape (n_rows, n_future)
-        Covariates known ahead; the rows behind a series hold them for the time after it.
-    starts, lengths : int64 Tensors of shape (n_series,)
-        First row and number of time points of each series.
+    The rows behind a series are not its own, but hold what is known ahead there.
     """
 
-    values: Tensor
-    past: Tensor
-    future: Tensor
-    starts: Tensor
-    lengths: Tensor
+    values: Tensor  # (n_rows, n_channels)
+    past: Tensor  # (n_rows, n_past)
+    future: Tensor  # (n_rows, n_future)
+    starts: Tensor  # (n_series,), first row of each
+    lengths: Tensor  # (n_series,), time points of each
+
+    @property
+    def n_channels(self) -> int:
+        """Number of channels of each series."""
+        return self.values.shape[1]
 
     @property
     def n_units(self) -> int:
         """Number of series times channels."""
-        return len(self.starts) * self.values.shape[1]
+        return len(self.starts) * self.n_channels
 
 
-def join(
-    values: Sequence[Matrix], past: Sequence[Matrix] | None, future: Sequence[Matrix] | None, n_ahead: int
-) -> Histories:
-    """Put series end to end.
-
-    Parameters
-    ----------
-    values : list of arrays of shape (n_timepoints_i, n_channels)
-    past : list of arrays of shape (n_timepoints_i, n_past), optional
-    future : list of arrays of shape (n_timepoints_i, n_future) or (n_timepoints_i + n_ahead, n_future), optional
-    n_ahead : int
-        Rows left behind each series for what is known of its future.
-    """
+def join(values: Sequence[Floats], past: Sequence[Floats], future: Sequence[Floats], n_ahead: int) -> Histories:
+    """Put series (n_timepoints_i, n_channels) end to end; those known ahead may be up to `n_ahead` rows longer."""
     lengths = np.array([len(series) for series in values])
     starts = np.concatenate([[0], np.cumsum(lengths + n_ahead)])[:-1]
     n_rows = int((lengths + n_ahead).sum())
-    return Histories(
-        _end_to_end(values, starts, n_rows, values[0].shape[1]),
-        _end_to_end(past or [], starts, n_rows, past[0].shape[1] if past else 0),
-        _end_to_end(future or [], starts, n_rows, future[0].shape[1] if future else 0),
-        torch.from_numpy(starts),
-        torch.from_numpy(lengths),
-    )
-
-
-def _end_to_end(series: Sequence[Matrix], starts: NDArray[np.int64], n_rows: int, width: int) -> Tensor:
-    joined = np.full((n_rows, width), np.nan)
-    for start, rows in zip(starts, series, strict=False):
-        joined[start : start + len(rows)] = rows
-    return torch.from_numpy(joined)
+    joined = []
+    for matrices in (values, past, future):
+        rows = np.full((n_rows, matrices[0].shape[1]), np.nan)
+        for start, matrix in zip(starts, matrices, strict=True):
+            rows[start : start + len(matrix)] = matrix
+        joined.append(torch.from_numpy(rows))
+    return Histories(joined[0], joined[1], joined[2], torch.from_numpy(starts), torch.from_numpy(lengths))
 
 
 def cut(
     histories: Histories, unit: Tensor, time: Tensor, context: int, horizon: int, known: Tensor | None = None
 ) -> Batch:
-    """Cut a window for each of the given units (B,), the present being before time point `time` (B,).
+    """Cut a window for each unit (B,), the present being before time point `time` (B,).
 
-    Time points of a series from `known` (n_series,) on are not observed; by default from its end on.
-
-    Returns
-    -------
-    Batch
-        x (B, context, 1 + n_past + n_future): the unit, past and future covariates, time points before the series
-        not observed; y (B, horizon) with y_observed; future (B, horizon, n_future).
+    Time points of a series from `known` (n_series,) on are not observed; by default from its end on. In x (B, context,
+    1 + n_past + n_future) past and future covariates stand beside the unit.
     """
-    n_channels = histories.values.shape[1]
-    series, channel = unit // n_channels, unit % n_channels
-    offset = torch.arange(-context, horizon)
-    position = time.unsqueeze(1) + offset  # (B, context + horizon)
+    series, channel = unit // histories.n_channels, unit % histories.n_channels
+    position = time.unsqueeze(1) + torch.arange(-context, horizon)  # (B, context + horizon)
     lengths = histories.lengths if known is None else known
     inside = (position >= 0) & (position < lengths[series].unsqueeze(1))
-    row = histories.starts[series].unsqueeze(1) + position.clamp(min=0)
-    row = row.clamp(max=len(histories.values) - 1)
+    row = (histories.starts[series].unsqueeze(1) + position.clamp(min=0)).clamp(max=len(histories.values) - 1)
 
     target = histories.values[row, channel.unsqueeze(1)]
-    known = inside & ~target.isnan()
-    target = torch.where(known, target, 0.0)
+    observed = inside & ~target.isnan()
+    target = torch.where(observed, target, 0.0)
     past, future = histories.past[row[:, :context]], histories.future[row]
     covariates = torch.cat([past, future[:, :context]], dim=-1)
-    seen = inside[:, :context, None] & ~covariates.isnan()
+    beside = inside[:, :context, None] & ~covariates.isnan()
     return Batch(
         x=torch.cat([target[:, :context, None], covariates.nan_to_num(0.0)], dim=-1),
-        observed=torch.cat([known[:, :context, None], seen], dim=-1),
+        observed=torch.cat([observed[:, :context, None], beside], dim=-1),
         y=target[:, context:],
-        y_observed=known[:, context:],
+        y_observed=observed[:, context:],
         future=future[:, context:].nan_to_num(0.0),
     )
 
 
 @dataclass(frozen=True)
 class RandomWindows:
-    """Batches of windows drawn at random, all windows being equally likely; none is kept.
-
-    Parameters
-    ----------
-    histories : Histories
-    known : int64 Tensor of shape (n_series,)
-        Number of time points of each series that may be seen, targets included.
-    first, last : int64 Tensors of shape (n_series,)
-        Range of the present in each series, both ends included.
-    context, horizon : int
-        Time points before and after the present.
-    batch_size, n_batches : int
-        Windows in a batch; batches in one iteration.
-    generator : torch.Generator
-        For the draws.
-    """
+    """Batches of windows drawn at random, all windows being equally likely; none is kept."""
 
     histories: Histories
-    known: Tensor
-    first: Tensor
-    last: Tensor
+    known: Tensor  # (n_series,), time points that may be seen, targets included
+    first: Tensor  # (n_series,), the first present time point
+    n_windows: Tensor  # (n_series,), of all channels
     context: int
     horizon: int
     batch_size: int
-    n_batches: int
     generator: torch.Generator
 
     def __iter__(self) -> Iterator[Batch]:
-        n_channels = self.histories.values.shape[1]
-        n_windows = (self.last - self.first + 1) * n_channels
-        ends = n_windows.cumsum(0)
-        for _ in range(self.n_batches):
+        n_channels, ends = self.histories.n_channels, self.n_windows.cumsum(0)
+        for _ in range(BATCHES_PER_EPOCH):
             drawn = torch.randint(int(ends[-1]), (self.batch_size,), generator=self.generator)
             series = torch.searchsorted(ends, drawn, right=True)
-            within = drawn - (ends - n_windows)[series]
-            unit = series * n_channels + within % n_channels
-            time = self.first[series] + within // n_channels
+            within = drawn - (ends - self.n_windows)[series]
+            unit, time = series * n_channels + within % n_channels, self.first[series] + within // n_channels
             yield cut(self.histories, unit, time, self.context, self.horizon, self.known)
 
 
 @dataclass(frozen=True)
 class WindowsAt:
-    """Batches of the windows of given units at given times, in order: what prediction reads.
-
-    Parameters
-    ----------
-    histories : Histories
-    unit, time : int64 Tensors of shape (n_windows,)
-        Which series and channel, and its first time point that is not known.
-    context, horizon : int
-        Time points before and after `time`.
-    batch_size : int
-        Windows in a batch.
-    """
+    """Batches of the windows of given units (n_windows,), in order, each before its first time point not known."""
 
     histories: Histories
     unit: Tensor
@@ -180,10 +124,99 @@ class WindowsAt:
 
 
 def last_windows(
-    histories: Histories, n_withheld: Sequence[int], context: int, horizon: int, batch_size: int
+    histories: Histories, n_left: Sequence[int], context: int, horizon: int, batch_size: int = WINDOWS_PER_BATCH
 ) -> WindowsAt:
-    """Return the windows that know all but the last n time points of a unit: all units for each n of `n_withheld`."""
+    """Return the windows that know all but the last n time points of a unit: all units for each n of `n_left`."""
     unit = torch.arange(histories.n_units)
-    length = histories.lengths[unit // histories.values.shape[1]]
-    time = torch.cat([length - n for n in n_withheld])
-    return WindowsAt(histories, unit.repeat(len(n_withheld)), time, context, horizon, batch_size)
+    time = torch.cat([histories.lengths[unit // histories.n_channels] - n for n in n_left])
+    return WindowsAt(histories, unit.repeat(len(n_left)), time, context, horizon, batch_size)
+
+
+def hold_back(histories: Histories, fraction: float, horizon: int) -> Tensor:
+    """Return how many last time points of each series early stopping keeps from training, a horizon or more or none."""
+    validation = (fraction * histories.lengths).long().clamp(min=horizon)
+    longest, most = int(histories.lengths.max()), int(validation.max())
+    if longest < most + 2:
+        raise ValueError(
+            f"early_stopping holds back the last {most} time points of each series and needs two more. Got a series of "
+            f"{longest}, and none longer; lower horizon or set early_stopping=False."
+        )
+    validation = torch.where(histories.lengths >= validation + 2, validation, 0)
+    ends = histories.starts + histories.lengths
+    rows = torch.cat([torch.arange(end - n, end) for end, n in zip(ends, validation, strict=True)])
+    if histories.values[rows].isnan().all():
+        remedy = "Raise validation_fraction, or set early_stopping=False."
+        raise ValueError(f"early_stopping holds back missing values only. {remedy}")
+    return validation
+
+
+def training_windows(
+    histories: Histories,
+    validation: Tensor | None,
+    context: int,
+    horizon: int,
+    season: int,
+    batch_size: int | str,
+    generator: torch.Generator,
+) -> RandomWindows:
+    """Take all windows with a season of history and something to forecast; of shorter series, the least short.
+
+    Of windows near the end of a series less than a horizon is scored. Many series fill larger batches: there is more
+    to learn from them, while windows of one series overlap.
+    """
+    known = histories.lengths if validation is None else histories.lengths - validation
+    last = (known - 1).clamp(min=1)
+    first = torch.minimum(last, torch.tensor(max(season, 2)))
+    n_windows = (last - first + 1) * histories.n_channels
+    if isinstance(batch_size, str):
+        batch_size = max(16, min(int(n_windows.sum()) // 4, max(128, histories.n_units // 4), 512))
+    return RandomWindows(histories, known, first, n_windows, context, horizon, batch_size, generator)
+
+
+def validation_windows(histories: Histories, validation: Tensor, context: int, horizon: int) -> WindowsAt:
+    """Take windows spread over the time points that training does not see, some 512 in all but one a unit at least."""
+    n_each = max(1, min(int(validation.max()) - horizon + 1, WINDOWS_PER_BATCH // histories.n_units))
+    into = torch.linspace(0.0, 1.0, n_each, dtype=torch.float64) * (validation - horizon).unsqueeze(1)  # (n_series, n)
+    time = (histories.lengths - validation).unsqueeze(1) + into.long()
+    unit = torch.arange(histories.n_units)
+    unit = unit[validation[unit // histories.n_channels] > 0]
+    present = time[unit // histories.n_channels].flatten()
+    return WindowsAt(histories, unit.repeat_interleave(n_each), present, context, horizon, WINDOWS_PER_BATCH)
+
+
+def windows_ahead(
+    series: SeriesSet,
+    covariates: CovariateScaler,
+    rows: Sequence[Floats],
+    context: int,
+    horizon: int,
+    *,
+    reach: int = 0,
+    n_times: int = 1,
+    batch_size: int = WINDOWS_PER_BATCH,
+) -> WindowsAt:
+    """Cut the window that knows all of a series, for each series, `n_times` times.
+
+    `rows` holds future covariates of the horizon. Static ones and the calendar are known for `reach` time points too.
+    """
+    reach = max(horizon, reach)
+    histories = join(series.values, *covariates.apply(series, rows, horizon=horizon, reach=reach), reach)
+    return last_windows(histories, [0] * n_times, context, reach, batch_size)
+
+
+def past_windows(
+    series: SeriesSet,
+    covariates: CovariateScaler,
+    left: Sequence[int],
+    context: int,
+    horizon: int,
+    batch_size: int = WINDOWS_PER_BATCH,
+) -> Iterable[Batch]:
+    """Cut the windows of each series that know all but its last n time points, for each n of `left`."""
+    check_known_ahead(series, max(left))
+    scaled = covariates.apply(series)
+    if series.fill != "interpolate":
+        return last_windows(join(series.values, *scaled, 0), left, context, horizon, batch_size)
+    return itertools.chain.from_iterable(
+        last_windows(join(known_before_last(series, n), *scaled, 0), [n], context, horizon, batch_size) for n in left
+    )

@@ -1,78 +1,48 @@
 """TransformerClassifier: a scikit-learn classifier of multivariate time series."""
 
-import functools
-import itertools
-import os
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
-from sklearn.utils import Tags
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
+from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.metrics import accuracy_score
+from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor, nn
 
-from tsformer.data.arrays import to_batch
 from tsformer.data.augment import standard_augmentation
 from tsformer.data.batch import Batch
-from tsformer.estimators._cases import (
-    check_classes,
-    check_held_out,
-    check_labels,
-    check_panel,
-    in_order_of_cases,
-    label,
-    weigh,
-    with_ids,
-)
-from tsformer.estimators._fitting import (
-    LOG,
-    draw_seed,
-    draw_seeds,
-    hold_out,
-    log_end,
-    portable,
-    predict_in_batches,
-    ready_to_predict,
-    resolve_device,
-    to_cpu,
-)
-from tsformer.estimators._networks import (
-    Run,
-    Start,
-    batch_size,
-    budget,
-    check_scaling,
-    go_on_from,
-    run_in_turn,
-    run_once,
-)
-from tsformer.estimators._pretrained import fit_pretrained
+from tsformer.data.cases import Cases, by_id
+from tsformer.estimators import checks
+from tsformer.estimators.pretrainer import PRETRAINED, load_encoder
 from tsformer.layers.attention import record_attention
 from tsformer.layers.pooling import POOLINGS
 from tsformer.layers.scaling import SCALERS
 from tsformer.models.classifier import Augmentation, SeriesClassifier, build_classifier
 from tsformer.models.encoders import ENCODERS
-from tsformer.models.frozen import PretrainedClassifier
-from tsformer.params import TrainingParams, TransformerParams, constraints_of, documents_parameters_of
+from tsformer.models.ensemble import Ensemble
+from tsformer.models.frozen import FrozenClassifier
+from tsformer.params import TrainingParams, TransformerParams, constraints_of, documents_parameters_of, values_of
+from tsformer.training import fitting
 from tsformer.training.callbacks import CallbackSupportMixin, whole_fit, with_callbacks
+from tsformer.training.devices import draw_seed, ready_to_predict, resolve_device
 from tsformer.training.loop import joined
-from tsformer.training.objectives import Objective, classification
+from tsformer.training.objectives import classification
+from tsformer.training.prediction import predict_in_batches
+from tsformer.training.ridge import fit_frozen
 
-Member = SeriesClassifier | PretrainedClassifier  # of the ensemble
-FINE_TUNING = 0.03  # of the learning rate
 # Of the training cases; with more, the head takes minutes and gigabytes, and is needed less.
 MAX_CASES, MAX_CHANNELS = 3_000, 10_000
 
 
-@documents_parameters_of(TransformerParams, TrainingParams)
+@documents_parameters_of(checks.CasesMixin, TransformerParams, TrainingParams)
 @dataclass(kw_only=True, eq=False, repr=False)
 class TransformerClassifier(
+    checks.CasesMixin,
     TransformerParams,
     TrainingParams,
     CallbackSupportMixin,
@@ -92,14 +62,12 @@ class TransformerClassifier(
     ----------
     n_estimators : int, default=2
         Networks that are trained, each from its own random weights. 0, beside a pretrained encoder, trains none.
-    pretrained : "bundled", path, fitted TransformerPretrainer or None, default="bundled"
+    pretrained : "auto", "bundled", path, fitted TransformerPretrainer or None, default="auto"
         An encoder to whose features of each channel a head is fitted, in seconds: one more network whose probabilities
         count. The head is ridge regression, linear or with a Gaussian kernel, whichever has the smaller leave-one-out
-        error. "bundled" comes with the package. A path is that of a file which `tsformer.save` or
-        `scripts/pretrain` wrote.
-    fine_tune : bool, default=False
-        Train the pretrained encoder and a linear head on, at 3 % of the learning rate; slow. A warm start begins it
-        anew.
+        error. "bundled" comes with the package. "auto" is that one, but none beside other networks where there are
+        more than 3,000 training cases, or 10,000 channels in all (cases times channels). A path is that of a file which
+        `tsformer.save` or `scripts/pretrain` wrote.
     scaling : {"standard", "robust"} or sequence of these, default="standard"
         How a network's series are scaled: "standard" to mean 0 and deviation 1, "robust" by median and quartiles, with
         heavy tails compressed. The networks take the entries of a sequence in turn, over and over.
@@ -112,46 +80,37 @@ class TransformerClassifier(
         Give the encoder the first difference of each channel as further channels.
     augment : "standard", callable or None, default="standard"
         Alters the scaled series (B, T, C) and their mask in training: warps time, varies gains, adds noise, blanks
-        windows. A callable takes (x, observed), the differences among the channels, and returns the two; in
-        fine-tuning x holds single channels, without differences.
-    augment_until : float in [0, 1], default=1.0
-        Share of the steps in which series are altered; in the last ones the networks see them as they are.
+        windows. A callable takes (x, observed), the differences among the channels, and returns the two.
     label_smoothing : float, default=0.1
-        Share of each training label spread evenly over all classes.
+        Fraction of each training label spread evenly over all classes.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes in the loss, as in scikit-learn.
-    id_col : str, int or tuple, default="unique_id"
-        Column of a long frame that tells its cases apart.
-    time_col : str, int or tuple, default="ds"
-        Column of a long frame that orders the rows of a case; how far apart they are does not matter.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         Labels, sorted; the order of the columns of `predict_proba`.
-    models_ : list of torch.nn.Module
-        The trained networks, then the pretrained one.
+    model_ : torch.nn.Module
+        The ensemble: its `networks` are the trained ones, `frozen` is the pretrained encoder with its head, or None.
     history_ : dict of lists
-        Network (its place in `models_`), step, loss, learning rate and seconds at the end of each epoch, and the
+        Network (its place in the ensemble), step, loss, learning rate and seconds at the end of each epoch, and the
         validation loss where there is one: `pandas.DataFrame(clf.history_)`.
-    n_iter_ : ndarray of shape (n_estimators,), or one longer with `fine_tune`
+    n_iter_ : ndarray of shape (n_estimators,)
         Optimiser steps behind the weights of each network.
     n_channels_, n_timepoints_ : int
         Channels and longest length of the training series.
     n_features_in_ : int
-        Number of channels, or of time points when fit was given a 2-D array.
+        Number of channels, or of time points when fit was given a 2-D array or a table of one row a case.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the channels, or of the columns of a table of one row a case, when fit was given a DataFrame whose
-        column names are all strings. Frames given later must have the same, in the same order.
+        Their names, where fit was given a frame whose column names are all strings; later frames must have the same.
+    fitted_on_table_ : bool
+        Whether fit was given a row for each case and a column for each time point.
 
     Notes
     -----
     `max_steps="auto"` stands for 60 epochs, but at least 400 and at most 1,200 steps a network, of series beyond 1,024
     time points fewer in proportion; `batch_size="auto"` for 16, and 64 from 1,000 cases. After Ctrl-C the finished
     networks predict, or the first as far as it came.
-
-    Beside other networks the bundled encoder is left out where there are more than 3,000 training cases, or 10,000
-    channels in all (cases times channels).
 
     References
     ----------
@@ -168,35 +127,28 @@ class TransformerClassifier(
     """
 
     n_estimators: int = 2
-    pretrained: Any = "bundled"
-    fine_tune: bool = False
+    pretrained: Any = "auto"
     scaling: str | Sequence[str] = "standard"
     encoder: str | Callable[..., nn.Module] = "conv_stem"
     pooling: str = "mean"
     differences: bool = True
     augment: Literal["standard"] | Augmentation | None = "standard"
-    augment_until: float = 1.0
     label_smoothing: float = 0.1
     class_weight: dict[Any, float] | str | None = None
-    id_col: Hashable = "unique_id"
-    time_col: Hashable = "ds"
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = constraints_of(
+        checks.CasesMixin,
         TransformerParams,
         TrainingParams,
         n_estimators=[Interval(Integral, 0, None, closed="left")],
-        pretrained=[str, os.PathLike, HasMethods("transform"), None],
-        fine_tune=["boolean"],
+        pretrained=PRETRAINED,
         scaling=[StrOptions(set(SCALERS)), tuple, list],
         encoder=[StrOptions(set(ENCODERS)), callable],
         pooling=[StrOptions(set(POOLINGS))],
         differences=["boolean"],
         augment=[StrOptions({"standard"}), callable, None],
-        augment_until=[Interval(Real, 0, 1, closed="both")],
         label_smoothing=[Interval(Real, 0, 1, closed="left")],
         class_weight=[dict, StrOptions({"balanced"}), None],
-        id_col=[str, Integral, tuple],
-        time_col=[str, Integral, tuple],
     )
 
     @with_callbacks
@@ -231,53 +183,31 @@ class TransformerClassifier(
         Returns
         -------
         self
-
-        Raises
-        ------
-        ValueError, TypeError
-            For wrong parameters or data; the message says what was expected, what came, and the way out.
         """
         self._validate_params()
-        device = resolve_device(self.device)
-        fitted = self._networks or None if self.warm_start and hasattr(self, "models_") else None
-        data = self._read_labelled(X, y, sample_weight, classes=None, reset=fitted is None)
-        held_out = check_held_out(self, X_val, y_val, sample_weight_val, self.classes_)
-        seed = draw_seed(self.random_state)
-        training, frozen = data, self._fit_pretrained(data, device)
-        starts: list[tuple[Start, int, TrainingParams]] = [(*start, self) for start in self._starts(fitted, seed)]
-        if frozen and self.fine_tune:
-            gently = clone(self).set_params(learning_rate=FINE_TUNING * self.learning_rate)
-            starts.append((functools.partial(self._begin_fine_tuning, device), seed, gently))
-        if starts and self.early_stopping and held_out is None:
-            training, held_out = hold_out(data, self.validation_fraction, seed)
-        whole = data if self.refit and training is not data else None
-        LOG.info(
-            "%s: %d cases of %d channels, up to %d time points and %d classes; networks: %d, on %s, each for at most "
-            "%d steps of up to %d cases.",
-            *(type(self).__name__, len(training), self.n_channels_, self.n_timepoints_, len(self.classes_)),
-            *(len(starts), device, budget(self, len(training), training.x.shape[1]), batch_size(self, len(training))),
-        )
-        task = whole_fit(self, len(starts) * (1 if whole is None else 2), X, y)
-        runs = run_in_turn(
-            starts,
-            training,
-            held_out,
-            whole,
-            self._objective(),
-            augment_until=self.augment_until,
-            device=device,
-            task=task,
-            ensemble=functools.partial(ensemble, fitted=fitted, frozen=frozen),
-        )
-        self._keep([run for run in runs if not run.history.interrupted] or runs, fitted, frozen)
-        task.end()
-        log_end(self, [run.history for run in runs])
+        fitted = list(self.model_.networks) if self.warm_start and hasattr(self, "model_") else []
+        data, read = self._read_labelled(X, y, sample_weight, from_scratch=not fitted)
+        validation = checks.read_validation(self, X_val, y_val, sample_weight_val, read)
+        starts, seed = self._starts(fitted, len(read["classes_"])), draw_seed(self.random_state)
+        split = fitting.split_cases(data, self, seed, validation) if starts else fitting.Split(data)
+        frozen = self._fit_frozen(data, len(read["classes_"]), resolve_device(self.device))
+
+        def attributes(networks: list[SeriesClassifier]) -> dict[str, Any]:
+            return read | {"model_": Ensemble([*networks, *fitted[len(networks) :]], frozen)}
+
+        objective = classification(self.label_smoothing)
+        task = whole_fit(self, len(starts) * (1 if split.refit is None else 2), X, y)
+        members = fitting.fit_to_cases(starts, split, objective, self, seed, task=task, attributes=attributes)
+        finished = [member for member in members if not member.history.interrupted]
+        state = read | self._state(finished or members, fitted, frozen)
+        task.end(lambda: state)
+        checks.keep_fitted(self, state)
         return self
 
     def partial_fit(
         self, X: Any, y: ArrayLike, classes: ArrayLike | None = None, sample_weight: ArrayLike | None = None
     ) -> "TransformerClassifier":
-        """Train for one pass over the given series, at a constant learning rate.
+        """Train for one pass over the given series, at a constant learning rate; Ctrl-C leaves all as it was.
 
         The head of a pretrained encoder learns in `fit` alone, from all cases at once: what fit made stays as it is.
 
@@ -294,44 +224,28 @@ class TransformerClassifier(
         self
         """
         self._validate_params()
-        device = resolve_device(self.device)
-        first = not hasattr(self, "models_")
-        fitted = None if first else self._networks
-        frozen = [] if first else self.models_[len(self._networks) :]
+        first = not hasattr(self, "model_")
+        fitted = [] if first else list(self.model_.networks)
         if not (self.n_estimators if first else fitted):
             raise ValueError("partial_fit trains networks, of which n_estimators=0 leaves none. Use fit.")
-        if first and classes is None:
-            raise ValueError("classes must be passed on the first call to partial_fit.")
-        if not first and classes is not None and not np.array_equal(np.unique(classes), self.classes_):
-            raise ValueError(
-                f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {self.classes_!r}"
-            )
         if fitted and len(fitted) != self.n_estimators:
             raise ValueError(
                 f"partial_fit trains the networks that there are, {len(fitted)}. Got n_estimators={self.n_estimators}; "
                 "set it back, or use fit."
             )
-        data = self._read_labelled(X, y, sample_weight, classes=classes, reset=first)
-
+        if first and classes is None:
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        if not first and classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+            was = f"is not the same as on last call to partial_fit, was: {self.classes_!r}"
+            raise ValueError(f"`classes={classes!r}` {was}")
+        data, read = self._read_labelled(X, y, sample_weight, from_scratch=first, classes=classes)
         n_iter = np.zeros(self.n_estimators, dtype=np.int64) if first else self.n_iter_
-        moments: list[dict[str, Any]] | None = None if first else self._moments
-        starts = self._starts(fitted, draw_seed(self.random_state) + int(n_iter.sum()))
-        runs = [
-            run_once(
-                start,
-                data,
-                self._objective(),
-                self,
-                seed=seed,
-                device=device,
-                moments=moments[member] if moments else None,
-            )
-            for member, (start, seed) in enumerate(starts)
-        ]
-        self._keep(runs, fitted, frozen)
-        # Behind those of the networks: the steps of a pretrained encoder that fit has fine-tuned.
-        self.n_iter_: NDArray[np.int64] = np.append(n_iter[: len(runs)] + self.n_iter_, n_iter[len(runs) :])
-        self._moments: list[dict[str, Any]] | None = [to_cpu(run.optimizer.state_dict()["state"]) for run in runs]
+        moments = self._moments or [None] * len(n_iter)
+        starts, seed = self._starts(fitted, len(read["classes_"])), draw_seed(self.random_state) + int(n_iter.sum())
+        members = fitting.pass_over_cases(starts, data, classification(self.label_smoothing), self, seed, moments)
+        state = self._state(members, [], None if first else self.model_.frozen)
+        state["n_iter_"] += n_iter
+        checks.keep_fitted(self, read | state | {"_moments": [member.moments for member in members]})
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -340,28 +254,24 @@ class TransformerClassifier(
         The cases of a long frame come in the order of their first rows: that of `X[id_col].unique()`, or of
         `X.index.unique(0)` under a MultiIndex. So do the rows that the other methods return.
         """
-        best = self._log_probability(self._read(X)).argmax(dim=1)
+        best = self._log_probability(checks.read_like_fit(self, X)).argmax(dim=1)
         return self.classes_[best.numpy()]
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the probability of each class in the order of `classes_`, (n_cases, n_classes); X is as in `fit`."""
-        return self._log_probability(self._read(X)).exp().numpy()
+        return self._log_probability(checks.read_like_fit(self, X)).exp().numpy()
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
-        """Return the logarithms of the probabilities, (n_cases, n_classes), or of two classes the log odds, (n_cases,).
-
-        X is as in `fit`.
-        """
-        scores = self._log_probability(self._read(X)).numpy()
+        """Return the log probabilities, (n_cases, n_classes), or of two classes the log odds, (n_cases,)."""
+        scores = self._log_probability(checks.read_like_fit(self, X)).numpy()
         return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
 
     def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Return the share of the cases that are labelled rightly; X, y and sample_weight are as in `fit`."""
-        y, sample_weight = (
-            in_order_of_cases(self, X, values, name)
-            for name, values in {"y": y, "sample_weight": sample_weight}.items()
-        )
-        return super().score(X, y, sample_weight)
+        """Return the accuracy; X, y and sample_weight are as in `fit`."""
+        cases = checks.read_like_fit(self, X)
+        y, sample_weight = (by_id(given, cases, name) for given, name in ((y, "y"), (sample_weight, "sample_weight")))
+        predicted = self.classes_[self._log_probability(cases).argmax(dim=1).numpy()]
+        return float(accuracy_score(y, predicted, sample_weight=sample_weight))
 
     def transform(self, X: Any) -> NDArray[np.float64]:
         """Return the embeddings of each case before the heads, network by network; X is as in `fit`.
@@ -371,7 +281,9 @@ class TransformerClassifier(
         ndarray of shape (n_cases, n_estimators * d_model)
             With `pretrained`, further columns: those of `TransformerPretrainer.transform`.
         """
-        return with_ids(self, X, torch.cat(self._apply("embed", self._read(X)), dim=1).numpy())
+        cases = checks.read_like_fit(self, X)
+        embedded = predict_in_batches(self.model_, Ensemble.embed, cases.batch, resolve_device(self.device))
+        return checks.with_ids(self, cases, embedded.double().numpy())
 
     def attention_maps(self, X: Any) -> list[list[NDArray[np.float32]]]:
         """Return what each token of each case attends to: `maps[network][layer]`; X is as in `fit`.
@@ -381,17 +293,16 @@ class TransformerClassifier(
         Returns
         -------
         list of lists of ndarray of shape (n_cases, n_heads, n_tokens, n_tokens)
-            A list for each network, in it an array for each layer. Row i holds the weights by which token i takes in
-            the others; they sum to 1. A token stands for a stretch of time points, in order; tokens that are padding
-            have weight 0. Where attention is confined to windows, a token of padding whose window holds nothing else
-            has a row of zeros. The second half of the layers of `encoder="gated_two_tower"` are those over channels.
+            Row i holds the weights by which token i, which stands for a stretch of time points, takes in the others;
+            they sum to 1, and are 0 for tokens that are padding. Where attention is confined to windows, a token of
+            padding whose window holds nothing else has a row of zeros. The second half of the layers of
+            `encoder="gated_two_tower"` are those over channels.
         """
-        data = self._read(X)
-        if not self._networks:
+        data, device = checks.read_like_fit(self, X).batch, resolve_device(self.device)
+        if not len(self.model_.networks):
             raise ValueError("attention_maps is of trained networks, of which n_estimators=0 has none: set 1 or more.")
-        device = resolve_device(self.device)
         maps = []
-        for model in self._networks:
+        for model in self.model_.networks:
             ready_to_predict(model, device)
             # All cases in one batch, so that all have the same number of tokens.
             with torch.inference_mode(), record_attention(model) as layers:
@@ -399,126 +310,80 @@ class TransformerClassifier(
             maps.append([weights.float().cpu().numpy() for weights in layers])
         return maps
 
-    def _log_probability(self, data: Batch) -> Tensor:
-        """The mean of the networks' log probabilities, made probabilities again, (n_cases, n_classes)."""
-        each = torch.stack([logits.log_softmax(dim=1) for logits in self._apply("forward", data)])
-        return each.mean(dim=0).log_softmax(dim=1)
+    def _log_probability(self, cases: Cases) -> Tensor:
+        return predict_in_batches(self.model_, Ensemble.forward, cases.batch, resolve_device(self.device))
 
-    def _apply(self, method: str, data: Batch) -> list[Tensor]:
-        """What a method of each network returns for the cases."""
-        device = resolve_device(self.device)
-        return [predict_in_batches(m, getattr(type(m), method), data, device).double() for m in self.models_]
-
-    @property
-    def _networks(self) -> list[SeriesClassifier]:
-        """The trained networks."""
-        return [model for model in self.models_ if isinstance(model, SeriesClassifier)]
-
-    def _fit_pretrained(self, data: Batch, device: torch.device) -> list[PretrainedClassifier]:
-        """The member with the pretrained encoder, if there is to be one."""
-        if self.pretrained is None and self.n_estimators == 0:
-            raise ValueError("n_estimators=0 leaves no network. Set it to 1 or more, or pretrained='bundled'.")
+    def _fit_frozen(self, data: Batch, n_classes: int, device: torch.device) -> FrozenClassifier | None:
+        """Fit the member with the pretrained encoder, if there is to be one."""
         if self.pretrained is None:
-            return []
+            if self.n_estimators == 0:
+                raise ValueError("n_estimators=0 leaves no network. Set it to 1 or more, or pretrained='auto'.")
+            return None
         n_channels = len(data) * data.x.shape[2]
-        is_default = self.pretrained == "bundled" and self.n_estimators > 0
-        if is_default and (len(data) > MAX_CASES or n_channels > MAX_CHANNELS):
-            LOG.info(
-                "%s: the pretrained encoder is left out, since there are more than %d cases or %d channels in all: %d, "
-                "%d. With n_estimators=0 it is not, nor is one that you give.",
-                *(type(self).__name__, MAX_CASES, MAX_CHANNELS, len(data), n_channels),
+        is_large = len(data) > MAX_CASES or n_channels > MAX_CHANNELS
+        if self.pretrained == "auto" and self.n_estimators > 0 and is_large:
+            fitting.LOG.info(
+                f"{type(self).__name__}: the pretrained encoder is left out, since there are more than {MAX_CASES} "
+                f"cases or {MAX_CHANNELS} channels in all: {len(data)}, {n_channels}. pretrained='bundled' takes it."
             )
-            return []
-        return [fit_pretrained(self.pretrained, data, len(self.classes_), device)]
-
-    def _begin_fine_tuning(self, device: torch.device, data: Batch) -> PretrainedClassifier:
-        """The pretrained encoder with a head fitted to the training cases alone: early stopping measures others."""
-        model = fit_pretrained(self.pretrained, data, len(self.classes_), device, to_train_on=True)
-        model.augment = self._augmentation
-        return model
-
-    def _read(self, X: Any) -> Batch:
-        check_is_fitted(self, "models_")
-        return to_batch(check_panel(self, X, "X", reset=False))
+            return None
+        encoder = load_encoder("bundled" if self.pretrained == "auto" else self.pretrained)
+        return fit_frozen(encoder, data, n_classes, device)
 
     def _read_labelled(
-        self, X: Any, y: Any, sample_weight: ArrayLike | None, *, classes: ArrayLike | None, reset: bool
-    ) -> Batch:
-        """Check training cases, take the classes from `classes` or y when `reset`, and leave out weights of 0."""
-        panel = check_panel(self, X, "X", reset=reset)
-        y = check_labels(self, in_order_of_cases(self, X, y, "y"), panel)
-        sample_weight = in_order_of_cases(self, X, sample_weight, "sample_weight")
-        if reset:
-            self.classes_ = check_classes(y if classes is None else classes)
-        data = label(panel, y, weigh(sample_weight, self.class_weight, y), self.classes_, "y")
-        if reset:
-            self.n_timepoints_ = data.x.shape[1]
-        return data
+        self, X: Any, y: Any, sample_weight: Any, *, from_scratch: bool, classes: ArrayLike | None = None
+    ) -> tuple[Batch, dict[str, Any]]:
+        """Read training cases without those of weight 0, and what fitted attributes say of them."""
+        cases, read = checks.read_to_fit(self, X, from_scratch=from_scratch)
+        y = checks.check_labels(self, y, cases)
+        weight = checks.weigh(by_id(sample_weight, cases, "sample_weight"), self.class_weight, y, "sample_weight")
+        if from_scratch:
+            read["classes_"] = np.unique(y if classes is None else classes)
+        else:
+            read |= {"classes_": self.classes_, "n_timepoints_": self.n_timepoints_}
+        if len(read["classes_"]) < 2:
+            raise ValueError(
+                "The number of classes has to be greater than one; got 1 class. Give cases of at least two."
+            )
+        data = checks.label(cases, y, weight, read["classes_"], "y")
+        return data, {"n_timepoints_": data.x.shape[1]} | read
 
-    def _starts(self, fitted: list[SeriesClassifier] | None, seed: int) -> Iterator[tuple[Start, int]]:
-        """How each network begins, from the training cases, and its seed: new, or as a copy of a fitted one."""
-        starts: list[Start] = [functools.partial(go_on_from, model) for model in fitted or []]
-        if len(starts) > self.n_estimators:
+    def _starts(self, fitted: Sequence[SeriesClassifier], n_classes: int) -> list[fitting.Start]:
+        """How each network begins, from the training cases: as a copy of a fitted one, or new."""
+        if len(fitted) > self.n_estimators:
             raise ValueError(
                 f"n_estimators={self.n_estimators} must be larger or equal to the number of networks that there are, "
-                f"{len(starts)}, when warm_start=True."
+                f"{len(fitted)}, when warm_start=True."
             )
-        scalings = itertools.islice(itertools.cycle(check_scaling(self.scaling)), len(starts), self.n_estimators)
-        starts += [functools.partial(self._build, scaling) for scaling in scalings]
-        return zip(starts, draw_seeds(seed, len(starts)), strict=True)
+        names = [self.scaling] if isinstance(self.scaling, str) else list(self.scaling)
+        if not names or not set(names) <= set(SCALERS):
+            expected = f"one of {sorted(SCALERS)} or a sequence of them. Got {self.scaling!r} instead."
+            raise ValueError(f"The 'scaling' parameter of TransformerClassifier must be {expected}")
+        copies: list[fitting.Start] = [partial(fitting.copy_of, model) for model in fitted]
+        scalings = (names[i % len(names)] for i in range(len(fitted), self.n_estimators))
+        return [*copies, *(partial(self._build, n_classes, scaling) for scaling in scalings)]
 
-    def _build(self, scaling: str, data: Batch) -> SeriesClassifier:
-        return build_classifier(
-            data.x,
-            data.observed,
-            len(self.classes_),
-            scaling=scaling,
-            augment=self._augmentation,
-            differences=self.differences,
-            encoder=self.encoder,
-            pooling=self.pooling,
-            d_model=self.d_model,
-            n_heads=self.n_heads,
-            n_layers=self.n_layers,
-            d_ff=self.d_ff,
-            dropout=self.dropout,
-        )
+    def _build(self, n_classes: int, scaling: str, data: Batch) -> SeriesClassifier:
+        augment = standard_augmentation if self.augment == "standard" else self.augment
+        if isinstance(augment, nn.Module):
+            augment = augment.__call__  # else it would become a part of the network, and of its weights
+        size = values_of(TransformerParams, self) | {"encoder": self.encoder, "pooling": self.pooling}
+        how = size | {"differences": self.differences, "scaling": scaling, "augment": augment}
+        return build_classifier(data.x, data.observed, n_classes, **how)
 
-    @property
-    def _augmentation(self) -> Augmentation | None:
-        if isinstance(self.augment, nn.Module):
-            return self.augment.__call__  # else it would become a part of the network, and of its weights
-        return standard_augmentation if self.augment == "standard" else self.augment
-
-    def _objective(self) -> Objective:
-        return classification(self.label_smoothing)
-
-    def _keep(self, runs: list[Run], fitted: list[SeriesClassifier] | None, frozen: Sequence[Member]) -> None:
-        """Make the networks the estimator's."""
-        n_iter = [run.history.best_step for run in runs]
-        if fitted:
-            n_iter += self.n_iter_[len(runs) : len(fitted)].tolist()
-        self.models_: list[Member] = ensemble([run.model for run in runs], fitted, frozen)
-        self.n_iter_ = np.array(n_iter, dtype=np.int64)
-        self.history_ = joined([run.history for run in runs])
-        self._moments = None  # of the optimisers, for partial_fit
+    def _state(
+        self, members: list[fitting.Fitted], fitted: list[SeriesClassifier], frozen: FrozenClassifier | None
+    ) -> dict[str, Any]:
+        """Return the fitted attributes, after those networks of before whose turn did not come."""
+        n_iter = [member.history.best_step for member in members]
+        n_iter += self.n_iter_[len(members) : len(fitted)].tolist() if fitted else []
+        return {
+            "model_": Ensemble([*(member.model for member in members), *fitted[len(members) :]], frozen),
+            "n_iter_": np.array(n_iter, dtype=np.int64),
+            "history_": joined([member.history for member in members]),
+            "_moments": None,
+        }
 
     @property
     def _n_features_out(self) -> int:
-        return sum(model.head.in_features for model in self.models_)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return portable(super().__getstate__())
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
-        tags.input_tags.allow_nan = True
-        return tags
-
-
-def ensemble(trained: list[Member], fitted: list[SeriesClassifier] | None, frozen: Sequence[Member]) -> list[Member]:
-    """What predicts: networks trained now, those fitted before whose turn did not come, the frozen one if not tuned."""
-    untouched = fitted[len(trained) :] if fitted else []
-    tuned = any(isinstance(model, PretrainedClassifier) for model in trained)
-    return [*trained, *untouched, *([] if tuned else frozen)]
+        return self.model_.n_features

@@ -1,82 +1,52 @@
 """TransformerForecaster: forecasts of one or many series, from pandas and back to pandas."""
 
 import copy
-import itertools
 import math
-import warnings
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from numbers import Integral, Real
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
-import torch
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor, nn
+from torch import nn
 
-from tsformer.data.batch import Batch
-from tsformer.data.covariates import seasonal_period
-from tsformer.data.forecasts import Forecast, asked_of, by_series, cutoffs, written
-from tsformer.data.frames import (
-    SeriesSet,
-    append_rows,
-    check_later,
-    known_before_last,
-    read_series,
-    without_last,
-)
-from tsformer.data.frequency import Frequency
-from tsformer.data.messages import quoted, series_name
-from tsformer.data.windows import Histories, WindowsAt, join, last_windows
-from tsformer.estimators._covariates import Covariates, Frame, Given, replace_rows
-from tsformer.estimators._fitting import LOG, draw_seed, log_end, portable, ready_to_train, resolve_device, seeded
-from tsformer.estimators._forecasting import (
-    BATCHES_PER_EPOCH,
-    RANKED_AT_ONCE,
-    UNITS_PER_BATCH,
-    Lengths,
-    build_network,
-    check_counts,
-    choose_lengths,
-    distances_from_median,
-    forecast_windows,
-    hold_back,
-    mean_absolute_scaled_error,
-    training_windows,
-    validation_windows,
-)
+from tsformer import params
+from tsformer.data import windows
+from tsformer.data.covariates import CovariateScaler, read_future, seasonal_period
+from tsformer.data.forecasts import Forecast, cutoffs, requested_quantiles, to_frame
+from tsformer.data.frames import Columns, SeriesSet, check_counts, read_series, without_last
+from tsformer.data.messages import quoted, series_name, warn_user
+from tsformer.estimators.checks import keep_fitted
+from tsformer.metrics import mean_absolute_scaled_error
 from tsformer.models.encoders import ENCODERS
-from tsformer.models.forecaster import SeriesForecaster
+from tsformer.models.forecaster import Lengths, build_forecaster, choose_lengths
 from tsformer.models.heads import HEADS
-from tsformer.params import TrainingParams, TransformerParams, checked_count, constraints_of, documents_parameters_of
-from tsformer.training import objectives
+from tsformer.params import TrainingParams, TransformerParams
+from tsformer.training import calibration
 from tsformer.training.callbacks import SILENT, CallbackSupportMixin, Task, whole_fit, with_callbacks
 from tsformer.training.correlation import learn_correlation
-from tsformer.training.loop import EarlyStopping, History, train
-from tsformer.training.optim import SCHEDULES, adamw
+from tsformer.training.devices import draw_seed, portable, resolve_device, seeded
+from tsformer.training.fitting import LOG, Problem, fit_network, log_end, settled
+from tsformer.training.objectives import forecasting
+from tsformer.training.prediction import forecast_windows
 
-BATCHES_OF_SCORES = 10  # of windows from which the correlation of a path's values is learnt
+Frame = pd.Series | pd.DataFrame
+
 LONG = 20  # training horizons in a series from which early_stopping="auto" stops early
 
 
-class Plan(NamedTuple):
-    """What a network is built by beside the parameters: the step of the times, lengths, and which covariates it has."""
-
-    freq: Frequency
-    lengths: Lengths
-    covariates: Covariates
-
-
-@documents_parameters_of(TransformerParams, TrainingParams)
+@params.documents_parameters_of(TransformerParams, TrainingParams)
 @dataclass(kw_only=True, eq=False, repr=False)
 class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMixin, BaseEstimator):
     """Forecast series by an encoder-decoder Transformer, autoregressive by the patch.
 
-    One network learns from all series given to fit, and forecasts them, or others, for any horizon. Each column of a
-    frame is a series of its own. Windows are scaled one by one inside.
+    One network learns from all series given to fit, and forecasts them, or others, for any horizon. Windows are scaled
+    one by one inside.
 
     Parameters
     ----------
@@ -90,14 +60,14 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
     head : {"quantile", "point", "student_t", "negative_binomial", "tokens"}, default="quantile"
         What is learnt of the next values: quantiles, one value, a Student t or (for counts) negative binomial
         distribution, or a softmax over bins of values.
-    own_share : float in [0, 1], default=1.0
-        Share of training batches in which the decoder reads its own forecasts instead of the true values.
+    scheduled_sampling : float in [0, 1], default=1.0
+        Fraction of training batches in which the decoder reads its own forecasts instead of the true values.
     early_stopping : bool or "auto", default="auto"
-        Hold back the last `validation_fraction` of each series, a training horizon at least, stop when its loss no
-        longer falls, and keep the best weights. Of series too short for that nothing is held back. "auto" does so where
-        half of the series or more are at least 20 training horizons long: from those a network can learn too much.
+        Hold back the last `validation_fraction` of each series that is long enough, a training horizon at least, stop
+        when its loss no longer falls, and keep the best weights. "auto" does so where half of the series or more are
+        at least 20 training horizons long: from those a network can learn too much.
     refit : bool, default=True
-        After early stopping, train again on all time points, with a schedule of as many steps as it chose.
+        After early stopping, train again on all time points, for as many steps as it chose.
     calibration_windows : int, default=0
         Windows of a horizon at the end of each series that are held back from training, to correct bands by: in these
         windows they hold as often as they say, on the mean over all steps and series. Quantiles are moved as the ends
@@ -109,8 +79,14 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         Column of a long frame that tells its series apart.
     time_col : hashable, default="ds"
         Column of a long frame that holds the times.
-    target_col : hashable or list, default="y"
-        Target columns of a long frame.
+    target_cols : hashable, list or None, default=None
+        Target columns. None is "y" in a long frame; elsewhere it is every column that is no covariate.
+    past_cols : hashable, list or None, default=None
+        Covariates that are known up to the present, such as visits.
+    future_cols : hashable, list or None, default=None
+        Covariates that are known ahead, such as prices; `predict` takes their rows of the horizon.
+    static_cols : hashable, list or None, default=None
+        Covariates that do not change in time, such as a region, as numbers. What is missing in others is masked.
     freq : str, offset, int or None, default=None
         Frequency; gaps become missing values. None infers it and refuses gaps.
     fill : "ffill", "interpolate", a number or None, default=None
@@ -128,9 +104,15 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         Step, loss, learning rate and seconds at the end of each epoch.
     n_iter_ : int
         Optimiser steps.
-    distances_ : ndarray of shape (n_values,)
+    conformity_scores_ : ndarray of shape (n_values,)
         Where `calibration_windows` is not 0: how far each value held back lies from the median of its forecast, in
         quantiles (0 to 0.5), sorted.
+    series_ : SeriesSet
+        The histories that `predict` goes on from and `update` appends to: ids, times, values and covariates.
+    covariate_scaler_ : CovariateScaler
+        Means and standard deviations of the covariates.
+    has_history_ : bool
+        False where the forecaster was loaded from a file with the last context of each series only.
 
     Notes
     -----
@@ -156,60 +138,53 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
     context_length: int | str = "auto"
     encoder: str | Callable[..., nn.Module] = "patch"
     head: str = "quantile"
-    own_share: float = 1.0
+    scheduled_sampling: float = 1.0
     early_stopping: bool | Literal["auto"] = "auto"  # type: ignore[assignment]
     refit: bool = True
     calibration_windows: int = 0
     calendar: bool = False
     id_col: Hashable = "unique_id"
     time_col: Hashable = "ds"
-    target_col: Any = "y"
+    target_cols: Any = None
+    past_cols: Any = None
+    future_cols: Any = None
+    static_cols: Any = None
     freq: Any = None
     fill: Any = None
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = constraints_of(
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = params.constraints_of(
         TransformerParams,
         TrainingParams,
-        horizon=[Interval(Integral, 1, None, closed="left")],
-        context_length=[Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        horizon=[params.COUNT],
+        context_length=[params.COUNT, StrOptions({"auto"})],
         encoder=[StrOptions(set(ENCODERS)), callable],
         head=[StrOptions(set(HEADS))],
-        own_share=[Interval(Real, 0, 1, closed="both")],
+        scheduled_sampling=[Interval(Real, 0, 1, closed="both")],
         early_stopping=["boolean", StrOptions({"auto"})],
         calibration_windows=[Interval(Integral, 0, None, closed="left")],
         calendar=["boolean"],
         id_col=[Hashable],
         time_col=[Hashable],
-        target_col=[Hashable, list],
+        target_cols=[Hashable, list, None],
+        past_cols=[Hashable, list, None],
+        future_cols=[Hashable, list, None],
+        static_cols=[Hashable, list, None],
         freq=[str, pd.offsets.BaseOffset, Integral, None],
         fill=[StrOptions({"ffill", "interpolate"}), Real, None],
     )
 
     @with_callbacks
-    def fit(
-        self,
-        df: Frame,
-        y: Any = None,
-        *,
-        past: Frame | None = None,
-        future: Frame | None = None,
-        static: Frame | None = None,
-    ) -> "TransformerForecaster":
+    def fit(self, df: Frame, y: Any = None) -> "TransformerForecaster":
         """Train on the series of a frame.
 
         Parameters
         ----------
         df : Series or DataFrame
-            Targets only. Wide (times in the index, a column a series), long (columns id_col, time_col, target_col), or
-            with a (series, time) MultiIndex. NaN is a missing value.
+            Targets and the covariates that the constructor names, side by side. Wide (times in the index, a column a
+            series; covariates go with all of them), long (columns id_col, time_col and so on), or with a (series, time)
+            MultiIndex. NaN is a missing value.
         y : None
             Here because Pipeline and GridSearchCV pass it; anything else is refused.
-        past : Series or DataFrame, optional
-            Covariates known up to the present, for each time of df.
-        future : Series or DataFrame, optional
-            Covariates known ahead, for each time of df; predict needs them for the horizon too.
-        static : Series or DataFrame, optional
-            What does not change in time, a row for each series.
 
         Returns
         -------
@@ -217,22 +192,14 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         """
         self._validate_params()
         _check_no_labels(y)
-        given = Given(past, future, static)
+        from_scratch = not (self.warm_start and hasattr(self, "model_"))
         task = whole_fit(self, 2, df, None)
-        self._train_on(df, given, anew=not (self.warm_start and hasattr(self, "model_")), task=task)
-        task.end()
+        state = self._train(self._read(df, from_scratch=from_scratch), from_scratch=from_scratch, task=task)
+        task.end(lambda: state)
+        keep_fitted(self, state)
         return self
 
-    def update(
-        self,
-        df: Frame,
-        y: Any = None,
-        *,
-        past: Frame | None = None,
-        future: Frame | None = None,
-        static: Frame | None = None,
-        refit: bool = False,
-    ) -> "TransformerForecaster":
+    def update(self, df: Frame, y: Any = None, *, refit: bool = False) -> "TransformerForecaster":
         """Append new time points, or new series, to the histories that predict goes on from.
 
         Parameters
@@ -241,9 +208,6 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
             In the form given to fit. Each series goes on where it ended; series may stay away, and new ones may come.
         y : None
             As in fit.
-        past, future, static
-            Covariates of the new times and series, in the form given to fit. A row for a time known before replaces
-            the one that came then.
         refit : bool, default=False
             Train on, from the present weights, with all histories. Otherwise the network stays as it is.
 
@@ -253,15 +217,16 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         """
         check_is_fitted(self, "model_")
         _check_no_labels(y)
-        longer = append_rows(self._df, df, "df")
-        check_later(df, self._series)
-        given = self._with_those_of_fit(Given(past, future, static))
+        if refit and not self.has_history_:
+            raise ValueError(
+                "refit=True needs all of the histories, and the file that this forecaster was loaded from holds their "
+                "last values only. Save with tsformer.save(forecaster, path, history=True), or call fit with all rows."
+            )
+        series = self._read(df, before=self.series_)
         if refit:
-            self._train_on(longer, given, anew=False)
+            keep_fitted(self, self._train(series, from_scratch=False))
         else:
-            series = self._read(longer)
-            self._covariates.read(series, given, 0)  # tells of what is missing
-            self._remember(longer, series, given)
+            self.series_: SeriesSet = series
         return self
 
     def predict(
@@ -269,9 +234,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         df: Frame | None = None,
         horizon: int | None = None,
         *,
-        past: Frame | None = None,
         future: Frame | None = None,
-        static: Frame | None = None,
         quantiles: Sequence[float] | None = None,
         level: Sequence[float] | float | None = None,
     ) -> Frame:
@@ -283,9 +246,9 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
             Histories to go on from, of series seen in fit or not; by default those given to fit and update.
         horizon : int, optional
             Time points to forecast; by default the horizon of the estimator. It may be longer.
-        past, future, static
-            As in fit; future covers the horizon as well. Without df, rows that fit or update were given need not come
-            again.
+        future : Series or DataFrame, optional
+            The rows of the horizon with the columns of `future_cols`, by id and time; other columns and rows are not
+            read. Rows without ids go with all series.
         quantiles : sequence of float in (0, 1), optional
             Forecast these quantiles: in a long frame beside the point forecast, in other forms instead of it.
         level : float or sequence of float in [1, 100), optional
@@ -296,20 +259,12 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         Series or DataFrame
             In the form of df, with the times of the horizon.
         """
-        horizon = self._checked_horizon(horizon)
-        wanted, levels = asked_of(quantiles, level)
-        series, given = self._histories(df, Given(past, future, static))
-        return written(series, self._forecast(series, given, horizon, wanted), levels)
+        wanted, levels = requested_quantiles(quantiles, level)
+        series, forecast = forecast_series(self, df, horizon, future, wanted)
+        return to_frame(series, forecast, levels)
 
     def sample(
-        self,
-        n: int,
-        df: Frame | None = None,
-        horizon: int | None = None,
-        *,
-        past: Frame | None = None,
-        future: Frame | None = None,
-        static: Frame | None = None,
+        self, n: int, df: Frame | None = None, horizon: int | None = None, *, future: Frame | None = None
     ) -> pd.DataFrame:
         """Draw `n` paths of what may follow, each patch given those drawn before it.
 
@@ -317,7 +272,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         ----------
         n : int
             Number of paths for each series.
-        df, horizon, past, future, static
+        df, horizon, future
             As in predict.
 
         Returns
@@ -326,11 +281,10 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
             The paths one under the other, each in the form of predict; the first index level, "path", counts them.
             With an int as random_state the same call gives the same paths.
         """
-        horizon, n = self._checked_horizon(horizon), checked_count(n, "n")
-        series, given = self._histories(df, Given(past, future, static))
+        n = params.checked_count(n, "n")
         with seeded(draw_seed(self.random_state), resolve_device(self.device)):
-            drawn = self._forecast(series, given, horizon, n_paths=n)
-        paths = [pd.DataFrame(written(series, path)) for path in drawn.in_parts(n)]
+            series, drawn = forecast_series(self, df, horizon, future, n_paths=n)
+        paths = [pd.DataFrame(to_frame(series, path)) for path in drawn.in_parts(n)]
         return pd.concat(paths, keys=range(n), names=["path"])
 
     def backtest(
@@ -339,9 +293,6 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         n_windows: int = 1,
         step_size: int | None = None,
         *,
-        past: Frame | None = None,
-        future: Frame | None = None,
-        static: Frame | None = None,
         quantiles: Sequence[float] | None = None,
         level: Sequence[float] | float | None = None,
         refit: bool = False,
@@ -350,7 +301,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
 
         Parameters
         ----------
-        df, past, future, static
+        df : Series or DataFrame
             As in fit.
         n_windows : int, default=1
             Number of windows of `horizon` time points; the last one ends where df ends.
@@ -369,88 +320,66 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
             time that each of them knows.
         """
         check_is_fitted(self, "model_")
-        wanted, levels = asked_of(quantiles, level)
-        series, given = self._read(df), Given(past, future, static)
-        step = self.horizon if step_size is None else checked_count(step_size, "step_size")
+        wanted, levels = requested_quantiles(quantiles, level)
+        series = self._read(df)
         if "cutoff" in {*series.names, series.form.id_col, series.form.time_col}:
             raise ValueError("The result of backtest has a column 'cutoff'. Rename that column of df.")
-        withheld = [self.horizon + step * i for i in reversed(range(checked_count(n_windows, "n_windows")))]
-        if (shortest := min(map(len, series.values))) <= withheld[0]:
-            raise ValueError(
-                f"{n_windows} windows need more than {withheld[0]} time points of each series. Got one of {shortest}; "
-                "lower n_windows or step_size."
-            )
-        known = [without_last(series, n) for n in withheld]
+        step = self.horizon if step_size is None else params.checked_count(step_size, "step_size")
+        left = [self.horizon + step * i for i in reversed(range(params.checked_count(n_windows, "n_windows")))]
+        _check_longer(series, left[0], f"{n_windows} windows need", "lower n_windows or step_size")
+        known = [without_last(series, n) for n in left]
         if refit:
-            copies = [clone(self)._train(part, given, anew=True) for part in known]
-            forecasts = [
-                forecaster._forecast(part, given, self.horizon, wanted)
-                for forecaster, part in zip(copies, known, strict=True)
-            ]
+            forecasts = []
+            for n, part in zip(left, known, strict=True):
+                forecaster = clone(self)
+                keep_fitted(forecaster, forecaster._train(part, from_scratch=True))
+                forecasts += forecaster._forecast_past(series, [n], wanted)
         else:
-            forecasts = self._forecast_past(series, given, withheld, wanted)
-        return pd.concat(
-            [
-                pd.DataFrame(written(part, forecast, levels)).assign(cutoff=cutoffs(part, self.horizon))
-                for part, forecast in zip(known, forecasts, strict=True)
-            ]
-        )
+            forecasts = self._forecast_past(series, left, wanted)
+        frames = [pd.DataFrame(to_frame(*each, levels)) for each in zip(known, forecasts, strict=True)]
+        ends = [cutoffs(part, self.horizon) for part in known]
+        return pd.concat([frame.assign(cutoff=cutoff) for frame, cutoff in zip(frames, ends, strict=True)])
 
-    def score(
-        self,
-        df: Frame,
-        y: Any = None,
-        *,
-        past: Frame | None = None,
-        future: Frame | None = None,
-        static: Frame | None = None,
-    ) -> float:
+    def score(self, df: Frame, y: Any = None) -> float:
         """Return minus the MASE of the last `horizon` steps of each series, forecast from those before.
 
-        The mean absolute scaled error (Hyndman & Koehler 2006) divides by the mean absolute seasonal difference of the
-        history, or the difference from a time to the next where a history is no longer than a season. A series whose
-        history does not vary has none and does not count. Larger is better; seasonal naive has about -1.
+        Larger is better; seasonal naive has about -1. The error is that of
+        `tsformer.metrics.mean_absolute_scaled_error`: a series whose history does not vary does not count.
 
         Parameters
         ----------
         df : Series or DataFrame
-            Series longer than `horizon`.
+            As in fit, series longer than `horizon`.
         y : None
             As in fit.
-        past, future, static
-            As in fit. In cross-validation they need scikit-learn's metadata routing, for future
-            `set_fit_request(future=True).set_score_request(future=True)`.
-
-        Returns
-        -------
-        float
         """
         check_is_fitted(self, "model_")
         _check_no_labels(y)
         series = self._read(df)
-        if (short := min(map(len, series.values))) <= self.horizon:
-            raise ValueError(
-                f"Each series of df must be longer than horizon={self.horizon}. Got one of {short} times; score "
-                "forecasts the last ones from those before. tsformer.model_selection.TemporalSplit cuts such folds."
-            )
-        (forecast,) = self._forecast_past(series, Given(past, future, static), [self.horizon], [])
-        truth = series.unfilled if isinstance(self.fill, str) else series.values
-        return -mean_absolute_scaled_error(truth, by_series(forecast.point, series), self.lengths_.season)
+        remedy = "tsformer.model_selection.TemporalSplit cuts such folds"
+        _check_longer(
+            series, self.horizon, f"score forecasts the last horizon={self.horizon} from those before:", remedy
+        )
+        [forecast] = self._forecast_past(series, [self.horizon])
+        values = series.unfilled if isinstance(self.fill, str) else series.values
+        units = [unit for rows in values for unit in rows.T]
+        truth = np.stack([unit[-self.horizon :] for unit in units])
+        histories, season = [unit[: -self.horizon] for unit in units], self.lengths_.season
+        return -mean_absolute_scaled_error(truth, forecast.point, y_train=histories, seasonality=season)
 
     def __getstate__(self) -> dict[str, Any]:
         return portable(super().__getstate__())
 
-    def _read(self, df: Frame, *, anew: bool = False) -> SeriesSet:
-        expected = None if anew else self.freq_
-        series = read_series(
-            df,
-            id_col=self.id_col,
-            time_col=self.time_col,
-            target_col=self.target_col,
-            freq=self.freq,
-            fill=self.fill,
-            expected=expected,
-        )
+    def _read(self, df: Frame, *, from_scratch: bool = False, before: SeriesSet | None = None) -> SeriesSet:
+        columns = Columns(*(getattr(self, name) for name in Columns._fields))
+        expected = None if from_scratch else self.freq_
+        if not from_scratch and columns.covariates != (of_fit := self.series_.form.covariates):
+            named = "past_cols={}, future_cols={}, static_cols={}"
+            raise ValueError(
+                f"The forecaster was fitted with {named.format(*of_fit)}. Got {named.format(*columns.covariates)}; set "
+                "them back, or fit anew."
+            )
+        series = read_series(df, columns, freq=self.freq, fill=self.fill, expected=expected, before=before)
         if expected is not None and seasonal_period(series.freq) != seasonal_period(expected):
             raise ValueError(
                 f"df must have the frequency that fit saw, {expected!r}. Got {series.freq!r}; fit another forecaster."
@@ -459,231 +388,162 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
             check_counts(series)
         return series
 
-    def _remember(self, df: Frame, series: SeriesSet, given: Given) -> None:
-        """Keep what predict goes on from and update appends to, as it is now."""
-        self._series = series
-        self._df, self._given = df.copy(), Given(*(None if frame is None else frame.copy() for frame in given))
-
-    def _histories(self, df: Frame | None, given: Given) -> tuple[SeriesSet, Given]:
-        """Read what to forecast from; what is not given is that of fit."""
-        check_is_fitted(self, "model_")
-        return (self._series, self._with_those_of_fit(given)) if df is None else (self._read(df), given)
-
-    def _with_those_of_fit(self, given: Given) -> Given:
-        return Given(
-            *(
-                replace_rows(old, new, name, self.id_col, self.time_col)
-                for name, old, new in zip(Given._fields, self._given, given, strict=True)
-            )
-        )
-
-    def _checked_horizon(self, horizon: int | None) -> int:
-        return self.horizon if horizon is None else checked_count(horizon, "horizon")
-
-    def _train_on(self, df: Frame, given: Given, *, anew: bool, task: Task = SILENT) -> None:
-        series = self._read(df, anew=anew)
-        self._train(series, given, anew=anew, task=task)
-        self._remember(df, series, given)
-
-    def _train(self, series: SeriesSet, given: Given, *, anew: bool, task: Task = SILENT) -> "TransformerForecaster":
+    def _train(self, series: SeriesSet, *, from_scratch: bool, task: Task = SILENT) -> dict[str, Any]:
         """Train a new network, or from the weights that there are, and find how to correct its quantiles."""
-        if not self.calibration_windows:
-            self._learn(series, given, anew=anew, task=task)
-            self.__dict__.pop("distances_", None)
-            return self
-        withheld = [self.horizon * (i + 1) for i in range(self.calibration_windows)]
-        self._check_calibration(series, withheld[-1])
-        self._learn(without_last(series, withheld[-1]), given, anew=anew, task=task)
-        windows = self._past_windows(series, given, withheld, RANKED_AT_ONCE)
-        self.distances_ = distances_from_median(self.model_, windows, resolve_device(self.device))
-        return self
-
-    def _check_calibration(self, series: SeriesSet, withheld: int) -> None:
+        left = [self.horizon * (i + 1) for i in range(self.calibration_windows)]
+        if not left:
+            return self._learn(series, from_scratch=from_scratch, task=task)
         what = f"calibration_windows={self.calibration_windows}"
         if self.head == "point":
             raise ValueError(f"{what} corrects quantiles, of which head='point' has none. Set it to 0.")
-        if (shortest := min(map(len, series.values))) <= withheld:
-            raise ValueError(
-                f"{what} holds back the last {withheld} time points of each series and needs one more. Got a series of "
-                f"{shortest}; lower it, or leave short series out."
-            )
-        if all(np.isnan(rows[-withheld:]).all() for rows in series.values):
+        _check_longer(series, left[-1], f"{what} needs", "lower it, or leave short series out")
+        if all(np.isnan(rows[-left[-1] :]).all() for rows in series.values):
             raise ValueError(f"{what} holds back missing values only. Take more, or set it to 0.")
+        state = self._learn(without_last(series, left[-1]), from_scratch=from_scratch, task=task)
+        of_windows = series, state["covariate_scaler_"], left, state["lengths_"].context, self.horizon
+        held_back = windows.past_windows(*of_windows, calibration.WINDOWS_PER_BATCH)
+        scores = calibration.conformity_scores(state["model_"], held_back, resolve_device(self.device))
+        if not len(scores):
+            raise ValueError(f"{what} holds back no value that can be forecast. Take more, or set it to 0.")
+        return state | {"conformity_scores_": scores, "series_": series}
 
-    def _learn(self, series: SeriesSet, given: Given, *, anew: bool, task: Task) -> "TransformerForecaster":
-        device = resolve_device(self.device)
-        plan = self._plan(series, given) if anew else Plan(self.freq_, self.lengths_, self._covariates)
-        horizon = plan.lengths.training_horizon  # windows near an end reach beyond it, where no value is known
-        histories = join(series.values, *plan.covariates.read(series, given, 0, reach=horizon), horizon)
-
-        start = None if anew else self.model_
-        seed = draw_seed(self.random_state)
+    def _learn(self, series: SeriesSet, *, from_scratch: bool, task: Task) -> dict[str, Any]:
+        """Train, and return the fitted attributes."""
+        if from_scratch:
+            lengths, freq = self._choose_lengths(series), series.freq
+            covariates = CovariateScaler.fit(series, calendar=self.calendar)
+            shape = {"n_past": covariates.n_past, "n_future": covariates.n_future}
+            shape |= params.values_of(TransformerParams, self)
+            start: Callable[[], nn.Module] = partial(build_forecaster, self.encoder, self.head, lengths, **shape)
+        else:
+            lengths, freq, covariates = self.lengths_, self.freq_, self.covariate_scaler_
+            start = partial(copy.deepcopy, self.model_)
+        horizon = lengths.training_horizon  # windows near an end reach beyond it, where no value is known
+        histories = windows.join(series.values, *covariates.apply(series, reach=horizon), horizon)
         stops_early = self.early_stopping
         if stops_early == "auto":
             stops_early = bool((histories.lengths >= LONG * horizon).double().mean() >= 0.5)
-        withheld = hold_back(histories, self.validation_fraction, plan.lengths) if stops_early else None
-        n_steps = 1000 if self.max_steps == "auto" else self.max_steps
+        held_back = windows.hold_back(histories, self.validation_fraction, horizon) if stops_early else None
+        n_steps, size = 1000 if self.max_steps == "auto" else self.max_steps, windows.WINDOWS_PER_BATCH
+        settings = settled(self, max_steps=n_steps, batch_size=size, seed=draw_seed(self.random_state))
         LOG.info(
-            "%s: %d series of up to %d time points; %s; on %s, at most %d steps, early stopping: %s.",
-            *(type(self).__name__, len(series), max(map(len, series.values)), plan.lengths),
-            *(device, n_steps, stops_early),
+            f"{type(self).__name__}: {series.n_series} series of up to {max(map(len, series.values))} time points; "
+            f"{lengths}; on {resolve_device(self.device)}, at most {n_steps} steps, early stopping: {stops_early}."
         )
-        history = self._fit_network(plan, histories, withheld, seed, device, start, n_steps, task, "network")
-        if self.refit and withheld is not None and not history.interrupted:
-            history = self._fit_network(plan, histories, None, seed, device, start, history.best_step, task, "refit")
-        log_end(self, [history])
-        return self
 
-    def _plan(self, series: SeriesSet, given: Given) -> Plan:
-        """Choose what a new network is built by."""
+        def problem(unseen: Any) -> Problem:
+            of_windows = histories, unseen, lengths.context, horizon, lengths.season, self.batch_size
+            batches, objective = partial(windows.training_windows, *of_windows), forecasting(self.scheduled_sampling)
+            finish = None if self.head == "point" else learn_correlation
+            return Problem(start, batches, windows.BATCHES_PER_EPOCH, objective, finish)
+
+        built: dict[str, Any] = {"freq_": freq, "lengths_": lengths, "covariate_scaler_": covariates}
+        built |= {"series_": series, "has_history_": True}
+        validation = None
+        if held_back is not None:
+            batches = windows.validation_windows(histories, held_back, lengths.context, horizon)
+            validation = batches, forecasting(scheduled_sampling=1.0)
+        model, history, _ = fit_network(
+            problem(held_back),
+            settings,
+            validation=validation,
+            refit=problem(None) if self.refit else None,
+            task=task,
+            attributes=lambda network: {"model_": network, **built},
+        )
+        log_end(self, [history])
+        return {"model_": model, **built, "history_": history.as_dict(), "n_iter_": history.best_step}
+
+    def _choose_lengths(self, series: SeriesSet) -> Lengths:
         season, longest = seasonal_period(series.freq), max(map(len, series.values))
         lengths = choose_lengths(self.horizon, self.context_length, season, longest)
         learnt = max(1, longest - max(season, 2))  # windows begin with so much history
         if lengths.training_horizon > learnt:
-            warnings.warn(
+            warn_user(
                 f"horizon={self.horizon}, but the longest series to learn from has {longest} time points: steps "
-                f"after the first {learnt} are not learnt, and not to be trusted.",
-                stacklevel=2,
+                f"after the first {learnt} are not learnt, and not to be trusted."
             )
-        return Plan(series.freq, lengths, Covariates.fit(series, given, calendar=self.calendar))
+        return lengths
 
-    def _fit_network(
-        self,
-        plan: Plan,
-        histories: Histories,
-        withheld: Tensor | None,
-        seed: int,
-        device: torch.device,
-        start: SeriesForecaster | None,
-        n_steps: int,
-        task: Task,
-        title: str,
-    ) -> History:
-        """Train a new `model_`, or a copy of `start`; early stopping watches the last `withheld` times of a series."""
-        training = task.part(title, math.ceil(n_steps / BATCHES_PER_EPOCH))
+    def _forecast_past(self, series: SeriesSet, left: Sequence[int], quantiles: Sequence[float] = ()) -> list[Forecast]:
+        """Forecast a horizon of each series from all but its last n time points, for each n of `left`."""
+        past = windows.past_windows(series, self.covariate_scaler_, left, self.lengths_.context, self.horizon)
+        return _forecast(self, series, past, self.horizon, quantiles).in_parts(len(left))
 
-        def after_epoch(model: nn.Module) -> bool:
-            built = {"freq_": plan.freq, "lengths_": plan.lengths, "_covariates": plan.covariates}
-            training.part("epoch").end(lambda: {"model_": copy.deepcopy(model), **built})
-            return training.stopped
 
-        unseen = None if withheld is None else validation_windows(histories, withheld, plan.lengths)
-        with seeded(seed, device) as generator:
-            model = ready_to_train(self._build(plan) if start is None else copy.deepcopy(start), device)
-            windows = training_windows(histories, withheld, plan.lengths, self.batch_size, generator)
-            warmup_steps = round(self.warmup * n_steps)
-            history = train(
-                model,
-                objectives.forecasting(self.own_share),
-                windows,
-                adamw(model, self.learning_rate, self.weight_decay),
-                SCHEDULES[self.schedule](n_steps, warmup_steps),
-                n_steps=n_steps,
-                device=device,
-                max_grad_norm=self.max_grad_norm,
-                average_decay=self.average_decay,
-                precision=getattr(torch, self.precision),
-                early_stopping=None if unseen is None else self._early_stopping(unseen, warmup_steps),
-                progress=bool(self.verbose),
-                title=title,
-                after_epoch=after_epoch,
-            )
-            if self.head != "point":
-                some = itertools.islice(windows, BATCHES_OF_SCORES)
-                learn_correlation(model, (batch.to(device) for batch in some))
-        # Only now, so that a fit that fails leaves what there was.
-        self.model_, (self.freq_, self.lengths_, self._covariates) = model, plan
-        self.history_ = history.as_dict()
-        self.n_iter_ = history.best_step
-        training.end()
-        return history
+def read_histories(forecaster: TransformerForecaster, df: Frame | None) -> SeriesSet:
+    """Read what a fitted forecaster is to go on from; without a frame it is what fit and update were given."""
+    check_is_fitted(forecaster, "model_")
+    return forecaster.series_ if df is None else forecaster._read(df)
 
-    def _early_stopping(self, unseen: WindowsAt, warmup_steps: int) -> EarlyStopping:
-        rolled_out = objectives.forecasting(own_share=1.0)
-        return EarlyStopping(unseen, rolled_out, self.n_iter_no_change, self.tol, warmup_steps)
 
-    def _build(self, plan: Plan) -> SeriesForecaster:
-        return build_network(
-            self.encoder,
-            self.head,
-            plan.lengths,
-            n_past=plan.covariates.n_past,
-            n_future=plan.covariates.n_future,
-            d_model=self.d_model,
-            n_heads=self.n_heads,
-            n_layers=self.n_layers,
-            d_ff=self.d_ff,
-            dropout=self.dropout,
+def forecast_series(
+    forecaster: TransformerForecaster,
+    df: Frame | None = None,
+    horizon: int | None = None,
+    future: Frame | None = None,
+    quantiles: Sequence[float] = (),
+    *,
+    n_paths: int = 0,
+) -> tuple[SeriesSet, Forecast]:
+    """Forecast what follows each series, or draw paths of it: those of all series, `n_paths` times."""
+    horizon = forecaster.horizon if horizon is None else params.checked_count(horizon, "horizon")
+    series = read_histories(forecaster, df)
+    ahead = windows_to_forecast(forecaster, series, horizon, future, n_times=max(1, n_paths))
+    return series, _forecast(forecaster, series, ahead, horizon, quantiles, sample=n_paths > 0)
+
+
+def windows_to_forecast(
+    forecaster: TransformerForecaster,
+    series: SeriesSet,
+    horizon: int,
+    future: Frame | None,
+    *,
+    n_times: int = 1,
+    batch_size: int = windows.WINDOWS_PER_BATCH,
+) -> Any:
+    """Cut the windows that a forecast is made from.
+
+    Static covariates and the calendar are known for the whole last patch, as in training: what a patch begins with must
+    not depend on how much of it is asked for.
+    """
+    lengths, rows = forecaster.lengths_, read_future(future, series, horizon)
+    reach = min(math.ceil(horizon / lengths.decoder_patch) * lengths.decoder_patch, lengths.training_horizon)
+    covariates = forecaster.covariate_scaler_
+    return windows.windows_ahead(
+        series, covariates, rows, lengths.context, horizon, reach=reach, n_times=n_times, batch_size=batch_size
+    )
+
+
+def _forecast(
+    forecaster: Any, series: SeriesSet, given: Any, horizon: int, quantiles: Sequence[float], *, sample: bool = False
+) -> Forecast:
+    """Forecast the given windows, and warn of those in which nothing was observed to forecast from."""
+    scores = getattr(forecaster, "conformity_scores_", None)
+    levels = quantiles if scores is None else calibration.corrected_levels(quantiles, scores)
+    device, n_channels = resolve_device(forecaster.device), len(series.names)
+    point, bands = forecast_windows(forecaster.model_, given, horizon, device, levels, sample=sample)
+    # All units come once for each path or window.
+    missing = np.unique(np.flatnonzero(np.isnan(point[:, 0])) % (series.n_series * n_channels))
+    if len(missing):
+        code, channel = divmod(int(missing[0]), n_channels)
+        column = f", column {quoted(series.names[channel])}," if n_channels > 1 else ""
+        others = f" So are those of {len(missing) - 1} others." if len(missing) > 1 else ""
+        warn_user(
+            f"{series_name(series.ids[code])}{column} has no observed value in the last {forecaster.lengths_.context} "
+            f"time points: its forecast is NaN.{others}"
         )
+    return Forecast(point, {quantile: bands[..., i] for i, quantile in enumerate(quantiles)})
 
-    def _forecast(
-        self, series: SeriesSet, given: Given, horizon: int, quantiles: Sequence[float] = (), *, n_paths: int = 0
-    ) -> Forecast:
-        """Forecast what follows each series, or draw paths of it: those of all series, `n_paths` times."""
-        forecast = forecast_windows(
-            self.model_,
-            self._windows_ahead(series, given, horizon, max(1, n_paths), UNITS_PER_BATCH),
-            horizon,
-            quantiles,
-            resolve_device(self.device),
-            sample=n_paths > 0,
-            distances=getattr(self, "distances_", None),
-        )
-        self._warn_of_blind(forecast, series)
-        return forecast
 
-    def _windows_ahead(self, series: SeriesSet, given: Given, horizon: int, n_times: int, batch_size: int) -> WindowsAt:
-        """Cut the window that knows all of a series, for each series, `n_times` times.
-
-        Static covariates and the calendar are known for the whole last patch, as in training: what a patch begins with
-        must not depend on how much of it is asked for.
-        """
-        patch = self.lengths_.decoder_patch
-        reach = max(horizon, min(math.ceil(horizon / patch) * patch, self.lengths_.training_horizon))
-        histories = join(series.values, *self._covariates.read(series, given, horizon, reach=reach), reach)
-        return last_windows(histories, [0] * n_times, self.lengths_.context, reach, batch_size)
-
-    def _warn_of_blind(self, forecast: Forecast, series: SeriesSet) -> None:
-        """Warn of forecasts that are NaN, because nothing was observed to make them from."""
-        n_channels = len(series.names)
-        # All units come once for each path or window.
-        blind = np.unique(np.flatnonzero(np.isnan(forecast.point[:, 0])) % (len(series) * n_channels))
-        if len(blind):
-            code, channel = divmod(int(blind[0]), n_channels)
-            column = f", column {quoted(series.names[channel])}," if n_channels > 1 else ""
-            others = f" So are those of {len(blind) - 1} others." if len(blind) > 1 else ""
-            warnings.warn(
-                f"{series_name(series.ids[code])}{column} has no observed value in the last {self.lengths_.context} "
-                f"time points: its forecast is NaN.{others}",
-                stacklevel=4,
-            )
-
-    def _forecast_past(
-        self, series: SeriesSet, given: Given, withheld: Sequence[int], quantiles: Sequence[float]
-    ) -> list[Forecast]:
-        """Forecast a horizon of each series from all but its last n time points, for each n of `withheld`."""
-        windows = self._past_windows(series, given, withheld, UNITS_PER_BATCH)
-        device, known = resolve_device(self.device), getattr(self, "distances_", None)
-        forecast = forecast_windows(self.model_, windows, self.horizon, quantiles, device, distances=known)
-        self._warn_of_blind(forecast, series)
-        return forecast.in_parts(len(withheld))
-
-    def _past_windows(
-        self, series: SeriesSet, given: Given, withheld: Sequence[int], batch_size: int
-    ) -> Iterable[Batch]:
-        """Cut the windows of each series that know all but its last n time points, for each n of `withheld`."""
-        covariates, context = self._covariates.read(series, given, 0), self.lengths_.context
-        if series.fill != "interpolate":
-            return last_windows(join(series.values, *covariates, 0), withheld, context, self.horizon, batch_size)
-        return itertools.chain.from_iterable(
-            last_windows(join(known_before_last(series, n), *covariates, 0), [n], context, self.horizon, batch_size)
-            for n in withheld
-        )
+def _check_longer(series: SeriesSet, n: int, what: str, remedy: str) -> None:
+    if (shortest := min(map(len, series.values))) <= n:
+        raise ValueError(f"{what} more than {n} time points of each series. Got one of {shortest}; {remedy}.")
 
 
 def _check_no_labels(y: Any) -> None:
     if y is not None:
         raise ValueError(
-            f"y must be None: the series to forecast are in df. Got {type(y).__name__}; pass it as df, and what goes "
-            "along with it as past=, future= or static=."
+            f"y must be None: the series to forecast are in df. Got {type(y).__name__}; pass targets and covariates "
+            "side by side as df, and name covariates by past_cols=, future_cols= and static_cols=."
         )

@@ -1,34 +1,27 @@
-"""The parameters of an estimator, given to the adapter that wraps it."""
+"""What the adapters share: the parameters of the estimator that they wrap, and how they pass series to a classifier."""
 
 import abc
 import inspect
 from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+import tsformer
 from tsformer.params import documents_parameters_of
 
 T = TypeVar("T")
 
-SMALL: dict[str, Any] = {"max_steps": 1, "d_model": 8, "n_heads": 2, "n_layers": 1, "d_ff": 8, "random_state": 0}
-# For the packages' own tests.
-SMALL_CLASSIFIERS = [
-    SMALL | {"pretrained": None},
-    SMALL | {"pretrained": None, "encoder": "transformer", "n_estimators": 2, "differences": False},
-]
+SMALL = {"max_steps": 1, "d_model": 8, "n_heads": 2, "n_layers": 1, "d_ff": 8, "random_state": 0, "pretrained": None}
 
 
-def takes_parameters_of(estimator: type, *, without: Collection[str] = ()) -> Callable[[type[T]], type[T]]:
-    """Class decorator that gives an adapter the parameters of an estimator, with their defaults and documentation.
+def takes_parameters_of(estimator: type, *, without: Collection[str]) -> Callable[[type[T]], type[T]]:
+    """Class decorator that gives an adapter the parameters of an estimator as keywords, and their documentation.
 
-    sktime, aeon and scikit-learn read the parameters from the signature of `__init__`, so the one made here carries
-    the estimator's. The adapter's docstring has an empty Parameters section, which is filled.
-
-    Parameters
-    ----------
-    estimator : type
-        Its parameters are keywords.
-    without : collection of str, optional
-        Parameters that mean nothing in the adapter.
+    sktime, aeon and scikit-learn read parameters from the signature of `__init__`, so the one made here carries the
+    estimator's, but for those in `without`, which mean nothing in the adapter.
     """
     kept = [p for name, p in inspect.signature(estimator).parameters.items() if name not in without]
     signature = inspect.Signature(kept)
@@ -45,9 +38,34 @@ def takes_parameters_of(estimator: type, *, without: Collection[str] = ()) -> Ca
 
         own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
         __init__.__signature__ = inspect.Signature([own, *kept])  # type: ignore[attr-defined]
-        __init__.__qualname__ = f"{adapter.__qualname__}.__init__"
         adapter.__init__ = __init__  # type: ignore[method-assign]
         abc.update_abstractmethods(adapter)  # aeon's base has an abstract __init__
         return documents_parameters_of(estimator, without=without)(adapter)
 
     return decorate
+
+
+class WrapsClassifier:
+    """Fits and asks a `tsformer.TransformerClassifier` of the adapter's parameters."""
+
+    def _fit(self: Any, X: Any, y: NDArray[Any]) -> Any:
+        self.estimator_ = tsformer.TransformerClassifier(**self.get_params(deep=False)).fit(_arrays(X), y)
+        return self
+
+    def _predict(self: Any, X: Any) -> NDArray[Any]:
+        return self.estimator_.predict(_arrays(X))
+
+    def _predict_proba(self: Any, X: Any) -> NDArray[np.float64]:
+        return self.estimator_.predict_proba(_arrays(X))
+
+    @classmethod
+    def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
+        """Return small settings for the package's own tests."""
+        return [SMALL, SMALL | {"encoder": "transformer", "n_estimators": 2, "differences": False}]
+
+    _get_test_params = get_test_params  # as aeon calls it
+
+
+def _arrays(X: Any) -> Any:
+    """Series as tsformer takes them: channels before time, which frames of sktime have the other way round."""
+    return X if isinstance(X, np.ndarray) else [np.asarray(c).T if isinstance(c, pd.DataFrame) else c for c in X]

@@ -2,11 +2,8 @@
 
 from typing import Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 import tsformer
-from tsformer.interop._parameters import SMALL_CLASSIFIERS, takes_parameters_of
+from tsformer.interop._parameters import WrapsClassifier, takes_parameters_of
 
 try:
     from aeon.classification import BaseClassifier
@@ -15,11 +12,11 @@ except ImportError as error:
 
 
 @takes_parameters_of(tsformer.TransformerClassifier, without=["warm_start", "id_col", "time_col"])
-class TransformerClassifier(BaseClassifier):
+class TransformerClassifier(WrapsClassifier, BaseClassifier):
     """Classify multivariate time series by attention: `tsformer.TransformerClassifier` for aeon.
 
-    It takes every collection that aeon knows. Series may differ in length and have missing values. Left out are the
-    parameters that could do nothing: `warm_start`, since fit of aeon always starts anew, `id_col` and `time_col`.
+    It takes every collection that aeon knows; lengths may differ and values be missing. Left out are parameters that
+    could do nothing: `warm_start`, since fit of aeon always starts anew, `id_col` and `time_col`.
 
     Parameters
     ----------
@@ -46,18 +43,3 @@ class TransformerClassifier(BaseClassifier):
         "capability:unequal_length": True,
         "capability:missing_values": True,
     }
-
-    def _fit(self, X: Any, y: NDArray[Any]) -> "TransformerClassifier":
-        self.estimator_ = tsformer.TransformerClassifier(**self.get_params(deep=False)).fit(X, y)
-        return self
-
-    def _predict(self, X: Any) -> NDArray[Any]:
-        return self.estimator_.predict(X)
-
-    def _predict_proba(self, X: Any) -> NDArray[np.float64]:
-        return self.estimator_.predict_proba(X)
-
-    @classmethod
-    def _get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
-        """Return small settings for aeon's own tests."""
-        return SMALL_CLASSIFIERS

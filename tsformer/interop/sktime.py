@@ -11,19 +11,29 @@ from sktime.datatypes import update_data
 from sktime.forecasting.base import BaseForecaster, ForecastingHorizon
 
 import tsformer
-from tsformer.interop._parameters import SMALL_CLASSIFIERS, takes_parameters_of
+from tsformer.interop._parameters import WrapsClassifier, takes_parameters_of
 
 FRAMES = ["pd.DataFrame", "pd-multiindex", "pd_multiindex_hier"]
 # Times are in the index: whatever its name, no column holds ids or times.
-NO_COLUMN = "no column, since times are in the index"
+NO_COLUMNS = dict.fromkeys(("id_col", "time_col"), "no column, since times are in the index")
+LEFT_OUT = ["warm_start", *NO_COLUMNS, "target_cols", "past_cols", "future_cols", "static_cols"]
+TAGS: dict[str, Any] = {
+    "authors": "tsformer developers",
+    "maintainers": "tsformer developers",
+    "capability:multivariate": True,
+    "capability:missing_values": True,
+    "capability:categorical_in_X": False,
+    "capability:random_state": True,
+    "property:randomness": "derandomized",
+}
 
 
 @takes_parameters_of(tsformer.TransformerClassifier, without=["warm_start", "id_col", "time_col"])
-class TransformerClassifier(BaseClassifier):
+class TransformerClassifier(WrapsClassifier, BaseClassifier):
     """Classify multivariate time series by attention: `tsformer.TransformerClassifier` for sktime.
 
-    It takes every panel that sktime knows. Series may differ in length and have missing values. Left out are the
-    parameters that could do nothing: `warm_start`, since fit of sktime always starts anew, `id_col` and `time_col`.
+    It takes every panel that sktime knows; lengths may differ and values be missing. Left out are parameters that could
+    do nothing: `warm_start`, since fit of sktime always starts anew, `id_col` and `time_col`.
 
     Parameters
     ----------
@@ -43,48 +53,27 @@ class TransformerClassifier(BaseClassifier):
     (20, 2)
     """
 
-    _tags: ClassVar[dict[str, Any]] = {
-        "authors": "tsformer developers",
-        "maintainers": "tsformer developers",
+    _tags: ClassVar[dict[str, Any]] = TAGS | {
         # Arrays stay arrays; all else, of which lengths may differ, becomes a list of frames.
         "X_inner_mtype": ["df-list", "numpy3D"],
-        "capability:multivariate": True,
         "capability:unequal_length": True,
-        "capability:missing_values": True,
-        "capability:categorical_in_X": False,
         "capability:predict_proba": True,
         "capability:class_weight": True,
-        "capability:random_state": True,
-        "property:randomness": "derandomized",
     }
 
-    def _fit(self, X: Any, y: NDArray[Any]) -> "TransformerClassifier":
-        self.estimator_ = tsformer.TransformerClassifier(**self.get_params(deep=False)).fit(_arrays(X), y)
-        return self
 
-    def _predict(self, X: Any) -> NDArray[Any]:
-        return self.estimator_.predict(_arrays(X))
-
-    def _predict_proba(self, X: Any) -> NDArray[np.float64]:
-        return self.estimator_.predict_proba(_arrays(X))
-
-    @classmethod
-    def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
-        """Return small settings for sktime's own tests."""
-        return SMALL_CLASSIFIERS
-
-
-@takes_parameters_of(tsformer.TransformerForecaster, without=["warm_start", "id_col", "time_col", "target_col"])
+@takes_parameters_of(tsformer.TransformerForecaster, without=LEFT_OUT)
 class TransformerForecaster(BaseForecaster):
     """Forecast series by an encoder-decoder Transformer: `tsformer.TransformerForecaster` for sktime.
 
     One network learns from all series of y: from each column, of each instance of a panel, of each node of a hierarchy.
-    X holds covariates that are known ahead, and predict needs them for each time up to the last of fh. Left out are the
-    parameters that name the columns of long frames, and `warm_start`, for which sktime has `pretrain`.
+    X holds covariates that are known ahead: values missing in the history are masked, and predict needs a row for each
+    time up to the last of fh. Left out are the parameters that name columns, and `warm_start`, for which sktime has
+    `pretrain`.
 
-    `fit` after `pretrain` trains on from the weights learnt there. `update` appends times, and trains on unless
-    `update_params=False`; rows for known times replace those. Networks are trained for `horizon`; any fh after the last
-    time is forecast, by rolling out where it is longer. Steps of fh count from the end of each series.
+    `fit` after `pretrain` trains on from the weights learnt there. `update` appends times, or replaces those known, and
+    trains on unless `update_params=False`. Networks are trained for `horizon`; any fh after the last time is forecast,
+    by rolling out where it is longer. Steps of fh count from the end of each series.
 
     Parameters
     ----------
@@ -92,7 +81,7 @@ class TransformerForecaster(BaseForecaster):
     Attributes
     ----------
     estimator_ : tsformer.TransformerForecaster
-        The fitted forecaster, for its `sample` and `history_`. Its messages call y `df` and X `future`.
+        The fitted forecaster, for its `sample` and `history_`. Its messages call y and X `df`, and X ahead `future`.
     pretrained_ : tsformer.TransformerForecaster
         The forecaster that `pretrain` trained.
 
@@ -107,25 +96,18 @@ class TransformerForecaster(BaseForecaster):
     (3, 4)
     """
 
-    _tags: ClassVar[dict[str, Any]] = {
-        "authors": "tsformer developers",
-        "maintainers": "tsformer developers",
+    _tags: ClassVar[dict[str, Any]] = TAGS | {
         "y_inner_mtype": FRAMES,
         "X_inner_mtype": FRAMES,
         "requires-fh-in-fit": False,
-        "capability:multivariate": True,
         "capability:exogenous": True,
-        "capability:categorical_in_X": False,
         "capability:non_contiguous_X": False,
-        "capability:missing_values": True,
         "capability:insample": False,
         "capability:pred_int": True,
         "capability:pred_int:insample": False,
         "capability:update": True,
         "capability:pretrain": True,
         "pretrain:fitted_params": ["pretrained_"],
-        "capability:random_state": True,
-        "property:randomness": "derandomized",
     }
     # The histories are kept here, as `_cur_y` and `_cur_X`; without this sktime 1.2 keeps them again, and warns.
     _config: ClassVar[dict[str, Any]] = {"remember_data": False}
@@ -136,48 +118,40 @@ class TransformerForecaster(BaseForecaster):
         if self.head == "point":
             self.set_tags(**{"capability:pred_int": False})
 
-    def _pretrain(self, y: pd.DataFrame, X: pd.DataFrame | None = None, fh: Any = None) -> "TransformerForecaster":
+    def _pretrain(self, y: pd.DataFrame, X: pd.DataFrame | None = None, fh: Any = None) -> Any:
         self.pretrained_ = self._trained(getattr(self, "pretrained_", None), y, X)
         return self
 
-    def _fit(self, y: pd.DataFrame, X: pd.DataFrame | None, fh: Any) -> "TransformerForecaster":
+    def _fit(self, y: pd.DataFrame, X: pd.DataFrame | None, fh: Any) -> Any:
         self._cur_y, self._cur_X = y.copy(), None if X is None else X.copy()
         self.estimator_ = self._trained(getattr(self, "pretrained_", None), y, X)
         return self
 
-    def _update(
-        self, y: pd.DataFrame, X: pd.DataFrame | None = None, update_params: bool = True
-    ) -> "TransformerForecaster":
-        _check_columns(y, self._cur_y, "y")
-        _check_columns(X, self._cur_X, "X")
-        y, X = update_data(self._cur_y, y), update_data(self._cur_X, X)
+    def _update(self, y: pd.DataFrame, X: pd.DataFrame | None = None, update_params: bool = True) -> Any:
+        y, X = _with_rows(self._cur_y, y, "y"), _with_rows(self._cur_X, X, "X")
         if update_params:
             self.estimator_ = self._trained(self.estimator_, y, X)
         self._cur_y, self._cur_X = y, X
         return self
 
     def _predict(self, fh: ForecastingHorizon, X: pd.DataFrame | None) -> pd.DataFrame:
-        return self._forecast(fh, X)
+        return self._forecast(fh, X).set_axis(self._cur_y.columns, axis="columns")
 
     def _predict_quantiles(self, fh: ForecastingHorizon, X: pd.DataFrame | None, alpha: list[float]) -> pd.DataFrame:
-        forecast = self._forecast(fh, X, quantiles=alpha)
         columns = pd.MultiIndex.from_product([self._cur_y.columns.to_flat_index(), alpha])
-        return forecast.set_axis(columns, axis="columns")
+        return self._forecast(fh, X, quantiles=alpha).set_axis(columns, axis="columns")
 
-    def _trained(
-        self, start: tsformer.TransformerForecaster | None, y: pd.DataFrame, X: pd.DataFrame | None
-    ) -> tsformer.TransformerForecaster:
-        """Train a new forecaster, or a copy of `start` from its weights on."""
+    def _trained(self, start: Any, y: pd.DataFrame, X: pd.DataFrame | None) -> tsformer.TransformerForecaster:
+        """Train a new forecaster, or a copy of the forecaster `start` from its weights on."""
         estimator = tsformer.TransformerForecaster() if start is None else copy.deepcopy(start)
-        estimator.set_params(
-            **self.get_params(deep=False), id_col=NO_COLUMN, time_col=NO_COLUMN, warm_start=start is not None
-        )
-        estimator.fit(_with_two_levels(y), future=None if X is None else _with_two_levels(X))
+        future_cols = None if X is None else list(_covariates(X, y))
+        if set(future_cols or []) == set(estimator.future_cols or []):
+            future_cols = estimator.future_cols  # the order that `start` learnt
+        changes = {"future_cols": future_cols, "warm_start": start is not None, **NO_COLUMNS}
+        estimator.set_params(**self.get_params(deep=False), **changes).fit(_joined(y, X))
         if isinstance(estimator.freq_, int) and estimator.freq_ != 1:
-            raise ValueError(
-                f"Integer times must go up by 1, since sktime counts fh so. Got steps of {estimator.freq_}; number the "
-                "times anew, or give them dates."
-            )
+            steps = f"Got steps of {estimator.freq_}; number the times anew, or give them dates."
+            raise ValueError(f"Integer times must go up by 1, since sktime counts fh so. {steps}")
         return estimator
 
     def _forecast(self, fh: ForecastingHorizon, X: pd.DataFrame | None, **asked: Any) -> pd.DataFrame:
@@ -187,24 +161,25 @@ class TransformerForecaster(BaseForecaster):
         steps = fh.to_relative(self.cutoff).to_numpy().astype(int)
         behind = np.zeros(1, dtype=int) if fh.is_relative else self._steps_behind_cutoff(fh.freq)
         horizon = int(steps.max() + behind.max())
-        _check_columns(X, self._cur_X, "X")
-        known = update_data(self._cur_X, X)
-        forecast = self.estimator_.predict(
-            _with_two_levels(self._cur_y), horizon, future=None if known is None else _with_two_levels(known), **asked
-        )
+        known = _with_rows(self._cur_X, X, "X")
+        future = None if known is None else _with_two_levels(_covariates(known, self._cur_y))
+        forecast = self.estimator_.predict(_joined(self._cur_y, known), horizon, future=future, **asked)
         first_rows = np.arange(0, len(forecast), horizon)
         chosen = forecast.iloc[(first_rows[:, None] + behind[:, None] + steps - 1).ravel()]
-        return chosen.set_axis(_with_levels_of(chosen.index, self._cur_y.index), axis="index")
+        levels: Any = self._cur_y.index
+        if levels.nlevels < 3:
+            return chosen
+        nodes = levels.droplevel(-1).unique().repeat(len(steps))
+        ids = map(nodes.get_level_values, range(nodes.nlevels))
+        return chosen.set_axis(pd.MultiIndex.from_arrays([*ids, chosen.index.get_level_values(1)], names=levels.names))
 
     def _steps_behind_cutoff(self, freq: Any) -> NDArray[np.int64]:
         """Steps from the end of each series to the latest end, which sktime calls cutoff."""
         index: Any = self._cur_y.index
         if index.nlevels == 1:
             return np.zeros(1, dtype=int)
-        codes = pd.factorize(index.droplevel(-1))[0]
-        last = np.zeros(codes.max() + 1, dtype=int)
-        last[codes] = np.arange(len(codes))
-        ends, unique_ends = pd.factorize(index.get_level_values(-1)[last], sort=True)
+        last = pd.Series(index.get_level_values(-1)).groupby(pd.factorize(index.droplevel(-1))[0]).max()
+        ends, unique_ends = pd.factorize(pd.Index(last), sort=True)
         steps = ForecastingHorizon(unique_ends, is_relative=False, freq=freq).to_relative(self.cutoff)
         return -steps.to_numpy().astype(int)[ends]
 
@@ -216,32 +191,40 @@ class TransformerForecaster(BaseForecaster):
         return [size | training, size | training | {"head": "point", "encoder": "transformer"}]
 
 
-def _arrays(X: NDArray[Any] | list[pd.DataFrame]) -> NDArray[Any] | list[NDArray[Any]]:
-    """Series as tsformer takes them: channels before time."""
-    return X if isinstance(X, np.ndarray) else [frame.to_numpy().T for frame in X]
-
-
-def _check_columns(new: pd.DataFrame | None, known: pd.DataFrame | None, name: str) -> None:
-    """Check that rows to be added have the columns of those that they are added to: others would be taken as NaN."""
-    if new is not None and known is not None and set(new.columns) != set(known.columns):
+def _with_rows(known: Any, new: pd.DataFrame | None, name: str) -> Any:
+    """Add rows to those known, or put them in the place of those for the same times."""
+    if new is None:
+        return known
+    if known is None:
+        raise ValueError(f"{name} must be None, as in fit: covariates that fit did not see cannot be used. Fit with X.")
+    if set(new.columns) != set(known.columns):  # others would be taken as NaN
         raise ValueError(f"{name} must have the columns that fit saw, {list(known.columns)}. Got {list(new.columns)}.")
+    return update_data(known, new)[known.columns]
+
+
+def _joined(y: pd.DataFrame, X: pd.DataFrame | None) -> pd.DataFrame:
+    """Put covariates beside the targets; what X lacks is missing."""
+    flat = _with_two_levels(y.set_axis(y.columns.to_flat_index(), axis="columns"))
+    return flat if X is None else pd.concat([flat, _with_two_levels(_covariates(X, y)).reindex(flat.index)], axis=1)
+
+
+def _covariates(X: pd.DataFrame, y: pd.DataFrame) -> pd.DataFrame:
+    """X, its columns under names that no column of y has."""
+    taken, names = set(y.columns), []
+    for name in X.columns.to_flat_index():
+        while name in taken:
+            name = f"{name} of X"
+        names.append(name)
+        taken.add(name)
+    # With a row missing, bool would become object.
+    return X.astype(dict.fromkeys(X.select_dtypes("bool"), float)).set_axis(names, axis="columns")
 
 
 def _with_two_levels(frame: pd.DataFrame) -> pd.DataFrame:
     """Join the levels that name a node of a hierarchy into one."""
-    if frame.index.nlevels < 3:
-        return frame
     index: Any = frame.index
+    if index.nlevels < 3:
+        return frame
     codes, nodes = pd.factorize(index.droplevel(-1))
     ids = pd.Index([str(node) for node in nodes])[codes]
     return frame.set_axis(pd.MultiIndex.from_arrays([ids, index.get_level_values(-1)]), axis="index")
-
-
-def _with_levels_of(index: pd.Index, like: Any) -> pd.Index:
-    """Undo `_with_two_levels` in the index of a forecast."""
-    if like.nlevels < 3:
-        return index
-    nodes = like.droplevel(-1).unique()
-    rows = pd.Index([str(node) for node in nodes]).get_indexer(index.get_level_values(0))
-    levels = [nodes.get_level_values(level)[rows] for level in range(nodes.nlevels)]
-    return pd.MultiIndex.from_arrays([*levels, index.get_level_values(1)], names=like.names)

@@ -11,33 +11,16 @@ from torch import Tensor, nn
 from tsformer.layers.positions import Rotation, rotate
 
 
-def attention(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    mask: Tensor | None = None,
-    *,
-    dropout: float = 0.0,
-) -> Tensor:
-    """Scaled dot-product attention through torch's fused kernel.
+def attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None, *, dropout: float = 0.0) -> Tensor:
+    """Scaled dot-product attention through torch's fused kernel: equation 1 of Vaswani et al. (2017), (B, H, Nq, Dv).
 
     Parameters
     ----------
-    query : Tensor of shape (B, H, Nq, Dk)
-    key : Tensor of shape (B, H, Nk, Dk)
-    value : Tensor of shape (B, H, Nk, Dv)
+    query, key, value : Tensor of shape (B, H, Nq, Dk), (B, H, Nk, Dk), (B, H, Nk, Dv)
     mask : bool Tensor broadcastable to (B, H, Nq, Nk), default=None
         True where the query may look at the key. A query that may look at nothing receives zeros.
     dropout : float, default=0.0
-        Share of attention weights set to zero. On CPU anything above 0 leaves the fused kernel.
-
-    Returns
-    -------
-    Tensor of shape (B, H, Nq, Dv)
-
-    References
-    ----------
-    Vaswani et al. (2017), "Attention is all you need", equation 1.
+        Fraction of attention weights set to zero. On CPU anything above 0 leaves the fused kernel.
     """
     if mask is None:
         return F.scaled_dot_product_attention(query, key, value, dropout_p=dropout)
@@ -48,10 +31,7 @@ def attention(
 
 
 def attention_weights(query: Tensor, key: Tensor, mask: Tensor | None = None) -> Tensor:
-    """The weights softmax(Q K^T / sqrt(d_k)) by themselves, (B, H, Nq, Nk): the plain path, for looking.
-
-    Masked weights are exactly 0. A row sums to 1, or to 0 where the query may look at nothing.
-    """
+    """The weights of `attention` alone, (B, H, Nq, Nk), for looking: masked ones are 0, rows sum to 1, or all are 0."""
     scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])
     if mask is None:
         return scores.softmax(dim=-1)
@@ -59,36 +39,23 @@ def attention_weights(query: Tensor, key: Tensor, mask: Tensor | None = None) ->
     return weights.masked_fill(~mask, 0.0)
 
 
-def padding_mask(observed: Tensor) -> Tensor | None:
-    """Mask (B, 1, 1, N) that hides the keys where observed (B, N) is False; None, which is faster, if all are True.
-
-    Asking whether all are True makes a GPU wait for the answer, a few microseconds a call. A graph that is exported
-    cannot ask.
-    """
-    if not torch.compiler.is_compiling() and observed.all():
+def padding_mask(token_mask: Tensor) -> Tensor | None:
+    """Mask (B, 1, 1, N) that hides the keys where token_mask (B, N) is False; None, which is faster, if none is."""
+    # Asking makes a GPU wait for the answer, a few microseconds a call; a graph that is exported cannot ask.
+    if not torch.compiler.is_compiling() and token_mask.all():
         return None
-    return observed[:, None, None, :]
+    return token_mask[:, None, None, :]
 
 
 def causal_mask(n_queries: int, n_keys: int, device: torch.device | None = None) -> Tensor:
-    """Mask (Nq, Nk) that hides later keys; the last query stands at the last key.
-
-    With more keys than queries the first keys are the past that all queries may see: what a key/value cache needs.
-    """
+    """Mask (Nq, Nk) that hides later keys; the last query stands at the last key, as with a key/value cache."""
     return torch.ones(n_queries, n_keys, dtype=torch.bool, device=device).tril(n_keys - n_queries)
 
 
-def window_mask(n_tokens: int, width: int, device: torch.device | None = None) -> Tensor:
-    """Mask (N, N) that hides keys more than `width` tokens away."""
-    positions = torch.arange(n_tokens, device=device)
-    return (positions[:, None] - positions[None, :]).abs() <= width
-
-
 def to_windows(x: Tensor, width: int, shift: int = 0) -> Tensor:
-    """Cut x (B, N, ...) into windows (B W, width, ...), with zeros before the first `shift` and after the last token.
+    """Cut x (B, N, ...) into windows (B W, width, ...), whose borders lie `shift` tokens earlier; zeros fill them up.
 
-    The borders lie `shift` tokens earlier than without a shift. They count from the first token, so that padding
-    after a series moves none.
+    Borders count from the first token, so that padding after a series moves none.
     """
     n_tokens = x.shape[1]
     padded = x.new_zeros(x.shape[0], n_tokens + shift + -(n_tokens + shift) % width, *x.shape[2:])
@@ -103,63 +70,40 @@ def from_windows(windows: Tensor, n_tokens: int, shift: int = 0) -> Tensor:
 
 
 class KeyValueCache:
-    """Keys and values (B, H, N, Dk) of one attention layer, kept between steps of generation.
-
-    Room grows by doubling, so that n steps copy O(n) values, not O(n^2).
-    """
+    """Keys and values (B, H, N, Dk) of one attention layer, kept between steps of generation."""
 
     def __init__(self) -> None:
         self.length = 0
-        self._key: Tensor | None = None
-        self._value: Tensor | None = None
+        self._stored: list[Tensor] = []
 
     def append(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """Add the keys and values of new tokens and return those of all tokens so far."""
-        end = self.length + key.shape[2]
-        self._key = _with_room(self._key, key, self.length, end)
-        self._value = _with_room(self._value, value, self.length, end)
-        self._key[:, :, self.length : end] = key
-        self._value[:, :, self.length : end] = value
-        self.length = end
+        start, self.length = self.length, self.length + key.shape[2]
+        if not start:
+            self._stored = [key.clone(), value.clone()]
+            return self.content()
+        # Room grows by doubling, so that n steps copy O(n) values, not O(n^2).
+        room = max(self.length, 2 * start)
+        if self._stored[0].shape[2] < self.length:
+            self._stored = [F.pad(stored[:, :, :start], (0, 0, 0, room - start)) for stored in self._stored]
+        for stored, new in zip(self._stored, (key, value), strict=True):
+            stored[:, :, start : self.length] = new
         return self.content()
 
     def content(self) -> tuple[Tensor, Tensor]:
         """Return the keys and values of all tokens so far."""
-        assert self._key is not None
-        assert self._value is not None
-        return self._key[:, :, : self.length], self._value[:, :, : self.length]
+        key, value = (stored[:, :, : self.length] for stored in self._stored)
+        return key, value
 
     def select(self, index: Tensor) -> None:
         """Keep the cases of `index` (B,), in its order and as often: what beam search does to its beams."""
-        if self._key is not None and self._value is not None:
-            self._key, self._value = self._key[index], self._value[index]
-
-
-def _with_room(stored: Tensor | None, new: Tensor, length: int, end: int) -> Tensor:
-    if stored is not None and stored.shape[2] >= end:
-        return stored
-    batch, heads, _, width = new.shape
-    room = new.new_empty(batch, heads, max(end, 2 * length), width)
-    if stored is not None:
-        room[:, :, :length] = stored[:, :, :length]
-    return room
+        self._stored = [stored[index] for stored in self._stored]
 
 
 class MultiHeadAttention(nn.Module):
-    """Several attentions side by side with learned projections, for self- and cross-attention.
+    """Several attentions side by side with learned projections (Vaswani et al. 2017, section 3.2.2).
 
-    Parameters
-    ----------
-    d_model : int
-        Width of queries, memory and output.
-    n_heads : int
-        Number of heads; divides d_model.
-    dropout : float, default=0.0
-        Share of attention weights set to zero in training.
-
-    References
-    ----------
-    Vaswani et al. (2017), "Attention is all you need", section 3.2.2.
+    Queries, memory and output have width d_model, which n_heads divides; `dropout` is of attention weights in training.
     """
 
     def __init__(self, d_model: int, n_heads: int, *, dropout: float = 0.0) -> None:
@@ -168,9 +112,7 @@ class MultiHeadAttention(nn.Module):
             raise ValueError(
                 f"The 'd_model' parameter must be a multiple of n_heads. Got d_model={d_model}, n_heads={n_heads}."
             )
-        self.d_model = d_model
-        self.n_heads = n_heads
-        self.dropout = dropout
+        self.d_model, self.n_heads, self.dropout = d_model, n_heads, dropout
         # One matrix holds the projections of query, key and value: one multiplication in self-attention.
         self.projection = nn.Linear(d_model, 3 * d_model)
         self.output = nn.Linear(d_model, d_model)
@@ -188,7 +130,7 @@ class MultiHeadAttention(nn.Module):
     ) -> Tensor:
         """Let each token of x, (B, Nq, D), look at the tokens of memory, (B, Nk, D), or of x itself.
 
-        `mask` is as in `attention`; the rotations come from `positions.rotation`. With a cache, self-attention also
+        `mask` is as in `attention`; the rotations come from `positions.rotary`. With a cache, self-attention also
         looks at the tokens of earlier calls, and cross-attention projects the memory in the first call only.
         """
         if memory is None:
@@ -198,19 +140,21 @@ class MultiHeadAttention(nn.Module):
                 key, value = cache.append(key, value)
         else:
             (query,) = self._heads(self._project(x, slice(None, self.d_model)), 1)
-            key, value = self._remember(memory, key_rotation, cache)
+            key, value = self.remember(memory, key_rotation, cache)
         query = rotate(query, query_rotation)
         if self._records is not None:
             self._records.append(attention_weights(query, key, mask))
         heads = attention(query, key, value, mask, dropout=self.dropout if self.training else 0.0)
         return self.output(heads.transpose(1, 2).flatten(2))
 
-    def _remember(self, memory: Tensor, turn: Rotation | None, cache: KeyValueCache | None) -> tuple[Tensor, Tensor]:
-        """Keys and values of the memory, from the cache where it has them."""
+    def remember(
+        self, memory: Tensor, rotation: Rotation | None = None, cache: KeyValueCache | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return the keys and values of the memory, from the cache where it has them."""
         if cache is not None and cache.length:
             return cache.content()
         key, value = self._heads(self._project(memory, slice(self.d_model, None)), 2)
-        key = rotate(key, turn)
+        key = rotate(key, rotation)
         return (key, value) if cache is None else cache.append(key, value)
 
     def _project(self, x: Tensor, rows: slice) -> Tensor:
@@ -222,54 +166,25 @@ class MultiHeadAttention(nn.Module):
 
 
 class WindowedAttention(nn.Module):
-    """Self-attention of each token to those of its window alone: cost grows linearly with the number of tokens.
-
-    Parameters
-    ----------
-    attention : MultiHeadAttention
-        Attends within a window.
-    width : int
-        Tokens in a window.
-    shift : int, default=0
-        Tokens by which the borders of the windows lie earlier.
-
-    References
-    ----------
-    Liu et al. (2021), "Swin Transformer: hierarchical vision Transformer using shifted windows".
-    """
+    """Self-attention within windows of `to_windows` (Liu et al. 2021, Swin): cost is linear in the number of tokens."""
 
     def __init__(self, attention: MultiHeadAttention, width: int, shift: int = 0) -> None:
         super().__init__()
-        self.attention = attention
-        self.width = width
-        self.shift = shift
+        self.attention, self.width, self.shift = attention, width, shift
 
-    def forward(
-        self,
-        x: Tensor,
-        *,
-        mask: Tensor | None = None,
-        query_rotation: Rotation | None = None,
-        key_rotation: Rotation | None = None,
-    ) -> Tensor:
+    def forward(self, x: Tensor, *, mask: Tensor | None = None, **rotations: Rotation | None) -> Tensor:
         """Map tokens (B, N, D) to (B, N, D); mask is a `padding_mask`, the rotations are those of one window."""
         n_tokens = x.shape[1]
-        observed = x.new_ones(x.shape[:2], dtype=torch.bool) if mask is None else mask[:, 0, 0]
-        windows = self.attention(
-            to_windows(x, self.width, self.shift),
-            mask=padding_mask(to_windows(observed, self.width, self.shift)),
-            query_rotation=query_rotation,
-            key_rotation=key_rotation,
-        )
-        records = self.attention._records
-        if records is not None:
-            records[-1] = self._between_all(records[-1], n_tokens)
+        token_mask = x.new_ones(x.shape[:2], dtype=torch.bool) if mask is None else mask[:, 0, 0]
+        inside = padding_mask(to_windows(token_mask, self.width, self.shift))
+        windows = self.attention(to_windows(x, self.width, self.shift), mask=inside, **rotations)
+        if (records := self.attention._records) is not None:
+            records[-1] = self._between_all(records[-1], *x.shape[:2])
         return from_windows(windows, n_tokens, self.shift)
 
-    def _between_all(self, weights: Tensor, n_tokens: int) -> Tensor:
+    def _between_all(self, weights: Tensor, n_cases: int, n_tokens: int) -> Tensor:
         """Weights within windows, (B W, H, width, width), as weights between all tokens, (B, H, N, N)."""
-        n_windows = -(-(n_tokens + self.shift) // self.width)
-        blocks = weights.unflatten(0, (-1, n_windows)).permute(0, 2, 3, 4, 1)  # (B, H, width, width, W)
+        blocks = weights.unflatten(0, (n_cases, -1)).permute(0, 2, 3, 4, 1)  # (B, H, width, width, W)
         whole = blocks.diag_embed().permute(0, 1, 4, 2, 5, 3).flatten(4).flatten(2, 3)
         inside = slice(self.shift, self.shift + n_tokens)
         return whole[:, :, inside, inside]

@@ -7,12 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from tsformer.layers.attention import KeyValueCache, MultiHeadAttention, WindowedAttention
-from tsformer.layers.positions import Rotation, rotation
+from tsformer.layers.positions import Rotation, rotary
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU}
 
 # What trains well without much care, for encoder stacks and decoders that are not the paper's.
-PRE_NORM: dict[str, Any] = {"activation": "gelu", "norm_first": True, "final_norm": True, "rotary": True}
+PRE_NORM: dict[str, Any] = {"norm_first": True, "final_norm": True, "activation": "gelu"}
+PRE_NORM |= {"rotary": True, "stochastic_depth": 0.1}
 
 
 class FeedForward(nn.Sequential):
@@ -36,7 +37,7 @@ class StochasticDepth(nn.Module):
         self.rate = rate
 
     def forward(self, branch: Tensor) -> Tensor:
-        """Return the branch (B, ...) with the share `rate` of its cases set to zero."""
+        """Return the branch (B, ...) with a fraction `rate` of its cases set to zero."""
         if not self.training or self.rate == 0.0:
             return branch
         kept = torch.rand(branch.shape[0], *[1] * (branch.dim() - 1), device=branch.device) >= self.rate
@@ -46,7 +47,9 @@ class StochasticDepth(nn.Module):
 class Residual(nn.Module):
     """Adds a branch to its input, with LayerNorm after the sum (post-norm, the 2017 paper) or before the branch."""
 
-    def __init__(self, d_model: int, *, norm_first: bool, dropout: float, stochastic_depth: float) -> None:
+    def __init__(
+        self, d_model: int, norm_first: bool = False, dropout: float = 0.0, stochastic_depth: float = 0.0
+    ) -> None:
         super().__init__()
         self.norm_first = norm_first
         self.norm = nn.LayerNorm(d_model)
@@ -61,35 +64,22 @@ class Residual(nn.Module):
 
 
 class EncoderBlock(nn.Module):
-    """Self-attention, then feed-forward, each in a residual connection."""
+    """Self-attention, then feed-forward, each in a `Residual`, whose settings `residual` holds."""
 
-    def __init__(
-        self,
-        self_attention: MultiHeadAttention | WindowedAttention,
-        feed_forward: nn.Module,
-        d_model: int,
-        *,
-        norm_first: bool = False,
-        dropout: float = 0.0,
-        stochastic_depth: float = 0.0,
-    ) -> None:
+    def __init__(self, self_attention: nn.Module, feed_forward: nn.Module, d_model: int, **residual: Any) -> None:
         super().__init__()
-        self.self_attention = self_attention
-        self.feed_forward = feed_forward
-        self.residuals = nn.ModuleList(
-            Residual(d_model, norm_first=norm_first, dropout=dropout, stochastic_depth=stochastic_depth)
-            for _ in range(2)
-        )
+        self.self_attention, self.feed_forward = self_attention, feed_forward
+        self.residuals = nn.ModuleList(Residual(d_model, **residual) for _ in range(2))
 
-    def forward(self, x: Tensor, *, mask: Tensor | None = None, turn: Rotation | None = None) -> Tensor:
+    def forward(self, x: Tensor, *, mask: Tensor | None = None, rotation: Rotation | None = None) -> Tensor:
         """Map tokens (B, N, D) to tokens (B, N, D)."""
         around_self, around_feed_forward = self.residuals
-        x = around_self(x, lambda x: self.self_attention(x, mask=mask, query_rotation=turn, key_rotation=turn))
+        x = around_self(x, lambda x: self.self_attention(x, mask=mask, query_rotation=rotation, key_rotation=rotation))
         return around_feed_forward(x, self.feed_forward)
 
 
 class DecoderBlock(nn.Module):
-    """Self-attention, cross-attention to the encoder's memory, then feed-forward, each in a residual connection."""
+    """Self-attention, cross-attention to the encoder's memory, then feed-forward, each in a `Residual`."""
 
     def __init__(
         self,
@@ -97,19 +87,11 @@ class DecoderBlock(nn.Module):
         cross_attention: MultiHeadAttention,
         feed_forward: nn.Module,
         d_model: int,
-        *,
-        norm_first: bool = False,
-        dropout: float = 0.0,
-        stochastic_depth: float = 0.0,
+        **residual: Any,
     ) -> None:
         super().__init__()
-        self.self_attention = self_attention
-        self.cross_attention = cross_attention
-        self.feed_forward = feed_forward
-        self.residuals = nn.ModuleList(
-            Residual(d_model, norm_first=norm_first, dropout=dropout, stochastic_depth=stochastic_depth)
-            for _ in range(3)
-        )
+        self.self_attention, self.cross_attention, self.feed_forward = self_attention, cross_attention, feed_forward
+        self.residuals = nn.ModuleList(Residual(d_model, **residual) for _ in range(3))
 
     def forward(
         self,
@@ -118,22 +100,16 @@ class DecoderBlock(nn.Module):
         *,
         mask: Tensor | None = None,
         memory_mask: Tensor | None = None,
-        turn: Rotation | None = None,
-        memory_turn: Rotation | None = None,
+        rotation: Rotation | None = None,
+        memory_rotation: Rotation | None = None,
         caches: tuple[KeyValueCache, KeyValueCache] | tuple[None, None] = (None, None),
     ) -> Tensor:
         """Map tokens (B, M, D) to (B, M, D), given memory (B, N, D); the caches are for self- and cross-attention."""
         around_self, around_cross, around_feed_forward = self.residuals
-        past, source = caches
-        x = around_self(
-            x, lambda x: self.self_attention(x, mask=mask, query_rotation=turn, key_rotation=turn, cache=past)
-        )
-        x = around_cross(
-            x,
-            lambda x: self.cross_attention(
-                x, memory, mask=memory_mask, query_rotation=turn, key_rotation=memory_turn, cache=source
-            ),
-        )
+        to_self = {"mask": mask, "query_rotation": rotation, "key_rotation": rotation, "cache": caches[0]}
+        across = {"mask": memory_mask, "query_rotation": rotation, "key_rotation": memory_rotation, "cache": caches[1]}
+        x = around_self(x, lambda x: self.self_attention(x, **to_self))
+        x = around_cross(x, lambda x: self.cross_attention(x, memory, **across))
         return around_feed_forward(x, self.feed_forward)
 
 
@@ -147,18 +123,12 @@ class EncoderStack(nn.Module):
     ----------
     d_model, n_heads, n_layers, d_ff : int
         Width, heads, blocks, and hidden width of the feed-forward.
-    dropout : float, default=0.0
-        Dropout of each residual branch and inside the feed-forward; attention weights are left alone because their
-        dropout leaves the fused kernel on CPU.
+    dropout, stochastic_depth : float, default=0.0
+        Of residual branches and inside the feed-forward (that of attention weights would leave the fused kernel);
+        fraction of residual branches dropped for whole cases in training.
     activation : {"relu", "gelu"}, default="relu"
-    norm_first : bool, default=False
-        LayerNorm before each branch (True) or after each sum (False).
-    final_norm : bool, default=False
-        LayerNorm at the end; pre-norm stacks need it.
-    rotary : bool, default=False
-        Rotary positions, counted in tokens.
-    stochastic_depth : float, default=0.0
-        Share of residual branches dropped for whole cases in training.
+    norm_first, final_norm, rotary : bool, default=False
+        LayerNorm before each branch, not after each sum; at the end, which pre-norm stacks need; rotary positions.
     window : int, optional
         Attend within windows of so many tokens, shifted by half a window in every second block.
     """
@@ -179,27 +149,16 @@ class EncoderStack(nn.Module):
         window: int | None = None,
     ) -> None:
         super().__init__()
-        self.head_dim = d_model // n_heads
-        self.rotary = rotary
-        self.window = window
+        self.head_dim, self.rotary, self.window = d_model // n_heads, rotary, window
+        residual = {"norm_first": norm_first, "dropout": dropout, "stochastic_depth": stochastic_depth}
 
-        def self_attention(layer: int) -> MultiHeadAttention | WindowedAttention:
-            attention = MultiHeadAttention(d_model, n_heads)
-            if window is None:
-                return attention
-            return WindowedAttention(attention, window, shift=window // 2 if layer % 2 else 0)
+        def block(layer: int) -> EncoderBlock:
+            full = MultiHeadAttention(d_model, n_heads)
+            attention = full if window is None else WindowedAttention(full, window, window // 2 if layer % 2 else 0)
+            feed_forward = FeedForward(d_model, d_ff, activation=activation, dropout=dropout)
+            return EncoderBlock(attention, feed_forward, d_model, **residual)
 
-        self.blocks = nn.ModuleList(
-            EncoderBlock(
-                self_attention(layer),
-                FeedForward(d_model, d_ff, activation=activation, dropout=dropout),
-                d_model,
-                norm_first=norm_first,
-                dropout=dropout,
-                stochastic_depth=stochastic_depth,
-            )
-            for layer in range(n_layers)
-        )
+        self.blocks = nn.ModuleList(block(layer) for layer in range(n_layers))
         self.norm = nn.LayerNorm(d_model) if final_norm else nn.Identity()
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -208,28 +167,12 @@ class EncoderStack(nn.Module):
 
     def states(self, x: Tensor, mask: Tensor | None = None) -> list[Tensor]:
         """Return the tokens as they came, and after each block; the last ones, which `forward` returns, normalised."""
-        turn = None
+        rotation, states = None, [x]
         if self.rotary:
-            turn = rotation(torch.arange(self.window or x.shape[1], device=x.device), self.head_dim)
-        states = [x]
+            rotation = rotary(torch.arange(self.window or x.shape[1], device=x.device), self.head_dim)
         for block in self.blocks:
-            states.append(block(states[-1], mask=mask, turn=turn))
+            states.append(block(states[-1], mask=mask, rotation=rotation))
         return [*states[:-1], self.norm(states[-1])]
-
-
-def pre_norm_stack(
-    d_model: int, n_heads: int, n_layers: int, d_ff: int, *, dropout: float, stochastic_depth: float, **changes: Any
-) -> EncoderStack:
-    """Build an encoder stack with the settings of PRE_NORM and `changes` to them."""
-    return EncoderStack(
-        d_model,
-        n_heads,
-        n_layers,
-        d_ff,
-        dropout=dropout,
-        stochastic_depth=stochastic_depth,
-        **(PRE_NORM | changes),
-    )
 
 
 def initialise_weights(model: nn.Module) -> None:

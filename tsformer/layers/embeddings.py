@@ -19,7 +19,7 @@ class LinearEmbedding(nn.Linear):
     """One token for each time point: a linear map of the channels; not observed values count as 0."""
 
     def forward(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
-        """Return tokens (B, T, D) and which of them are observed (B, T)."""
+        """Return tokens (B, T, D) and their mask (B, T)."""
         return super().forward(torch.where(observed, x, 0.0)), observed.any(dim=-1)
 
 
@@ -32,7 +32,7 @@ class PatchEmbedding(nn.Module):
         self.linear = nn.Linear(2 * n_channels * patch_length, d_model)
 
     def forward(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
-        """Return tokens (B, N, D) and which of them are observed (B, N); N = ceil(T / patch_length)."""
+        """Return tokens (B, N, D) and their mask (B, N); N = ceil(T / patch_length)."""
         values = torch.cat([torch.where(observed, x, 0.0), observed.to(x.dtype)], dim=-1)
         padding = -x.shape[1] % self.patch_length
         patches = F.pad(values, (0, 0, 0, padding)).unflatten(1, (-1, self.patch_length))  # (B, N, P, 2 C)
@@ -48,38 +48,26 @@ class ChannelEmbedding(nn.Module):
         self.linear = nn.Linear(2 * n_segments, d_model)
 
     def forward(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
-        """Return tokens (B, C, D) and which of the channels have an observed value (B, C)."""
-        means, seen = segment_means(x, observed, self.n_segments)
-        values = torch.cat([means, seen.to(x.dtype)], dim=1).transpose(1, 2)  # (B, C, 2 S)
+        """Return tokens (B, C, D) and the mask of channels with an observed value (B, C)."""
+        means, observed_means = segment_means(x, observed, self.n_segments)
+        values = torch.cat([means, observed_means.to(x.dtype)], dim=1).transpose(1, 2)  # (B, C, 2 S)
         return self.linear(values), observed.any(dim=1)
 
 
 def segment_means(x: Tensor, observed: Tensor, n_segments: int) -> tuple[Tensor, Tensor]:
-    """Means of the observed values over equal segments of each series, from its start to its last observed time point.
+    """Means (B, S, C) of the observed values of x (B, T, C) over equal segments, up to the last time point observed.
 
-    Segments share the time point that their border cuts, so that a series of fewer points than segments has them all.
-
-    Parameters
-    ----------
-    x : Tensor of shape (B, T, C)
-    observed : bool Tensor of shape (B, T, C)
-    n_segments : int
-
-    Returns
-    -------
-    means : Tensor of shape (B, n_segments, C)
-        0 where nothing is observed in a segment.
-    seen : bool Tensor of shape (B, n_segments, C)
-        Where something is.
+    A mean is 0 where nothing is observed, as the mask says. Segments share the time point that their border cuts, so
+    that a series of fewer points than segments has them all.
     """
-    n_timepoints, n_channels = x.shape[1:]
-    length = (observed.any(dim=-1) * torch.arange(1, n_timepoints + 1, device=x.device)).amax(dim=1, keepdim=True)
+    counts = torch.arange(1, x.shape[1] + 1, device=x.device)
+    length = (observed.any(dim=-1) * counts).amax(dim=1, keepdim=True)
     borders = torch.arange(n_segments + 1, device=x.device) * length  # (B, S + 1), in n_segments-ths of a time point
     start, stop = borders[:, :-1] // n_segments, (borders[:, 1:] + n_segments - 1) // n_segments
 
     def total(values: Tensor) -> Tensor:
         before = F.pad(values.cumsum(dim=1), (0, 0, 1, 0))  # (B, T + 1, C): the sum of all before each time point
-        at_start, at_stop = (before.gather(1, at.unsqueeze(-1).expand(-1, -1, n_channels)) for at in (start, stop))
+        at_start, at_stop = (before.gather(1, at.unsqueeze(-1).expand(-1, -1, x.shape[2])) for at in (start, stop))
         return at_stop - at_start
 
     count = total(observed.long())
@@ -87,32 +75,17 @@ def segment_means(x: Tensor, observed: Tensor, n_segments: int) -> tuple[Tensor,
 
 
 class ConvolutionalEmbedding(nn.Module):
-    """Convolutions of several widths side by side, then one with a stride that makes the tokens.
+    """Convolutions of odd `kernel_sizes` side by side, sharing d_model; then one with a stride that makes the tokens.
 
-    Parameters
-    ----------
-    n_channels, d_model : int
-        Width of the series and of the tokens.
-    kernel_sizes : tuple of int
-        Odd widths of the parallel convolutions; they share d_model among them.
-    stride : int
-        Time points a token spans.
-    coarse_stride : int, default=1
-        Stride of the parallel convolutions, for very long series.
+    `coarse_stride` is that of the parallel ones, for very long series.
     """
 
     def __init__(
-        self,
-        n_channels: int,
-        d_model: int,
-        kernel_sizes: tuple[int, ...],
-        stride: int,
-        coarse_stride: int = 1,
+        self, n_channels: int, d_model: int, kernel_sizes: tuple[int, ...], stride: int, coarse_stride: int = 1
     ) -> None:
         super().__init__()
-        self.stride = stride
-        self.coarse_stride = coarse_stride
-        if any(size % 2 == 0 for size in kernel_sizes):
+        self.stride, self.coarse_stride = stride, coarse_stride
+        if not all(size % 2 for size in kernel_sizes):
             raise ValueError(f"The 'kernel_sizes' parameter must hold odd numbers. Got {kernel_sizes} instead.")
         sizes = [max(size, _covering_width(coarse_stride)) for size in kernel_sizes[:d_model]]
         widths = [d_model // len(sizes) + (i < d_model % len(sizes)) for i in range(len(sizes))]
@@ -126,27 +99,17 @@ class ConvolutionalEmbedding(nn.Module):
         self.tokens_norm = ObservedBatchNorm(d_model)
 
     def forward(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
-        """Return tokens (B, N, D) and which of them are observed (B, N); N = ceil(T / (stride * coarse_stride))."""
+        """Return tokens (B, N, D) and their mask (B, N); N = ceil(T / (stride * coarse_stride))."""
         # What is hidden, padding above all, is zeroed before each convolution: it must not leak into its neighbours.
         x = torch.where(observed, x, 0.0).transpose(1, 2)  # (B, C, T)
-        seen = _observed_spans(observed.any(dim=-1), self.coarse_stride)
-        x = torch.cat([scale(x) for scale in self.scales], dim=1)
-        x = F.gelu(self.scales_norm(x, seen))
-        seen = _observed_spans(seen, self.stride)
-        x = F.gelu(self.tokens_norm(self.tokens(x), seen))
-        return x.transpose(1, 2), seen
+        token_mask = _observed_spans(observed.any(dim=-1), self.coarse_stride)
+        x = F.gelu(self.scales_norm(torch.cat([scale(x) for scale in self.scales], dim=1), token_mask))
+        token_mask = _observed_spans(token_mask, self.stride)
+        return F.gelu(self.tokens_norm(self.tokens(x), token_mask)).transpose(1, 2), token_mask
 
 
 class StridedEmbedding(nn.Module):
-    """Convolutions with a stride, one on the other; LayerNorm after each, so that no series depends on its batch.
-
-    Parameters
-    ----------
-    n_channels, d_model : int
-        Width of the series and of the tokens; each convolution but the last makes half of what the next one makes.
-    strides : tuple of int
-        Of the convolutions. A token spans as many time points as their product.
-    """
+    """Strided convolutions, each of half the next one's features; LayerNorm, so that no series depends on its batch."""
 
     def __init__(self, n_channels: int, d_model: int, strides: tuple[int, ...]) -> None:
         super().__init__()
@@ -160,31 +123,22 @@ class StridedEmbedding(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(width) for width in widths[1:])
 
     def forward(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
-        """Return tokens (B, N, D) and which of them are observed (B, N); those that are not are 0."""
-        x, seen = torch.where(observed, x, 0.0), observed.any(dim=-1)
+        """Return tokens (B, N, D) and their mask (B, N); tokens outside it are 0."""
+        x, token_mask = torch.where(observed, x, 0.0), observed.any(dim=-1)
         for convolution, norm, stride in zip(self.convolutions, self.norms, self.strides, strict=True):
             x = F.gelu(norm(convolution(x.transpose(1, 2)).transpose(1, 2)))
-            seen = _observed_spans(seen, stride)
-            x = x * seen.unsqueeze(-1)  # the next convolution must not see what padding became
-        return x, seen
+            token_mask = _observed_spans(token_mask, stride)
+            x = x * token_mask.unsqueeze(-1)  # the next convolution must not see what padding became
+        return x, token_mask
 
 
-def bounded_embedding(
-    n_channels: int,
-    n_timepoints: int,
-    d_model: int,
-    *,
-    kernel_sizes: tuple[int, ...],
-    max_tokens: int,
-    fine_timepoints: int,
-) -> ConvolutionalEmbedding:
-    """Build a convolutional embedding that makes at most `max_tokens` tokens of a series of n_timepoints.
+def bounded_strides(n_timepoints: int, max_tokens: int, fine_timepoints: int) -> tuple[int, int]:
+    """`stride` and `coarse_stride` by which n_timepoints become at most `max_tokens`.
 
-    Beyond `fine_timepoints` the parallel convolutions are strided too, so that memory stays bounded as well.
+    The second is above 1 beyond `fine_timepoints`, so that memory is bounded as well.
     """
     coarse_stride = math.ceil(n_timepoints / fine_timepoints)
-    stride = math.ceil(n_timepoints / (coarse_stride * max_tokens))
-    return ConvolutionalEmbedding(n_channels, d_model, kernel_sizes, stride, coarse_stride)
+    return math.ceil(n_timepoints / (coarse_stride * max_tokens)), coarse_stride
 
 
 def _covering_width(stride: int) -> int:
@@ -202,24 +156,22 @@ def _observed_spans(observed: Tensor, stride: int) -> Tensor:
 class ObservedBatchNorm(nn.Module):
     """BatchNorm (Ioffe & Szegedy 2015) by the statistics of the observed positions; the others become 0."""
 
-    def __init__(self, width: int, *, momentum: float = 0.1, eps: float = 1e-5) -> None:
+    momentum, eps = 0.1, 1e-5
+
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.momentum = momentum
-        self.eps = eps
         self.weight = nn.Parameter(torch.ones(width))
         self.bias = nn.Parameter(torch.zeros(width))
-        self.register_buffer("running_mean", torch.zeros(width))
-        self.register_buffer("running_var", torch.ones(width))
-        self.running_mean: Tensor
-        self.running_var: Tensor
+        self.running_mean = nn.Buffer(torch.zeros(width))
+        self.running_var = nn.Buffer(torch.ones(width))
 
-    def forward(self, x: Tensor, observed: Tensor) -> Tensor:
-        """Normalise x (B, D, N) where observed (B, N)."""
+    def forward(self, x: Tensor, token_mask: Tensor) -> Tensor:
+        """Normalise x (B, D, N) where token_mask (B, N)."""
         # The fused kernel refuses a single value; an exported graph cannot ask what is observed.
-        if not torch.compiler.is_compiling() and observed.numel() > 1 and observed.all():
+        if not torch.compiler.is_compiling() and token_mask.numel() > 1 and token_mask.all():
             running = (self.running_mean, self.running_var)
             return F.batch_norm(x, *running, self.weight, self.bias, self.training, self.momentum, self.eps)
-        mask = observed.unsqueeze(1)
+        mask = token_mask.unsqueeze(1)
         mean, var = self._statistics(x, mask) if self.training else (self.running_mean, self.running_var)
         scale = self.weight * torch.rsqrt(var + self.eps)
         return (x * scale.unsqueeze(-1) + (self.bias - mean * scale).unsqueeze(-1)) * mask
@@ -229,10 +181,8 @@ class ObservedBatchNorm(nn.Module):
         count = mask.sum().clamp(min=1)
         mean = (x * mask).sum(dim=(0, 2)) / count
         var = ((x - mean.unsqueeze(-1)) * mask).square().sum(dim=(0, 2)) / count
-        if not mask.any():
-            return mean, var
-        with torch.no_grad():
-            self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
-            unbiased = var * count / (count - 1).clamp(min=1)
+        if mask.any():
+            unbiased = var.detach() * count / (count - 1).clamp(min=1)
+            self.running_mean.lerp_(mean.detach().to(self.running_mean.dtype), self.momentum)
             self.running_var.lerp_(unbiased.to(self.running_var.dtype), self.momentum)
         return mean, var

@@ -1,4 +1,4 @@
-"""Pooling: tokens (B, N, D) and which are observed (B, N) in, one vector (B, D) a case out; of none observed, 0."""
+"""Pooling: tokens (B, N, D) and their mask (B, N) in, one vector (B, D) a case out; of none observed, 0."""
 
 import torch
 from torch import Tensor, nn
@@ -10,9 +10,9 @@ class MeanPooling(nn.Module):
     def __init__(self, d_model: int) -> None:
         super().__init__()
 
-    def forward(self, tokens: Tensor, observed: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor, token_mask: Tensor) -> Tensor:
         """Return (B, D)."""
-        weight = observed.unsqueeze(-1).to(tokens.dtype)
+        weight = token_mask.unsqueeze(-1).to(tokens.dtype)
         return (tokens * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1.0)
 
 
@@ -22,10 +22,10 @@ class MaxPooling(nn.Module):
     def __init__(self, d_model: int) -> None:
         super().__init__()
 
-    def forward(self, tokens: Tensor, observed: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor, token_mask: Tensor) -> Tensor:
         """Return (B, D)."""
-        largest = tokens.masked_fill(~observed.unsqueeze(-1), torch.finfo(tokens.dtype).min).amax(dim=1)
-        return torch.where(observed.any(dim=1, keepdim=True), largest, 0.0)
+        largest = tokens.masked_fill(~token_mask.unsqueeze(-1), torch.finfo(tokens.dtype).min).amax(dim=1)
+        return torch.where(token_mask.any(dim=1, keepdim=True), largest, 0.0)
 
 
 class AttentionPooling(nn.Module):
@@ -35,16 +35,11 @@ class AttentionPooling(nn.Module):
         super().__init__()
         self.score = nn.Linear(d_model, 1, bias=False)  # softmax would cancel a bias
 
-    def forward(self, tokens: Tensor, observed: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor, token_mask: Tensor) -> Tensor:
         """Return (B, D)."""
         scores = self.score(tokens).squeeze(-1)
-        scores = scores.masked_fill(~observed, torch.finfo(scores.dtype).min)
-        weights = scores.softmax(dim=1) * observed
+        weights = scores.masked_fill(~token_mask, torch.finfo(scores.dtype).min).softmax(dim=1) * token_mask
         return (weights.unsqueeze(-1) * tokens).sum(dim=1)
 
 
-POOLINGS: dict[str, type[nn.Module]] = {
-    "mean": MeanPooling,
-    "max": MaxPooling,
-    "attention": AttentionPooling,
-}
+POOLINGS: dict[str, type[nn.Module]] = {"mean": MeanPooling, "max": MaxPooling, "attention": AttentionPooling}

@@ -7,64 +7,36 @@ Rotation = tuple[Tensor, Tensor]
 
 
 def sinusoidal(positions: Tensor, d_model: int) -> Tensor:
-    """Sines at the even and cosines at the odd places, wavelengths from 2 pi to 10,000 * 2 pi.
+    """Positions (...) in tokens, any real numbers, to (..., d_model): section 3.5 of Vaswani et al. (2017).
 
-    Parameters
-    ----------
-    positions : Tensor of shape (...)
-        Positions in tokens; any real number.
-    d_model : int
-        Width of the result.
-
-    Returns
-    -------
-    Tensor of shape (..., d_model)
-
-    References
-    ----------
-    Vaswani et al. (2017), "Attention is all you need", section 3.5.
+    Sines lie at the even and cosines at the odd places, their wavelengths from 2 pi to 10,000 * 2 pi.
     """
     angles = _angles(positions, d_model + d_model % 2)
-    table = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2)[..., :d_model]
-    return table.to(torch.get_default_dtype())
+    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2)[..., :d_model].to(torch.get_default_dtype())
 
 
-def rotation(positions: Tensor, head_dim: int) -> Rotation:
-    """Cosines and sines by which `rotate` turns queries and keys standing at `positions`.
+def rotary(positions: Tensor, head_dim: int) -> Rotation:
+    """Cosines and sines by which `rotate` turns queries and keys: attention sees only differences (Su et al. 2021).
 
-    Parameters
-    ----------
-    positions : Tensor of shape (N,) or (B, N)
-        Positions in tokens. Attention then sees only their differences.
-    head_dim : int
-        Width of one head; must be even.
-
-    Returns
-    -------
-    (cos, sin), each of shape (N, head_dim) or (B, 1, N, head_dim)
-        As `rotate` takes them: the halves of cos are equal, those of sin differ in sign.
-
-    References
-    ----------
-    Su et al. (2021), "RoFormer: enhanced Transformer with rotary position embedding".
+    Of positions (N,) or (B, N) in tokens they have shape (N, head_dim) or (B, 1, N, head_dim); the halves of cos are
+    equal, those of sin differ in sign.
     """
     if head_dim % 2:
         raise ValueError(
-            f"Rotary positions need an even head width. Got d_model / n_heads = {head_dim}; "
-            "change d_model or n_heads, or use other positions."
+            f"Rotary positions need an even head width. Got d_model / n_heads = {head_dim}; change d_model or n_heads."
         )
     angles = _angles(positions, head_dim)
     if positions.dim() == 2:
         angles = angles.unsqueeze(1)  # one rotation for all heads
-    cos, sin = angles.cos().to(torch.get_default_dtype()), angles.sin().to(torch.get_default_dtype())
+    cos, sin = (part.to(torch.get_default_dtype()) for part in (angles.cos(), angles.sin()))
     return torch.cat([cos, cos], dim=-1), torch.cat([-sin, sin], dim=-1)
 
 
-def rotate(x: Tensor, turn: Rotation | None) -> Tensor:
+def rotate(x: Tensor, rotation: Rotation | None) -> Tensor:
     """Turn each pair (i, i + D/2) of the last axis of x, (B, H, N, D), by the angles of its position; None: not."""
-    if turn is None:
+    if rotation is None:
         return x
-    cos, sin = turn
+    cos, sin = rotation
     # Whole widths, not halves: a cached step is made of small operations, and their number is what it costs.
     return (x * cos + x.roll(x.shape[-1] // 2, dims=-1) * sin).to(x.dtype)
 
@@ -96,7 +68,7 @@ class LearnedPositions(nn.Module):
         n_tokens, max_length = tokens.shape[1], self.table.shape[0]
         if n_tokens > max_length:
             raise ValueError(
-                f"Learned positions were trained for at most {max_length} tokens. Got {n_tokens}; shorten the "
-                "series or use sinusoidal or rotary positions."
+                f"Learned positions take at most {max_length} tokens. Got {n_tokens}; shorten the series or use "
+                "sinusoidal or rotary ones."
             )
         return tokens + self.table[:n_tokens]

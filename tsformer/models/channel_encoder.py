@@ -1,4 +1,4 @@
-"""The network of pretraining: series in, what its objective compares or the features of each case out."""
+"""The encoder of single channels: series in, what its pretraining compares or the features of each case out."""
 
 import functools
 import itertools
@@ -11,34 +11,26 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from tsformer.layers.blocks import initialise_weights
-from tsformer.layers.pooling import MeanPooling
+from tsformer.layers.pooling import MaxPooling, MeanPooling
 from tsformer.layers.resampling import resample
-from tsformer.layers.scaling import differences, masked_mean_std, normalise_instances
-from tsformer.models.classifier import Augmentation
+from tsformer.layers.scaling import differences, masked_mean, masked_mean_std, normalise_instances
 from tsformer.models.encoders import ENCODERS
 
 N_SEGMENTS = 16  # of a series, whose means say what level it has where
 SMALLEST_VARIANCE = 1e-12  # of tokens; the root of 0 has no slope to learn by, and a single token has variance 0
 COARSE = 4  # time points made one, for a second look at the course of a series
-ROUNDING = 1e-6  # a mean of so few deviations is what standardising left of it
-SMALLEST = 1e-4  # deviation of a part of a standardised series; what is below is rounding
+ROUNDING = 1e-6  # a mean of so few standard deviations is what standardising left of it
+SMALLEST = 1e-4  # std of a part of a standardised series; what is below is rounding
 SMALLEST_DIFFERENCE = 1e-3  # half the slope of a straight line over 512 points
 CHANNELS_AT_ONCE = 256  # bounds memory: cases may have hundreds of channels
 PROJECTED = 64  # width in which two views of a series are compared
 
 
-class PretrainingNetwork(nn.Module):
-    """An encoder of single channels, each brought to one length and scale, and the head that its objective needs.
+class ChannelEncoder(nn.Module):
+    """An encoder of single channels, each brought to one length and scale, and the head of its objective.
 
-    Parameters
-    ----------
-    encoder : Module
-        Fulfils the contract of `tsformer.models.encoders`, for 2 channels: the series and its first difference.
-    head : Module
-        From pooled tokens to what is compared (contrastive), or from each token to the time points it spans
-        (reconstruction). Features do not use it.
-    n_timepoints : int
-        Length to which channels are resampled.
+    The encoder reads the series, resampled to n_timepoints, and its first difference. The head goes from pooled tokens
+    to what is compared (contrastive), or from each token to its time points (reconstruction). Features need no head.
     """
 
     def __init__(self, encoder: nn.Module, head: nn.Module, n_timepoints: int) -> None:
@@ -46,9 +38,8 @@ class PretrainingNetwork(nn.Module):
         self.encoder: Any = encoder
         self.head = head
         self.pooling = MeanPooling(0)  # any width; it has no weights
-        self.n_timepoints = n_timepoints
-        self.augment: Augmentation | None = None  # in fine-tuning; objectives of pretraining alter series themselves
-        self.settings: dict[str, Any] = {}  # of `blank_pretraining`, which can make a network of this shape again
+        self.n_timepoints, self.segment_length = n_timepoints, math.ceil(n_timepoints / N_SEGMENTS)
+        self.settings: dict[str, Any] = {}  # of `blank_channel_encoder`, which can make a network of this shape again
 
     def prepare(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
         """Resample single channels x (B, T, 1), and scale them: (B, n_timepoints, 1)."""
@@ -76,101 +67,79 @@ class PretrainingNetwork(nn.Module):
     def _describe(self, x: Tensor, observed: Tensor) -> Tensor:
         """Features (B, F) of single channels (B, T, 1), in the order of `feature_names`."""
         series = self.prepare(x, observed)
-        if self.augment is not None and self.training:
-            series = self.augment(*series)
         features = [self._levels(x.double(), observed).to(series[0].dtype)]
-        for values, seen in (series, block_means(*series, COARSE)):
-            depths, seen_tokens = self._tokens_by_depth(*self.inputs(values, seen))
-            features += [statistic for tokens in depths for statistic in token_statistics(tokens, seen_tokens)]
+        for values, observed in (series, block_means(*series, COARSE)):
+            depths, token_mask = self._tokens_by_depth(*self.inputs(values, observed))
+            features += [statistic for tokens in depths for statistic in token_statistics(tokens, token_mask)]
         return torch.cat(features, dim=1)
 
     def _levels(self, x: Tensor, observed: Tensor) -> Tensor:
-        """Mean, deviation and the means of segments (B, 2 + segments) of channels (B, T, 1), in their own unit."""
+        """Mean, std and the means of segments (B, 2 + segments) of channels (B, T, 1), in their own unit."""
         mean, std = masked_mean_std(x, observed, dim=(1,))
         mean = torch.where(mean.abs() < ROUNDING * std, 0.0, mean)
-        segments, seen = block_means(*resample(x, observed, self.n_timepoints), self._segment_length)
-        return torch.cat([mean, std, torch.where(seen, segments, mean.unsqueeze(1)).flatten(1)], dim=1)
+        segments, observed = block_means(*resample(x, observed, self.n_timepoints), self.segment_length)
+        return torch.cat([mean, std, torch.where(observed, segments, mean.unsqueeze(1)).flatten(1)], dim=1)
 
-    @property
-    def _segment_length(self) -> int:
-        return math.ceil(self.n_timepoints / N_SEGMENTS)
-
-    def _tokens_by_depth(self, values: Tensor, seen: Tensor) -> tuple[list[Tensor], Tensor]:
+    def _tokens_by_depth(self, values: Tensor, observed: Tensor) -> tuple[list[Tensor], Tensor]:
         if hasattr(self.encoder, "tokens_by_depth"):
-            return self.encoder.tokens_by_depth(values, seen)
-        tokens, seen = self.encoder(values, seen)
-        return [tokens], seen
+            return self.encoder.tokens_by_depth(values, observed)
+        tokens, token_mask = self.encoder(values, observed)
+        return [tokens], token_mask
 
     @property
     def feature_names(self) -> list[str]:
         """What the features of a channel are: its levels, then by resolution and depth the statistics of tokens."""
         depths = ("stem", "middle", "last") if hasattr(self.encoder, "tokens_by_depth") else ("last",)
-        tokens = itertools.product(
-            ("fine", "coarse"), depths, ("mean", "deviation", "maximum"), range(self.settings["d_model"])
-        )
-        return self.level_names + [f"{look}_{depth}_{statistic}{i}" for look, depth, statistic, i in tokens]
+        of_tokens = itertools.product(("fine", "coarse"), depths, ("mean", "std", "maximum"))
+        width = range(self.settings["d_model"])
+        return self.level_names + [f"{'_'.join(of_token)}{i}" for of_token in of_tokens for i in width]
 
     @property
     def level_names(self) -> list[str]:
         """What the first features of a channel are, which no weights were learnt for."""
-        n_segments = math.ceil(self.n_timepoints / self._segment_length)
-        return ["mean", "deviation"] + [f"segment{i}" for i in range(n_segments)]
+        n_segments = math.ceil(self.n_timepoints / self.segment_length)
+        return ["mean", "std", *(f"segment{i}" for i in range(n_segments))]
 
 
 def as_channels(x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
     """Make each channel of series (B, T, C) a case of its own: (B * C, T, 1)."""
-    n_timepoints = x.shape[1]
-    return tuple(each.transpose(1, 2).reshape(-1, n_timepoints, 1) for each in (x, observed))  # type: ignore[return-value]
+    return tuple(each.transpose(1, 2).reshape(-1, x.shape[1], 1) for each in (x, observed))  # type: ignore[return-value]
 
 
 def block_means(x: Tensor, observed: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """Make one time point of each `size` ones of x (B, T, 1): the mean of the observed, unobserved where none is."""
     missing = -x.shape[1] % size
-    mask = pad(observed, (0, 0, 0, missing)).unflatten(1, (-1, size))
-    values = torch.where(mask, pad(x, (0, 0, 0, missing)).unflatten(1, (-1, size)), 0.0)
-    count = mask.sum(dim=2)
-    return values.sum(dim=2) / count.clamp(min=1), count > 0
+    values, mask = (pad(each, (0, 0, 0, missing)).unflatten(1, (-1, size)) for each in (x, observed))
+    return masked_mean(values, mask, 2).squeeze(2), mask.any(dim=2)
 
 
-def token_statistics(tokens: Tensor, observed: Tensor) -> list[Tensor]:
-    """Mean, deviation and maximum of the observed tokens (B, N, D): three Tensors (B, D); of none observed, about 0."""
-    mask = observed.unsqueeze(-1)
-    count = mask.sum(dim=1).clamp(min=1)
-    mean = torch.where(mask, tokens, 0.0).sum(dim=1) / count
-    variance = torch.where(mask, tokens - mean.unsqueeze(1), 0.0).square().sum(dim=1) / count
-    largest = tokens.masked_fill(~mask, torch.finfo(tokens.dtype).min).amax(dim=1)
-    return [mean, variance.clamp(min=SMALLEST_VARIANCE).sqrt(), torch.where(mask.any(dim=1), largest, 0.0)]
+def token_statistics(tokens: Tensor, token_mask: Tensor) -> list[Tensor]:
+    """Mean, std and maximum of the observed tokens (B, N, D): three Tensors (B, D); of none observed, about 0."""
+    mask = token_mask.unsqueeze(-1)
+    mean = masked_mean(tokens, mask, 1)
+    variance = masked_mean((tokens - mean).square(), mask, 1).squeeze(1)
+    return [mean.squeeze(1), variance.clamp(min=SMALLEST_VARIANCE).sqrt(), MaxPooling(0)(tokens, token_mask)]
 
 
-def build_pretraining(**settings: Any) -> PretrainingNetwork:
-    """Make a network whose weights are drawn anew; `settings` are those of `blank_pretraining`."""
-    model = blank_pretraining(**settings)
+def build_channel_encoder(**settings: Any) -> ChannelEncoder:
+    """Make a network whose weights are drawn anew; `settings` are those of `blank_channel_encoder`."""
+    model = blank_channel_encoder(**settings)
     initialise_weights(model)
     return model
 
 
-def blank_pretraining(
-    *,
-    objective: str,
-    encoder: str | Callable[..., nn.Module],
-    n_timepoints: int,
-    d_model: int,
-    **shape: float,
-) -> PretrainingNetwork:
+def blank_channel_encoder(
+    *, objective: str, encoder: str | Callable[..., nn.Module], n_timepoints: int, d_model: int, **shape: float
+) -> ChannelEncoder:
     """Make a network that is yet to be trained, or to be given the weights of another.
 
     `objective` is a name in HEADS, `encoder` a name in ENCODERS or a callable; d_model and `shape` go to the encoder.
     """
     build = ENCODERS[encoder] if isinstance(encoder, str) else encoder
     make = functools.partial(build, 2, n_timepoints, d_model=d_model, **shape)
-    model = PretrainingNetwork(make(), HEADS[objective](make, d_model, n_timepoints), n_timepoints)
-    model.settings = {
-        "objective": objective,
-        "encoder": encoder,
-        "n_timepoints": n_timepoints,
-        "d_model": d_model,
-        **shape,
-    }
+    model = ChannelEncoder(make(), HEADS[objective](make, d_model, n_timepoints), n_timepoints)
+    names = {"objective": objective, "encoder": encoder}
+    model.settings = names | {"n_timepoints": n_timepoints, "d_model": d_model} | shape
     return model
 
 
@@ -186,7 +155,4 @@ def _reconstruction(make_encoder: Callable[[], nn.Module], d_model: int, n_timep
     return nn.Linear(d_model, -(-n_timepoints // n_tokens))
 
 
-HEADS: dict[str, Callable[[Callable[[], nn.Module], int, int], nn.Module]] = {
-    "contrastive": _projection,
-    "reconstruction": _reconstruction,
-}
+HEADS: dict[str, Callable[..., nn.Module]] = {"contrastive": _projection, "reconstruction": _reconstruction}

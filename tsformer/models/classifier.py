@@ -14,23 +14,7 @@ Augmentation = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 class SeriesClassifier(nn.Module):
-    """Series (B, T, C) and their mask in, logits (B, K) out.
-
-    Parameters
-    ----------
-    scaler : ChannelScaler or RobustScaler
-        Fitted to the training series.
-    augment : callable or None
-        Maps (x, observed), differences included, to an altered (x, observed); in training only, as dropout.
-    differences : FirstDifferences or None
-        Fitted to the scaled training series.
-    encoder : Module
-        Fulfils the contract of `tsformer.models.encoders`.
-    pooling : Module
-        Tokens and their mask to one vector a case.
-    head : Linear
-        From that vector to the logits of the classes.
-    """
+    """Series (B, T, C) and their mask in, logits (B, K) out; `augment` alters what the encoder reads in training."""
 
     def __init__(
         self,
@@ -42,12 +26,8 @@ class SeriesClassifier(nn.Module):
         head: nn.Linear,
     ) -> None:
         super().__init__()
-        self.scaler = scaler
-        self.augment = augment
-        self.differences = differences
-        self.encoder = encoder
-        self.pooling = pooling
-        self.head = head
+        self.scaler, self.augment, self.differences = scaler, augment, differences
+        self.encoder, self.pooling, self.head = encoder, pooling, head
         self.settings: dict[str, Any] = {}  # of `blank_classifier`, which can make a network of this shape again
 
     def forward(self, x: Tensor, observed: Tensor) -> Tensor:
@@ -59,7 +39,7 @@ class SeriesClassifier(nn.Module):
         return self.pooling(*self.tokens(x, observed))
 
     def tokens(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what the encoder makes of the series: tokens (B, N, D) and which of them are observed (B, N)."""
+        """Return what the encoder makes of the series: tokens (B, N, D) and their mask (B, N)."""
         x = self.scaler(x, observed).to(self.head.weight.dtype)
         if self.differences is not None:
             x, observed = self.differences(x, observed)
@@ -72,12 +52,8 @@ class SeriesClassifier(nn.Module):
 def build_classifier(
     x: Tensor, observed: Tensor, n_classes: int, *, augment: Augmentation | None, **settings: Any
 ) -> SeriesClassifier:
-    """Make a network whose scaling is fitted to training series x (B, T, C), its weights drawn anew.
-
-    `settings` are those of `blank_classifier` that the series do not tell.
-    """
-    _, n_timepoints, n_channels = x.shape
-    model = blank_classifier(n_channels, n_timepoints, n_classes, **settings)
+    """Make a network of new weights, scaling as training series x (B, T, C) do; `settings`: of `blank_classifier`."""
+    model = blank_classifier(x.shape[2], x.shape[1], n_classes, **settings)
     model.augment = augment
     model.scaler.fit(x, observed)
     if model.differences is not None:
@@ -100,8 +76,17 @@ def blank_classifier(
 ) -> SeriesClassifier:
     """Make a network that is yet to be fitted, or to be given the weights of another; it does not augment.
 
-    `scaling` is a name in SCALERS, `encoder` a name in ENCODERS or a callable, `pooling` a name in POOLINGS; d_model
-    and `shape` go to the encoder.
+    Parameters
+    ----------
+    n_channels, n_timepoints, n_classes : int
+    scaling, pooling : str
+        Names in SCALERS and POOLINGS.
+    differences : bool
+        Whether the encoder reads first differences beside the values.
+    encoder : str or callable
+        A name in ENCODERS, or what builds one.
+    d_model, **shape
+        Go to the encoder.
     """
     build = ENCODERS[encoder] if isinstance(encoder, str) else encoder
     model = SeriesClassifier(
@@ -112,15 +97,7 @@ def blank_classifier(
         POOLINGS[pooling](d_model),
         nn.Linear(d_model, n_classes),
     )
-    model.settings = {
-        "n_channels": n_channels,
-        "n_timepoints": n_timepoints,
-        "n_classes": n_classes,
-        "scaling": scaling,
-        "differences": differences,
-        "encoder": encoder,
-        "pooling": pooling,
-        "d_model": d_model,
-        **shape,
-    }
+    sizes = {"n_channels": n_channels, "n_timepoints": n_timepoints, "n_classes": n_classes}
+    parts = {"scaling": scaling, "differences": differences, "encoder": encoder, "pooling": pooling}
+    model.settings = sizes | parts | {"d_model": d_model} | shape
     return model

@@ -1,18 +1,54 @@
 """The forecasting network: a context in, its future out patch by patch, each patch seeing those before it."""
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from tsformer.layers.attention import padding_mask
-from tsformer.layers.blocks import PRE_NORM
+from tsformer.layers.blocks import PRE_NORM, initialise_weights
 from tsformer.layers.scaling import masked_location_spread
 from tsformer.models.decoder import TransformerDecoder
+from tsformer.models.encoders import ENCODERS
+from tsformer.models.heads import HEADS
 from tsformer.models.seq2seq import EncoderDecoder, Memory
 
 LIMIT = 10.0  # in units of a window's spread: what the network sees is cut there, and what it learns by `limit`
+
+
+class Lengths(NamedTuple):
+    """Time points of the season, of the context, of a patch of the encoder and the decoder, and decoded in training."""
+
+    season: int
+    context: int
+    encoder_patch: int
+    decoder_patch: int
+    training_horizon: int
+
+
+def choose_lengths(horizon: int, context_length: int | str, season: int, longest: int) -> Lengths:
+    """Choose patches and context by horizon, season and the longest series.
+
+    A horizon of up to a season, or 24 time points, is one patch of the decoder; a longer one at most 8, of whole
+    seasons, of which training decodes 2. The encoder reads twice these, at least 6 seasons, as some 8 patches.
+    """
+    at_once = max(season, 24)
+    decoder_patch = horizon if horizon <= at_once else math.ceil(max(at_once, horizon / 8) / season) * season
+    training_horizon = min(horizon, 2 * decoder_patch)
+    if isinstance(context_length, str):
+        context_length = min(max(2 * training_horizon, 6 * season, 8), longest)
+    encoder_patch = _align_to_season(math.ceil(context_length / 8), season)
+    context = math.ceil(context_length / encoder_patch) * encoder_patch
+    return Lengths(season, context, encoder_patch, decoder_patch, training_horizon)
+
+
+def _align_to_season(length: int, season: int) -> int:
+    """Round up to a divisor or a multiple of the season, so that all patches begin at the same phases."""
+    if length > season:
+        return math.ceil(length / season) * season
+    return next(divisor for divisor in range(length, season + 1) if season % divisor == 0)
 
 
 class Scale(NamedTuple):
@@ -26,9 +62,8 @@ class Scale(NamedTuple):
         return (values - self.location) / self.spread
 
     def undo(self, scaled: Tensor) -> Tensor:
-        """Return scaled values (B, T) or (B, T, ...) in the units of the data."""
-        extra = scaled.dim() - 2
-        location, spread = (part.view(-1, *[1] * (extra + 1)) for part in self)
+        """Return scaled values (B, T, ...) in the units of the data."""
+        location, spread = (part.view(-1, *[1] * (scaled.dim() - 1)) for part in self)
         return scaled * spread + location
 
 
@@ -47,28 +82,17 @@ class PatchInput(nn.Module):
 class SeriesForecaster(nn.Module):
     """An encoder-decoder over patches of one series, autoregressive by the patch.
 
-    Parameters
-    ----------
-    network : EncoderDecoder
-        Its embedding is a PatchInput, its head fulfils the contract of `tsformer.models.heads`.
-    patch_length : int
-        Time points that one step of the decoder forecasts.
-    season : int
-        Time points whose mean is the location of a window.
-    shifted : bool
-        Whether windows are shifted by their location as well as divided by their spread; counts are not.
+    The embedding of `network` is a PatchInput, its head one of `tsformer.models.heads`. Windows are divided by their
+    spread, and if `shifted`, which counts are not, brought to 0 before by `masked_location_spread`.
     """
 
     def __init__(self, network: EncoderDecoder, patch_length: int, season: int, *, shifted: bool) -> None:
         super().__init__()
         self.network = network
-        self.patch_length = patch_length
-        self.season = season
-        self.shifted = shifted
+        self.patch_length, self.season, self.shifted = patch_length, season, shifted
         self.settings: dict[str, Any] = {}  # of the function that can make a network of this shape again
         # Mixes independent normal numbers to the scores of a patch; `training.correlation` sets it.
-        self.register_buffer("mixing", torch.eye(patch_length))
-        self.mixing: Tensor
+        self.mixing = nn.Buffer(torch.eye(patch_length))
 
     @property
     def limit(self) -> float:
@@ -76,29 +100,22 @@ class SeriesForecaster(nn.Module):
         return LIMIT if self.shifted else math.inf
 
     def encode(self, x: Tensor, observed: Tensor) -> tuple[Memory, Scale, Tensor]:
-        """Read a context x (B, T, C), whose first channel is the series.
+        """Read a context x (B, T, C), whose first channel is the series: its memory, its scale and its last patch.
 
-        Returns
-        -------
-        memory : Memory
-        scale : Scale
-        last : Tensor of shape (B, P, 2)
-            Scaled values and missing flags of the last patch: the first input of the decoder.
+        The last patch (B, P, 2), scaled values and which are observed, is the first input of the decoder.
         """
-        location, spread = masked_location_spread(x[..., 0], observed[..., 0], self.season, shifted=self.shifted)
-        scale = Scale(location, spread)
+        scale = Scale(*masked_location_spread(x[..., 0], observed[..., 0], self.season, shifted=self.shifted))
         dtype = next(self.parameters()).dtype
         series = torch.where(observed[..., 0], scale.apply(x[..., 0]).clamp(-LIMIT, LIMIT), 0.0)
         inputs = torch.cat([series.unsqueeze(-1), x[..., 1:]], dim=-1).to(dtype)
-        tokens, seen = self.network.encoder(inputs, observed)
+        tokens, token_mask = self.network.encoder(inputs, observed)
         n_tokens, n_timepoints = tokens.shape[1], x.shape[1]
         # Where a token's middle lies, counted in patches of the decoder, the first forecast patch being at 0.
         middles = (torch.arange(n_tokens, device=x.device) + 0.5) * (n_timepoints / n_tokens)
         positions = (middles - n_timepoints) / self.patch_length - 0.5
         last = torch.stack([inputs[..., 0], observed[..., 0].to(dtype)], dim=-1)[:, -self.patch_length :]
-        missing = self.patch_length - last.shape[1]
-        last = nn.functional.pad(last, (0, 0, missing, 0))
-        return Memory(tokens, padding_mask(seen), positions), scale, last
+        last = nn.functional.pad(last, (0, 0, self.patch_length - last.shape[1], 0))
+        return Memory(tokens, padding_mask(token_mask), positions), scale, last
 
     def forward(self, memory: Memory, inputs: Tensor) -> Tensor:
         """Teacher forcing: outputs (B, M, P, K) from the patches before each, inputs (B, M, P, 2 + n_future)."""
@@ -107,31 +124,15 @@ class SeriesForecaster(nn.Module):
     def roll_out(
         self, memory: Memory, scale: Scale, last: Tensor, future: Tensor, *, sample: bool = False, cached: bool = True
     ) -> tuple[Tensor, Tensor]:
-        """Forecast step by step, each patch from the network's own forecasts of those before it.
+        """Forecast step by step, each patch from the network's own forecasts, or draws (`sample`), of those before it.
 
-        Parameters
-        ----------
-        memory, scale, last
-            From `encode`.
-        future : Tensor of shape (B, M, P, n_future)
-            Covariates known ahead; M is the number of steps.
-        sample : bool, default=False
-            Feed back a draw instead of the point forecast.
-        cached : bool, default=True
-            Use the key/value cache; without it each step recomputes all before, with the same result.
-
-        Returns
-        -------
-        outputs : Tensor of shape (B, M, P, K)
-            What the head knows of each value.
-        values : Tensor of shape (B, M, P)
-            The scaled values; what lies beyond LIMIT is fed back as that.
+        `future` (B, M, P, n_future) are the covariates known ahead. Returns what the head knows of each value,
+        (B, M, P, K), and the scaled values, (B, M, P). Not `cached`, each step recomputes all before.
         """
         cache = self.network.decoder.new_cache() if cached else None
         spread = scale.spread.unsqueeze(-1).to(last.dtype)
         head: Any = self.network.head
-        outputs, values, inputs = [], [], []
-        patch = last
+        outputs, values, inputs, patch = [], [], [], last
         for step in range(future.shape[1]):
             inputs.append(torch.cat([patch, future[:, step].to(patch.dtype)], dim=-1))
             given = inputs[-1].unsqueeze(1) if cached else torch.stack(inputs, dim=1)
@@ -156,28 +157,21 @@ class SeriesForecaster(nn.Module):
 
 
 def build_forecaster(
-    encoder: nn.Module,
-    head: nn.Module,
-    *,
-    n_future: int,
-    patch_length: int,
-    season: int,
-    shifted: bool,
-    d_model: int,
-    n_heads: int,
-    n_layers: int,
-    d_ff: int,
-    dropout: float,
+    encoder: str | Callable[..., nn.Module], head: str, lengths: Lengths, *, n_past: int, n_future: int, **width: Any
 ) -> SeriesForecaster:
-    """Join an encoder and a head by a pre-norm decoder with rotary positions that go on from the context."""
-    decoder = TransformerDecoder(
-        d_model,
-        n_heads,
-        n_layers,
-        d_ff,
-        dropout=dropout,
-        stochastic_depth=0.1,
-        **PRE_NORM,
-    )
-    network = EncoderDecoder(encoder, PatchInput(patch_length, n_future, d_model), decoder, head)
-    return SeriesForecaster(network, patch_length, season, shifted=shifted)
+    """Make a network of new weights; `encoder` is a name in ENCODERS or a callable, `head` a name in HEADS.
+
+    `width` is d_model, n_heads, n_layers, d_ff and dropout, of encoder and decoder.
+    """
+    build: Any = ENCODERS[encoder] if isinstance(encoder, str) else encoder
+    own = {"patch_length": lengths.encoder_patch} if encoder == "patch" else {}
+    d_model, patch_length = width["d_model"], lengths.decoder_patch
+    encoder_module = build(1 + n_past + n_future, lengths.context, **own, **width)
+    head_module = HEADS[head](d_model, patch_length)
+    decoder = TransformerDecoder(**width, **PRE_NORM)
+    network = EncoderDecoder(encoder_module, PatchInput(patch_length, n_future, d_model), decoder, head_module)
+    model = SeriesForecaster(network, patch_length, lengths.season, shifted=head != "negative_binomial")
+    initialise_weights(model)
+    shape = {"encoder": encoder, "head": head, "lengths": lengths, "n_past": n_past, "n_future": n_future}
+    model.settings = shape | width
+    return model

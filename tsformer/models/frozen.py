@@ -1,4 +1,4 @@
-"""The network of a classifier with a pretrained encoder: series in, logits out, by a head on its features."""
+"""A classifier of a frozen encoder: series in, logits out, by a head fitted in closed form to its features."""
 
 from typing import Any
 
@@ -6,36 +6,30 @@ import torch
 from torch import Tensor, nn
 
 from tsformer.layers.scaling import Float64Statistics
-from tsformer.models.channel_encoder import PretrainingNetwork, blank_pretraining
-from tsformer.models.classifier import Augmentation
+from tsformer.models.channel_encoder import ChannelEncoder, blank_channel_encoder
 
-NEGLIGIBLE = 1e-4  # deviation of a feature over the cases, relative to its size
+NEGLIGIBLE = 1e-4  # std of a feature over the cases, relative to its size
 ROUNDED = 1e-6  # the same, of levels: what float32 keeps
 
 
-class Squash(Float64Statistics):
-    """Brings each feature to mean 0 and deviation 1 over the training cases, then squashes it into (-1, 1) by tanh.
+class FeatureScaler(Float64Statistics):
+    """Standardises each feature over the training cases, then squashes it by tanh, so that no single one decides.
 
-    No single feature, however far it lies, then decides. One that hardly varies, as the deviation of series that were
-    standardised before, becomes 0 instead of being blown up. What is squashed is multiplied by `scale` (F,), by default
-    1: how much each feature is to count.
+    One that hardly varies becomes 0 instead of being blown up. `scale` (F,), by default 1, is how much each counts.
     """
 
     def __init__(self, n_features: int, scale: Tensor | None = None) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.zeros(n_features, dtype=torch.float64))
-        self.register_buffer("factor", torch.ones(n_features, dtype=torch.float64))
-        self.register_buffer("scale", torch.ones(n_features, dtype=torch.float64) if scale is None else scale)
-        self.mean: Tensor
-        self.factor: Tensor
-        self.scale: Tensor
+        self.mean = nn.Buffer(torch.zeros(n_features, dtype=torch.float64))
+        self.factor = nn.Buffer(torch.ones(n_features, dtype=torch.float64))
+        self.scale = nn.Buffer(torch.ones(n_features, dtype=torch.float64) if scale is None else scale)
 
-    def fit(self, features: Tensor, weight: Tensor | None = None, size: Tensor | None = None) -> "Squash":
+    def fit(self, features: Tensor, weight: Tensor | None = None, size: Tensor | None = None) -> "FeatureScaler":
         """Take the statistics of features (B, F) of cases of these weights; `size` (F,) is by default the largest."""
-        share = (torch.ones(len(features)) if weight is None else weight).double().unsqueeze(1)
-        share = share / share.sum()
-        mean = (share * features).sum(dim=0)
-        std = (share * (features - mean).square()).sum(dim=0).sqrt()
+        weight = (torch.ones(len(features)) if weight is None else weight).double().unsqueeze(1)
+        weight = weight / weight.sum()
+        mean = (weight * features).sum(dim=0)
+        std = (weight * (features - mean).square()).sum(dim=0).sqrt()
         varies = std > NEGLIGIBLE * (features.abs().amax(dim=0) if size is None else size)
         self.mean.copy_(mean)
         self.factor.copy_(torch.where(varies, 1.0 / std, 0.0))
@@ -47,40 +41,28 @@ class Squash(Float64Statistics):
 
 
 def sizes(features: Tensor, n_channels: int, n_levels: int) -> Tensor:
-    """Return by what size (F,) to judge whether features (B, F) vary: their largest, but for levels that of deviations.
-
-    The level of air pressure varies little beside its size, and much beside the deviation of a series.
-    """
+    """Return by what size (F,) to judge whether features (B, F) vary: their largest, but for levels that of stds."""
+    # The level of air pressure varies little beside its size, and much beside the std of a series.
     by_channel = features.abs().amax(dim=0).view(n_channels, -1)
-    levels, deviation = by_channel[:, :n_levels], by_channel[:, 1:2]
-    return torch.cat([deviation.maximum(ROUNDED / NEGLIGIBLE * levels), by_channel[:, n_levels:]], dim=1).flatten()
+    levels, std = by_channel[:, :n_levels], by_channel[:, 1:2]
+    return torch.cat([std.maximum(ROUNDED / NEGLIGIBLE * levels), by_channel[:, n_levels:]], dim=1).flatten()
 
 
 class GaussianHead(Float64Statistics):
-    """Logits of cases by how similar their features are to those of landmarks, which are cases of the training set.
+    """Logits linear in the similarities exp(-d² / width) of features to landmarks, which are cases of the training set.
 
-    The similarity is exp(-d² / width) at a distance d; logits are linear in the similarities to all landmarks. Nothing
-    in it is learnt by steps, so its weights are buffers. Landmarks, which are what takes memory, are kept in float16.
-    They are squashed, but levels and outlines of the training series can be read off them.
-
-    Parameters
-    ----------
-    n_landmarks, n_features, n_classes : int
+    Nothing is learnt by steps, so weights are buffers. Landmarks are float16 to save memory; they are squashed, but
+    levels and outlines of the training series can be read off them.
     """
 
     def __init__(self, n_landmarks: int, n_features: int, n_classes: int) -> None:
         super().__init__()
         self.in_features = n_features
-        self.register_buffer("landmarks", torch.zeros(n_landmarks, n_features, dtype=torch.float16))
-        self.register_buffer("squares", torch.zeros(n_landmarks, dtype=torch.float64))
-        self.register_buffer("width", torch.ones((), dtype=torch.float64))
-        self.register_buffer("weight", torch.zeros(n_classes, n_landmarks, dtype=torch.float64))
-        self.register_buffer("bias", torch.zeros(n_classes, dtype=torch.float64))
-        self.landmarks: Tensor
-        self.squares: Tensor
-        self.width: Tensor
-        self.weight: Tensor
-        self.bias: Tensor
+        self.landmarks = nn.Buffer(torch.zeros(n_landmarks, n_features, dtype=torch.float16))
+        self.squares = nn.Buffer(torch.zeros(n_landmarks, dtype=torch.float64))
+        self.width = nn.Buffer(torch.ones((), dtype=torch.float64))
+        self.weight = nn.Buffer(torch.zeros(n_classes, n_landmarks, dtype=torch.float64))
+        self.bias = nn.Buffer(torch.zeros(n_classes, dtype=torch.float64))
 
     def similarities(self, features: Tensor) -> Tensor:
         """Return how similar cases of features (B, F) are to each landmark, in float64: (B, landmarks), from 0 to 1."""
@@ -99,59 +81,35 @@ class GaussianHead(Float64Statistics):
 Head = nn.Linear | GaussianHead
 
 
-class PretrainedClassifier(nn.Module):
-    """Series (B, T, C) and their mask in, logits (B, K) out.
+class FrozenClassifier(nn.Module):
+    """Series (B, T, C) and their mask in, logits (B, K) out; scaler and head are fitted to the network's features."""
 
-    Parameters
-    ----------
-    network : PretrainingNetwork
-        Describes each channel; what its own head was for is over.
-    squash : Squash
-        Fitted to the features of all channels of the training cases.
-    head : Linear or GaussianHead
-        From squashed features to the logits of the classes.
-    """
-
-    def __init__(self, network: PretrainingNetwork, squash: Squash, head: Head) -> None:
+    def __init__(self, network: ChannelEncoder, scaler: FeatureScaler, head: Head) -> None:
         super().__init__()
-        self.network = network
-        self.network.head = nn.Identity()
-        self.squash = squash
-        self.head = head
-        self.settings: dict[str, Any] = {}  # of `blank_pretrained`, which can make a network of this shape again
-
-    @property
-    def augment(self) -> Augmentation | None:
-        """What alters the prepared series when the network is fine-tuned."""
-        return self.network.augment
-
-    @augment.setter
-    def augment(self, augment: Augmentation | None) -> None:
-        self.network.augment = augment
+        self.network, self.scaler, self.head = network, scaler, head
+        self.network.head = nn.Identity()  # what its own was for is over
+        self.settings: dict[str, Any] = {}  # of `blank_frozen`, which can make a network of this shape again
 
     def forward(self, x: Tensor, observed: Tensor) -> Tensor:
         """Return logits (B, K)."""
-        return self.head(self.squash(self.embed(x, observed)))
+        return self.head(self.scaler(self.embed(x, observed)))
 
     def embed(self, x: Tensor, observed: Tensor) -> Tensor:
         """Return the features (B, C * features)."""
         return self.network.embed(x, observed)
 
 
-def blank_pretrained(*, n_channels: int, n_classes: int, n_landmarks: int, **pretraining: Any) -> PretrainedClassifier:
-    """Make a network that is yet to be given weights: with n_landmarks=0 its head is linear.
-
-    `pretraining` are the settings of `blank_pretraining`.
-    """
-    network = blank_pretraining(**pretraining)
+def blank_frozen(*, n_channels: int, n_classes: int, n_landmarks: int, **settings: Any) -> FrozenClassifier:
+    """Make a network that is yet to be given weights; n_landmarks=0: linear. `settings`: of `blank_channel_encoder`."""
+    network = blank_channel_encoder(**settings)
     n_features = n_channels * len(network.feature_names)
     head: Head = GaussianHead(n_landmarks, n_features, n_classes) if n_landmarks else nn.Linear(n_features, n_classes)
-    return assembled(network, Squash(n_features), head, n_channels)
+    return assembled(network, FeatureScaler(n_features), head, n_channels)
 
 
-def assembled(network: PretrainingNetwork, squash: Squash, head: Head, n_channels: int) -> PretrainedClassifier:
-    """Make a network of its parts, which knows the settings of `blank_pretrained`."""
-    model = PretrainedClassifier(network, squash, head)
+def assembled(network: ChannelEncoder, scaler: FeatureScaler, head: Head, n_channels: int) -> FrozenClassifier:
+    """Make a network of its parts, which knows the settings of `blank_frozen`."""
+    model = FrozenClassifier(network, scaler, head)
     n_landmarks = len(head.landmarks) if isinstance(head, GaussianHead) else 0
     shape = {"n_channels": n_channels, "n_classes": len(head.bias), "n_landmarks": n_landmarks}
     model.settings = shape | network.settings

@@ -21,33 +21,23 @@ def generate(
     generator: torch.Generator | None = None,
     cached: bool = True,
 ) -> Tensor:
-    """Generate one sequence for each case, token by token.
+    """Generate one sequence for each case, token by token: (B, at most max_length) without the start token.
 
     Parameters
     ----------
     model : EncoderDecoder
-        Its outputs are logits (B, M, K).
     source, observed : Tensor
-        What the encoder reads.
+        What its encoder takes.
     start, stop : int
-        Token that precedes the first one; token that ends a sequence.
+        The token before the first, and the one that ends a sequence and fills up what is shorter than others.
     max_length : int
-        Most tokens to generate.
     temperature : float, default=0.0
         0 takes the most probable token; otherwise tokens are drawn from softmax(logits / temperature).
-    top_k : int, optional
-        Draw from the k most probable tokens only.
-    top_p : float, optional
-        Draw from the fewest tokens that hold this probability together (Holtzman et al. 2020).
+    top_k, top_p : int, float, optional
+        Draw from the top_k most probable; from the fewest of probability top_p together (Holtzman et al. 2020).
     generator : torch.Generator, optional
-        For the draws.
     cached : bool, default=True
-        Use the key/value cache; without it each step recomputes the whole prefix, with the same result.
-
-    Returns
-    -------
-    int64 Tensor of shape (B, at most max_length)
-        Without the start token; `stop` from the end of each sequence on.
+        False recomputes the whole prefix at each step, with the same result.
     """
     memory = model.encode(source, observed)
     cache = model.decoder.new_cache() if cached else None
@@ -73,10 +63,8 @@ def _choose(
     if top_k is not None:
         probability[:, top_k:] = 0.0
     if top_p is not None:
-        before = probability.cumsum(dim=-1) - probability
-        probability[before >= top_p] = 0.0
-    drawn = torch.multinomial(probability, 1, generator=generator)
-    return token.gather(1, drawn).squeeze(1)
+        probability[probability.cumsum(dim=-1) - probability >= top_p] = 0.0
+    return token.gather(1, torch.multinomial(probability, 1, generator=generator)).squeeze(1)
 
 
 @torch.inference_mode()
@@ -91,21 +79,9 @@ def beam_search(
     n_beams: int = 4,
     length_penalty: float = 0.6,
 ) -> Tensor:
-    """Generate the sequence of highest probability that a search over `n_beams` prefixes a case finds.
+    """Generate, as `generate` does, the most probable sequence that a search over `n_beams` prefixes a case finds.
 
-    Parameters
-    ----------
-    model, source, observed, start, stop, max_length
-        As in `generate`.
-    n_beams : int, default=4
-        Prefixes kept for each case.
-    length_penalty : float, default=0.6
-        Log probabilities are divided by ((5 + length) / 6) ** length_penalty (Wu et al. 2016).
-
-    Returns
-    -------
-    int64 Tensor of shape (B, at most max_length)
-        Without the start token; `stop` from the end of each sequence on.
+    Log probabilities are divided by ((5 + length) / 6) ** length_penalty (Wu et al. 2016).
     """
     n_cases, device = len(source), source.device
     beams = torch.arange(n_cases, device=device).repeat_interleave(n_beams)
@@ -120,12 +96,11 @@ def beam_search(
     for _ in range(max_length):
         logits = model.decode(tokens[:, -1:], memory, cache)[:, -1]
         step = logits.log_softmax(dim=-1).unflatten(0, (n_cases, n_beams))
-        n_tokens = step.shape[-1]
         # An ended beam goes on by `stop` alone, for free.
         step = step.masked_fill(ended.unsqueeze(-1), -torch.inf)
         step[..., stop] = step[..., stop].masked_fill(ended, 0.0)
         score, best = (score.unsqueeze(-1) + step).flatten(1).topk(n_beams, dim=1)
-        parent, token = best // n_tokens, best % n_tokens
+        parent, token = best // step.shape[-1], best % step.shape[-1]
         rows = (torch.arange(n_cases, device=device).unsqueeze(1) * n_beams + parent).flatten()
         tokens = torch.cat([tokens[rows], token.reshape(-1, 1)], dim=1)
         cache.select(rows)

@@ -21,9 +21,6 @@ from torch import Tensor, nn
 class PointHead(nn.Linear):
     """One value, trained with the Huber loss; knows no uncertainty."""
 
-    def __init__(self, d_model: int, patch_length: int) -> None:
-        super().__init__(d_model, patch_length)
-
     def forward(self, tokens: Tensor) -> Tensor:
         """Return outputs (B, M, P, 1)."""
         return super().forward(tokens).unsqueeze(-1)
@@ -38,34 +35,42 @@ class PointHead(nn.Linear):
 
     def quantiles(self, outputs: Tensor, levels: Tensor, spread: Tensor) -> Tensor:
         """Refuse: there are none."""
-        raise ValueError(
-            "A forecaster with head='point' has no quantiles, nor samples. Use head='quantile', or another one."
-        )
+        raise ValueError("A forecaster with head='point' has no quantiles, nor samples. Use head='quantile'.")
 
 
-class QuantileHead(nn.Module):
-    """Quantiles at fixed levels, trained with the pinball loss (Koenker & Bassett 1978); the point is the median.
+class LinearHead(nn.Module):
+    """A linear map from a token to N_OUTPUTS numbers for each value of its patch: what the heads below begin with."""
 
-    Half of the loss is the median's, because later patches and most measures go by it.
-
-    Between its levels, and beyond them, quantiles are taken as linear in those of a normal distribution.
-    """
-
-    LEVELS = (0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975)
-    MEDIAN = LEVELS.index(0.5)
+    N_OUTPUTS: int
 
     def __init__(self, d_model: int, patch_length: int) -> None:
         super().__init__()
-        self.linear = nn.Linear(d_model, patch_length * len(self.LEVELS))
-        self.register_buffer("levels", torch.tensor(self.LEVELS), persistent=False)
-        self.levels: Tensor
+        self.linear = nn.Linear(d_model, patch_length * self.N_OUTPUTS)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Return outputs (B, M, P, K), a quantile for each level."""
-        return self.linear(tokens).unflatten(-1, (-1, len(self.LEVELS)))
+        """Return outputs (B, M, P, K)."""
+        return self.linear(tokens).unflatten(-1, (-1, self.N_OUTPUTS))
+
+    def point(self, outputs: Tensor, spread: Tensor) -> Tensor:
+        """Return the first of the outputs."""
+        return outputs[..., 0]
+
+
+class QuantileHead(LinearHead):
+    """Quantiles at fixed levels, trained with the pinball loss (Koenker & Bassett 1978); the point is the median.
+
+    Other quantiles are taken as linear in those of a normal distribution.
+    """
+
+    LEVELS = (0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975)
+    MEDIAN, N_OUTPUTS = LEVELS.index(0.5), len(LEVELS)
+
+    def __init__(self, d_model: int, patch_length: int) -> None:
+        super().__init__(d_model, patch_length)
+        self.levels = nn.Buffer(torch.tensor(self.LEVELS), persistent=False)
 
     def losses(self, outputs: Tensor, target: Tensor, spread: Tensor) -> Tensor:
-        """Mean pinball loss over the levels plus that of the median: the absolute error for the median alone."""
+        """Mean pinball loss over the levels, plus that of the median: later patches and most measures go by it."""
         error = target.unsqueeze(-1) - outputs
         pinball = torch.maximum(self.levels * error, (self.levels - 1.0) * error)
         return pinball.mean(dim=-1) + pinball[..., self.MEDIAN]
@@ -76,37 +81,28 @@ class QuantileHead(nn.Module):
 
     def quantiles(self, outputs: Tensor, levels: Tensor, spread: Tensor) -> Tensor:
         """Interpolate the sorted outputs: sorting uncrosses quantiles."""
-        known, wanted = torch.special.ndtri(self.levels.double()), torch.special.ndtri(levels.double())
-        right = torch.searchsorted(known, wanted).clamp(1, len(known) - 1)
-        share = ((wanted - known[right - 1]) / (known[right] - known[right - 1])).to(outputs.dtype)
+        fixed, wanted = torch.special.ndtri(self.levels.double()), torch.special.ndtri(levels.double())
+        right = torch.searchsorted(fixed, wanted).clamp(1, len(fixed) - 1)
+        fraction = ((wanted - fixed[right - 1]) / (fixed[right] - fixed[right - 1])).to(outputs.dtype)
         values = outputs.sort(dim=-1).values
         right = right.expand(*values.shape[:-1], -1)
-        return torch.lerp(values.gather(-1, right - 1), values.gather(-1, right), share)
+        return torch.lerp(values.gather(-1, right - 1), values.gather(-1, right), fraction)
 
 
-class StudentTHead(nn.Module):
-    """Location, scale and degrees of freedom of a Student t distribution, trained by likelihood."""
+class StudentTHead(LinearHead):
+    """Location (mean and median), scale and degrees of freedom of a Student t distribution, trained by likelihood."""
 
-    def __init__(self, d_model: int, patch_length: int) -> None:
-        super().__init__()
-        self.linear = nn.Linear(d_model, patch_length * 3)
+    N_OUTPUTS = 3
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return outputs (B, M, P, 3): location, scale, degrees of freedom."""
-        location, scale, freedom = self.linear(tokens).unflatten(-1, (-1, 3)).unbind(dim=-1)
+        location, scale, freedom = super().forward(tokens).unbind(dim=-1)
         return torch.stack([location, F.softplus(scale) + 1e-3, F.softplus(freedom) + 2.0], dim=-1)
-
-    def _distribution(self, outputs: Tensor) -> torch.distributions.StudentT:
-        location, scale, freedom = outputs.unbind(dim=-1)
-        return torch.distributions.StudentT(freedom, location, scale, validate_args=False)
 
     def losses(self, outputs: Tensor, target: Tensor, spread: Tensor) -> Tensor:
         """Negative log likelihood."""
-        return -self._distribution(outputs).log_prob(target)
-
-    def point(self, outputs: Tensor, spread: Tensor) -> Tensor:
-        """Return the location, which is mean and median."""
-        return outputs[..., 0]
+        location, scale, freedom = outputs.unbind(dim=-1)
+        return -torch.distributions.StudentT(freedom, location, scale, validate_args=False).log_prob(target)
 
     def quantiles(self, outputs: Tensor, levels: Tensor, spread: Tensor) -> Tensor:
         """Return exact quantiles."""
@@ -114,19 +110,17 @@ class StudentTHead(nn.Module):
         return torch.from_numpy(stats.t.ppf(levels.cpu(), freedom, location, scale)).to(outputs)
 
 
-class NegativeBinomialHead(nn.Module):
-    """Mean and dispersion of a negative binomial distribution of counts, trained by likelihood.
+class NegativeBinomialHead(LinearHead):
+    """Mean and dispersion of negative binomial counts (Salinas et al. 2020, DeepAR), trained by likelihood.
 
-    Needs windows scaled without a shift, so that target times spread is the count again (Salinas et al. 2020, DeepAR).
+    Needs windows scaled without a shift, so that target times spread is the count again.
     """
 
-    def __init__(self, d_model: int, patch_length: int) -> None:
-        super().__init__()
-        self.linear = nn.Linear(d_model, patch_length * 2)
+    N_OUTPUTS = 2
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return outputs (B, M, P, 2): mean in units of the spread, and dispersion."""
-        return F.softplus(self.linear(tokens)).unflatten(-1, (-1, 2)) + 1e-4
+        return F.softplus(super().forward(tokens)) + 1e-4
 
     def _failures_and_probability(self, outputs: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
         """Number of failures and probability of success, as scipy counts them."""
@@ -138,55 +132,31 @@ class NegativeBinomialHead(nn.Module):
         """Negative log likelihood of the counts."""
         failures, probability = self._failures_and_probability(outputs, spread)
         counts = (target * spread).clamp(min=0.0).round()
-        log_likelihood = (
-            torch.lgamma(failures + counts)
-            - torch.lgamma(failures)
-            - torch.lgamma(counts + 1.0)
-            + failures * probability.log()
-            + counts * torch.log1p(-probability)
-        )
-        return -log_likelihood
-
-    def point(self, outputs: Tensor, spread: Tensor) -> Tensor:
-        """Return the mean."""
-        return outputs[..., 0]
+        ways = torch.lgamma(failures + counts) - torch.lgamma(failures) - torch.lgamma(counts + 1.0)
+        return -(ways + failures * probability.log() + counts * torch.log1p(-probability))
 
     def quantiles(self, outputs: Tensor, levels: Tensor, spread: Tensor) -> Tensor:
         """Return exact quantiles: whole counts, in units of the spread."""
-        failures, probability = (
-            part.detach().double().cpu().unsqueeze(-1) for part in self._failures_and_probability(outputs, spread)
-        )
-        counts = torch.from_numpy(stats.nbinom.ppf(levels.cpu(), failures, probability)).to(outputs)
+        parts = (part.detach().double().cpu() for part in self._failures_and_probability(outputs, spread))
+        counts = torch.from_numpy(stats.nbinom.ppf(levels.cpu(), *(part.unsqueeze(-1) for part in parts))).to(outputs)
         return counts / spread.unsqueeze(-1)
 
 
-class TokenHead(nn.Module):
-    """A softmax over a vocabulary of bins of values, as over words in the 2017 paper (Ansari et al. 2024, Chronos).
+class TokenHead(LinearHead):
+    """A softmax over equal bins of values from -10 to 10 units (Ansari et al. 2024, Chronos); the last take in more."""
 
-    The bins are equally wide from -10 to 10 units; a value beyond them counts as in the last bin.
-    """
-
-    N_BINS = 400
+    N_OUTPUTS = 400
     LIMIT = 10.0
+    WIDTH = 2.0 * LIMIT / N_OUTPUTS  # of a bin
 
     def __init__(self, d_model: int, patch_length: int) -> None:
-        super().__init__()
-        self.linear = nn.Linear(d_model, patch_length * self.N_BINS)
-        width = 2.0 * self.LIMIT / self.N_BINS
-        centers = -self.LIMIT + width * (torch.arange(self.N_BINS) + 0.5)
-        self.register_buffer("centers", centers, persistent=False)
-        self.centers: Tensor
-        self.width = width
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Return outputs (B, M, P, K), the logit of each bin."""
-        return self.linear(tokens).unflatten(-1, (-1, self.N_BINS))
+        super().__init__(d_model, patch_length)
+        self.centers = nn.Buffer(-self.LIMIT + self.WIDTH * (torch.arange(self.N_OUTPUTS) + 0.5), persistent=False)
 
     def losses(self, outputs: Tensor, target: Tensor, spread: Tensor) -> Tensor:
         """Cross-entropy."""
-        token = ((target + self.LIMIT) / self.width).long().clamp(0, self.N_BINS - 1)
-        losses = F.cross_entropy(outputs.flatten(0, -2), token.flatten(), reduction="none")
-        return losses.view_as(target)
+        token = ((target + self.LIMIT) / self.WIDTH).long().clamp(0, self.N_OUTPUTS - 1)
+        return F.cross_entropy(outputs.flatten(0, -2), token.flatten(), reduction="none").view_as(target)
 
     def point(self, outputs: Tensor, spread: Tensor) -> Tensor:
         """Return the median."""
@@ -197,10 +167,10 @@ class TokenHead(nn.Module):
         probability = outputs.softmax(dim=-1)
         cumulative = probability.cumsum(dim=-1)
         wanted = levels.to(outputs.dtype).expand(*outputs.shape[:-1], -1).contiguous()
-        token = torch.searchsorted(cumulative, wanted).clamp(max=self.N_BINS - 1)
+        token = torch.searchsorted(cumulative, wanted).clamp(max=self.N_OUTPUTS - 1)
         inside = probability.gather(-1, token)
-        share = ((wanted - cumulative.gather(-1, token) + inside) / inside.clamp(min=1e-12)).clamp(0.0, 1.0)
-        return self.centers[token] + (share - 0.5) * self.width
+        fraction = ((wanted - cumulative.gather(-1, token) + inside) / inside.clamp(min=1e-12)).clamp(0.0, 1.0)
+        return self.centers[token] + (fraction - 0.5) * self.WIDTH
 
 
 HEADS: dict[str, Callable[[int, int], nn.Module]] = {

@@ -24,25 +24,14 @@ class Memory(NamedTuple):
 
 
 class EncoderDecoder(nn.Module):
-    """Any encoder joined with a decoder.
+    """Any encoder that keeps the contract of `tsformer.models.encoders`, joined with a decoder.
 
-    Parameters
-    ----------
-    encoder : Module
-        (source, observed) to tokens (B, N, D) and their mask (B, N): the contract of `tsformer.models.encoders`.
-    embedding : Module
-        (targets, start) to tokens (B, M, D); `start` is the number of targets that came before.
-    decoder : TransformerDecoder
-    head : Module
-        Decoded tokens (B, M, D) to outputs (B, M, ...), such as logits.
+    The embedding maps (targets, how many came before) to tokens (B, M, D), the head these to outputs (B, M, ...).
     """
 
     def __init__(self, encoder: nn.Module, embedding: nn.Module, decoder: TransformerDecoder, head: nn.Module) -> None:
         super().__init__()
-        self.encoder = encoder
-        self.embedding = embedding
-        self.decoder = decoder
-        self.head = head
+        self.encoder, self.embedding, self.decoder, self.head = encoder, embedding, decoder, head
 
     def forward(self, source: Tensor, observed: Tensor, targets: Tensor) -> Tensor:
         """Teacher forcing: outputs for all steps in parallel, each from the true targets before it."""
@@ -50,16 +39,14 @@ class EncoderDecoder(nn.Module):
 
     def encode(self, source: Tensor, observed: Tensor) -> Memory:
         """Read the source once."""
-        tokens, seen = self.encoder(source, observed)
-        return Memory(tokens, padding_mask(seen))
+        tokens, token_mask = self.encoder(source, observed)
+        return Memory(tokens, padding_mask(token_mask))
 
     def decode(self, targets: Tensor, memory: Memory, cache: DecoderCache | None = None) -> Tensor:
         """Return outputs (B, M, ...); with a cache, `targets` are those that follow the ones of earlier calls."""
         tokens = self.embedding(targets, cache.length if cache is not None else 0)
-        decoded = self.decoder(
-            tokens, memory.tokens, memory_mask=memory.mask, memory_positions=memory.positions, cache=cache
-        )
-        return self.head(decoded)
+        of_memory = {"memory_mask": memory.mask, "memory_positions": memory.positions}
+        return self.head(self.decoder(tokens, memory.tokens, **of_memory, cache=cache))
 
 
 class TokenInput(nn.Module):
@@ -81,13 +68,12 @@ class TokenEncoder(nn.Module):
 
     def __init__(self, embedding: TokenInput, stack: EncoderStack) -> None:
         super().__init__()
-        self.embedding = embedding
-        self.stack = stack
+        self.embedding, self.stack = embedding, stack
 
     def forward(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
-        """Return tokens (B, N, D) and which of them are observed (B, N)."""
-        seen = observed.squeeze(-1)
-        return self.stack(self.embedding(x.squeeze(-1)), padding_mask(seen)), seen
+        """Return tokens (B, N, D) and their mask (B, N)."""
+        token_mask = observed.squeeze(-1)
+        return self.stack(self.embedding(x.squeeze(-1)), padding_mask(token_mask)), token_mask
 
 
 def token_transformer(
@@ -100,30 +86,16 @@ def token_transformer(
     dropout: float = 0.1,
     tied: bool = True,
 ) -> EncoderDecoder:
-    """Build the Transformer of the 2017 paper for tokens; the defaults are its base model.
+    """Build the Transformer of Vaswani et al. (2017), "Attention is all you need"; by default its base model.
 
-    Parameters
-    ----------
-    n_tokens : int
-        Size of the vocabulary, start and stop tokens included.
-    tied : bool, default=True
-        Let the embeddings of source and target and the output layer share one matrix (section 3.4 of the paper).
-
-    References
-    ----------
-    Vaswani et al. (2017), "Attention is all you need".
+    `n_tokens` counts start and stop too. Tied: both embeddings and the output layer share one matrix (section 3.4).
     """
-    source = TokenInput(n_tokens, d_model, dropout)
-    target = TokenInput(n_tokens, d_model, dropout)
+    source, target = (TokenInput(n_tokens, d_model, dropout) for _ in range(2))
     head = nn.Linear(d_model, n_tokens, bias=not tied)
-    model = EncoderDecoder(
-        TokenEncoder(source, EncoderStack(d_model, n_heads, n_layers, d_ff, dropout=dropout)),
-        target,
-        TransformerDecoder(d_model, n_heads, n_layers, d_ff, dropout=dropout),
-        head,
-    )
+    encoder = TokenEncoder(source, EncoderStack(d_model, n_heads, n_layers, d_ff, dropout=dropout))
+    decoder = TransformerDecoder(d_model, n_heads, n_layers, d_ff, dropout=dropout)
+    model = EncoderDecoder(encoder, target, decoder, head)
     initialise_weights(model)
     if tied:
-        target.embedding.weight = source.embedding.weight
-        head.weight = source.embedding.weight
+        target.embedding.weight = head.weight = source.embedding.weight
     return model

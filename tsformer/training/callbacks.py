@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 try:
-    from sklearn.callback import CallbackSupportMixin, with_callbacks
+    from sklearn.callback import CallbackSupportMixin as CallbackSupportMixin
+    from sklearn.callback import with_callbacks as with_callbacks
 except ImportError:
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
@@ -20,28 +21,12 @@ except ImportError:
 class Task:
     """A part of fit that callbacks hear of: the whole, the training of a network, an epoch.
 
-    Parameters
-    ----------
-    estimator : estimator
-        Whose fit it is part of.
-    context : CallbackContext or None
-        Of scikit-learn; None where nobody listens.
-    parent : Task, optional
-        What it is part of.
-    **data
-        X and y as fit was given them.
-
-    Attributes
-    ----------
-    stopped : bool
-        Whether a callback asked for no further parts.
+    Nobody listens where scikit-learn's `context` is None. `data` are X and y as fit was given them. The task is
+    `stopped` once a callback asked for no further parts.
     """
 
     def __init__(self, estimator: Any = None, context: Any = None, parent: Task | None = None, **data: Any) -> None:
-        self.estimator = estimator
-        self.context = context
-        self.parent = parent
-        self.data = data
+        self.estimator, self.context, self.parent, self.data = estimator, context, parent, data
         self.stopped = False
         if context is not None:
             context.call_on_fit_task_begin(estimator=estimator, **data)
@@ -57,9 +42,8 @@ class Task:
         """End this task; `fitted` makes what the estimator's attributes were, had fit stopped here."""
         if self.context is None:
             return
-        asked = self.context.call_on_fit_task_end(
-            estimator=self.estimator, reconstruction_attributes=fitted, **self.data
-        )
+        how = {"estimator": self.estimator, "reconstruction_attributes": fitted}
+        asked = self.context.call_on_fit_task_end(**how, **self.data)
         if self.parent is not None:
             self.parent.stopped |= asked
 

@@ -20,10 +20,7 @@ PADDING = -100  # a target that is none
 def classification(label_smoothing: float = 0.0) -> Objective:
     """Cross-entropy of the logits, averaged over the batch with the weights of its cases.
 
-    Parameters
-    ----------
-    label_smoothing : float in [0, 1), default=0.0
-        Share of each label spread evenly over all classes (Szegedy et al. 2016).
+    `label_smoothing` in [0, 1) of each label is spread evenly over all classes (Szegedy et al. 2016).
     """
 
     def objective(model: nn.Module, batch: Batch) -> Tensor:
@@ -37,26 +34,17 @@ def classification(label_smoothing: float = 0.0) -> Objective:
 
 
 def next_token(start: int, label_smoothing: float = 0.0) -> Objective:
-    """Cross-entropy of an encoder-decoder's next-token logits under teacher forcing.
+    """Cross-entropy of an encoder-decoder's next-token logits under teacher forcing; the 2017 paper smoothed by 0.1.
 
-    `batch.y` (B, M) holds the target tokens, the stop token last, and PADDING behind it.
-
-    Parameters
-    ----------
-    start : int
-        Token that precedes the first target.
-    label_smoothing : float in [0, 1), default=0.0
-        The 2017 paper used 0.1.
+    `batch.y` (B, M) holds the target tokens, the stop token last, and PADDING behind it; the first follows `start`.
     """
 
     def objective(model: nn.Module, batch: Batch) -> Tensor:
         if batch.y is None:
             raise ValueError("The next-token objective needs target tokens. Got a batch whose y is None.")
         before = F.pad(batch.y[:, :-1], (1, 0), value=start).clamp(min=0)
-        logits = model(batch.x, batch.observed, before)
-        return F.cross_entropy(
-            logits.float().flatten(0, 1), batch.y.flatten(), ignore_index=PADDING, label_smoothing=label_smoothing
-        )
+        logits = model(batch.x, batch.observed, before).float().flatten(0, 1)
+        return F.cross_entropy(logits, batch.y.flatten(), ignore_index=PADDING, label_smoothing=label_smoothing)
 
     return objective
 
@@ -64,15 +52,11 @@ def next_token(start: int, label_smoothing: float = 0.0) -> Objective:
 def contrastive(view: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], temperature: float) -> Objective:
     """Tell which two of the altered series in a batch are views of one series, as the SimCLR of Chen et al. (2020).
 
-    Parameters
-    ----------
-    view : callable (x, observed) -> (x, observed)
-        Alters series (B, T, 1) in a new way each time.
-    temperature : float
-        Divides the cosines of the projections; smaller ones heed the most similar others more.
+    `view` alters series (B, T, 1) and their mask in a new way each time. `temperature` divides the cosines of the
+    projections; smaller ones heed the most similar others more.
     """
 
-    def objective(model: Any, batch: Batch) -> Tensor:  # a PretrainingNetwork
+    def objective(model: Any, batch: Batch) -> Tensor:  # a ChannelEncoder
         x, observed = model.prepare(batch.x, batch.observed)
         first, second = (model.project(*view(x, observed)).float() for _ in range(2))
         return info_nce(first, second, temperature)
@@ -93,59 +77,51 @@ def info_nce(first: Tensor, second: Tensor, temperature: float) -> Tensor:
     return F.cross_entropy(similarity, other)
 
 
-def reconstruction(share: float, n_spans: int = 16) -> Objective:
-    """Mean squared error of values that were hidden from the encoder, in deviations of their series.
+def reconstruction(fraction: float, n_spans: int = 16) -> Objective:
+    """Mean squared error of values that were masked from the encoder, in standard deviations of their series.
 
-    Parameters
-    ----------
-    share : float in (0, 1)
-        Share of the equal spans of each series that is hidden, as in Zerveas et al. (2021).
-    n_spans : int, default=16
-        Spans of a series.
+    A `fraction` of the `n_spans` equal spans of each series is masked, as in Zerveas et al. (2021).
     """
 
-    def objective(model: Any, batch: Batch) -> Tensor:  # a PretrainingNetwork
-        values, seen = model.inputs(*model.prepare(batch.x, batch.observed))
+    def objective(model: Any, batch: Batch) -> Tensor:  # a ChannelEncoder
+        values, observed = model.inputs(*model.prepare(batch.x, batch.observed))
         n_cases, n_timepoints, _ = values.shape
         order = torch.rand(n_cases, n_spans, device=values.device).argsort(dim=1)
         span = torch.arange(n_timepoints, device=values.device) * n_spans // n_timepoints
-        hidden = (order < max(1, round(share * n_spans)))[:, span]  # (B, T)
-        # The difference to the last hidden value, one later, would give it away.
-        shown = torch.stack([~hidden, ~(hidden | hidden.roll(1, dims=1))], dim=-1)
-        tokens, _ = model.encoder(torch.where(shown, values, 0.0), seen & shown)
+        masked = (order < max(1, round(fraction * n_spans)))[:, span]  # (B, T)
+        # The difference to the last masked value, one later, would give it away.
+        visible = torch.stack([~masked, ~(masked | masked.roll(1, dims=1))], dim=-1)
+        tokens, _ = model.encoder(torch.where(visible, values, 0.0), observed & visible)
         guess = model.head(tokens).float().flatten(1)[:, :n_timepoints]
-        wanted = hidden & seen[..., 0]
-        return ((guess - values[..., 0]).square() * wanted).sum() / wanted.sum().clamp(min=1)
+        scored = masked & observed[..., 0]
+        return ((guess - values[..., 0]).square() * scored).sum() / scored.sum().clamp(min=1)
 
     return objective
 
 
-def hide_covariates(batch: Batch, share: float) -> Batch:
-    """Hide each covariate in a random `share` of the windows, from context and horizon; it becomes 0, the mean."""
+def hide_covariates(batch: Batch, fraction: float) -> Batch:
+    """Hide each covariate in a random fraction of the windows, from context and horizon; it becomes 0, the mean."""
     n_covariates = batch.x.shape[2] - 1
     if not n_covariates or batch.future is None:
         return batch
-    shown = torch.rand(len(batch.x), 1, n_covariates, device=batch.x.device) >= share
-    all_shown = F.pad(shown, (1, 0), value=True)  # the series itself comes first, what is known ahead last
+    kept = torch.rand(len(batch.x), 1, n_covariates, device=batch.x.device) >= fraction
+    with_series = F.pad(kept, (1, 0), value=True)  # the series itself comes first, what is known ahead last
     return replace(
         batch,
-        x=batch.x * all_shown,
-        observed=batch.observed & all_shown,
-        future=batch.future * shown[..., n_covariates - batch.future.shape[2] :],
+        x=batch.x * with_series,
+        observed=batch.observed & with_series,
+        future=batch.future * kept[..., n_covariates - batch.future.shape[2] :],
     )
 
 
-def forecasting(own_share: float) -> Objective:
+def forecasting(scheduled_sampling: float) -> Objective:
     """Loss of a forecaster's head over the horizon, given the true patches before each, or its own.
 
     Windows are weighted so that errors count in units of the seasonal change within the window, as in MASE. In training
     each covariate is hidden in half of the windows, so that the network does not learn the series by heart from it.
 
-    Parameters
-    ----------
-    own_share : float in [0, 1]
-        Share of the batches in which the decoder reads its own roll-out instead of the truth, as it must in
-        prediction: scheduled sampling by the whole sequence (Bengio et al. 2015). 0 is pure teacher forcing.
+    In a fraction `scheduled_sampling` of the batches the decoder reads its own roll-out instead of the truth, as it
+    must in prediction (Bengio et al. 2015; here by the whole sequence). 0 is pure teacher forcing.
     """
 
     def objective(model: Any, batch: Batch) -> Tensor:  # a SeriesForecaster
@@ -159,7 +135,7 @@ def forecasting(own_share: float) -> Objective:
         observed, future = model.patches(batch.y_observed & has_history), model.patches(batch.future.to(last.dtype))
         # What the decoder reads is the patch before each: all but the last one.
         given, flags = target[:, :-1], observed[:, :-1].to(last.dtype)
-        if torch.rand(()) < own_share and given.shape[1]:
+        if torch.rand(()) < scheduled_sampling and given.shape[1]:
             with torch.no_grad():
                 given = model.roll_out(memory, scale, last, future[:, :-1])[1]
             flags = torch.ones_like(flags)

@@ -10,14 +10,23 @@ from torch import Tensor, nn
 Schedule = Callable[[int], float]
 
 
-def adamw(model: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
-    """AdamW that decays matrices and kernels only, not biases and the gains of norms (Loshchilov & Hutter 2019)."""
+def adamw(model: nn.Module, learning_rate: float, weight_decay: float, max_grad_norm: float = 1.0) -> torch.optim.AdamW:
+    """AdamW that decays matrices and kernels only, not biases and the gains of norms (Loshchilov & Hutter 2019).
+
+    Before each step, gradients whose norm is larger than `max_grad_norm` are scaled down to it.
+    """
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     groups = [
         {"params": [p for p in parameters if p.dim() > 1], "weight_decay": weight_decay},
         {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=learning_rate, fused=True)
+    optimizer = torch.optim.AdamW(groups, lr=learning_rate, fused=True)
+
+    def clip(*_: object) -> None:
+        nn.utils.clip_grad_norm_(parameters, max_grad_norm)
+
+    optimizer.register_step_pre_hook(clip)
+    return optimizer
 
 
 def cosine(n_steps: int, warmup_steps: int) -> Schedule:
@@ -36,46 +45,20 @@ def inverse_square_root(n_steps: int, warmup_steps: int) -> Schedule:
     """Linear warm-up to 1, then 1/sqrt(step): equation 3 of Vaswani et al. (2017), its peak scaled to 1."""
     warmup_steps = max(1, warmup_steps)
 
-    def factor(step: int) -> float:
-        return min((step + 1) / warmup_steps, math.sqrt(warmup_steps / (step + 1)))
-
-    return factor
+    return lambda step: min((step + 1) / warmup_steps, math.sqrt(warmup_steps / (step + 1)))
 
 
 def constant(n_steps: int, warmup_steps: int) -> Schedule:
     """Linear warm-up to 1, then 1."""
-
-    def factor(step: int) -> float:
-        return min(1.0, (step + 1) / max(1, warmup_steps))
-
-    return factor
-
-
-SCHEDULES: dict[str, Callable[[int, int], Schedule]] = {
-    "cosine": cosine,
-    "inverse_square_root": inverse_square_root,
-    "constant": constant,
-}
+    return lambda step: min(1.0, (step + 1) / max(1, warmup_steps))
 
 
 class WeightAverage:
-    """A copy of a model whose weights follow it by an exponential moving average.
+    """A copy of a model, `model`, whose weights follow it by an exponential moving average.
 
     The decay after n updates is (1 + n) / (10 + n), at most `decay`, so that early weights are forgotten soon. Buffers,
     such as the statistics of BatchNorm, are the model's own. `torch.optim.swa_utils.AveragedModel` does the same and
     took eight times as long for a small model.
-
-    Parameters
-    ----------
-    model : Module
-        The model to follow.
-    decay : float in (0, 1)
-        Share of the average that stays in each update.
-
-    Attributes
-    ----------
-    model : Module
-        The copy, with the averaged weights.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:

@@ -1,6 +1,4 @@
-"""Heads in closed form: features and labels in, what makes logits of features out."""
-
-from dataclasses import dataclass
+"""Heads in closed form: features and labels in, what makes logits of features out, as for a frozen encoder."""
 
 import numpy as np
 import torch
@@ -10,7 +8,13 @@ from scipy.special import log_softmax
 from sklearn.linear_model import RidgeCV
 from torch import Tensor, nn
 
-from tsformer.models.frozen import GaussianHead, Head
+from tsformer.data.batch import Batch
+from tsformer.models.channel_encoder import ChannelEncoder
+from tsformer.models.frozen import FeatureScaler, FrozenClassifier, GaussianHead, Head, assembled, sizes
+from tsformer.training.prediction import predict_in_batches
+
+Floats = NDArray[np.float64]
+Classes = NDArray[np.int64]
 
 PENALTIES = np.logspace(-1, 6, 15)  # of linear heads: the squared features of a case add up to thousands
 GAUSSIAN_PENALTIES = np.logspace(-3, 3, 13)  # of Gaussian ones: to at most 1
@@ -18,47 +22,47 @@ MAX_LANDMARKS = 1_000  # bound time and, with MAX_VALUES, the size of saved clas
 MAX_VALUES = 2**23  # of all landmarks: 16 MiB
 NEGLIGIBLE = 1e-10  # part of the largest eigenvalue; what is below is rounding
 ALIKE = 1e-6  # part of the largest squared distance between landmarks; what is below is none
+LEVEL_SCALE = 8.0  # levels are few beside the features of tokens: in one head they need to count more each
 SHARPEST = 4.0  # bounds the logarithm of the unit in which regressed labels are logits
 
 
-def best_head(
-    features: NDArray[np.float64], y: NDArray[np.int64], n_classes: int, weight: NDArray[np.float64] | None = None
-) -> Head:
+def fit_frozen(encoder: ChannelEncoder, data: Batch, n_classes: int, device: torch.device) -> FrozenClassifier:
+    """Make a classifier of an encoder, which stays as it is, and a head fitted to labelled cases."""
+    if data.y is None:
+        raise ValueError("A head is fitted to labels. Got a batch whose y is None.")
+    features = predict_in_batches(encoder, ChannelEncoder.embed, data, device).double()
+    n_channels, n_levels = data.x.shape[2], len(encoder.level_names)
+    scale = torch.ones(n_channels, len(encoder.feature_names), dtype=torch.float64)
+    scale[:, :n_levels] = LEVEL_SCALE
+    scaler = FeatureScaler(features.shape[1], scale.flatten())
+    scaler.fit(features, data.weight, sizes(features, n_channels, n_levels))
+    weight = None if data.weight is None else data.weight.double().numpy()
+    head = best_head(scaler(features).numpy(), data.y.numpy(), n_classes, weight)
+    return assembled(encoder, scaler, head, n_channels).float().eval()
+
+
+def best_head(features: Floats, y: Classes, n_classes: int, weight: Floats | None = None) -> Head:
     """Fit a linear head and a Gaussian one, and return the one that predicts cases left out with the smaller error.
 
-    Parameters
-    ----------
-    features : ndarray of shape (n_cases, n_features)
-        Squashed: landmarks are kept in float16.
-    y : ndarray of shape (n_cases,)
-        Class numbers.
-    n_classes : int
-    weight : ndarray of shape (n_cases,), optional
-        Weights of the cases in the regressions. Landmarks are chosen without them.
-
-    Returns
-    -------
-    Linear or GaussianHead
-        From features to logits.
+    Features (N, F), squashed, for landmarks are kept in float16; class numbers y (N,); weights (N,) of the cases in the
+    regressions. Landmarks are chosen without these.
     """
     heads = [fit(features, y, n_classes, weight) for fit in (linear_head, gaussian_head)]
     return min(heads, key=lambda head: head[1])[0]
 
 
-def linear_head(
-    features: NDArray[np.float64], y: NDArray[np.int64], n_classes: int, weight: NDArray[np.float64] | None = None
-) -> tuple[nn.Linear, float]:
+def linear_head(features: Floats, y: Classes, n_classes: int, weight: Floats | None = None) -> tuple[nn.Linear, float]:
     """Fit logits that are linear in the features; also return their error, as in `ridge_logits`."""
-    logits = ridge_logits(features, y, n_classes, PENALTIES, weight)
+    coefficients, bias, error = ridge_logits(features, y, n_classes, PENALTIES, weight)
     head = nn.utils.skip_init(nn.Linear, features.shape[1], n_classes, dtype=torch.float64)
     with torch.no_grad():
-        head.weight.copy_(torch.from_numpy(logits.weight))
-        head.bias.copy_(torch.from_numpy(logits.bias))
-    return head, logits.error
+        head.weight.copy_(torch.from_numpy(coefficients))
+        head.bias.copy_(torch.from_numpy(bias))
+    return head, error
 
 
 def gaussian_head(
-    features: NDArray[np.float64], y: NDArray[np.int64], n_classes: int, weight: NDArray[np.float64] | None = None
+    features: Floats, y: Classes, n_classes: int, weight: Floats | None = None
 ) -> tuple[GaussianHead, float]:
     """Fit logits that are linear in similarities to landmarks: kernel ridge regression; also return their error.
 
@@ -73,13 +77,14 @@ def gaussian_head(
     head.squares.copy_(landmarks.square().sum(dim=1))
     head.width.copy_(median_of_pairs(head.squared_distances(landmarks)))
     basis = whitening(head.similarities(landmarks))
-    logits = ridge_logits((head.similarities(cases) @ basis).numpy(), y, n_classes, GAUSSIAN_PENALTIES, weight)
-    head.weight.copy_(torch.from_numpy(logits.weight) @ basis.T)
-    head.bias.copy_(torch.from_numpy(logits.bias))
-    return head, logits.error
+    similarities = (head.similarities(cases) @ basis).numpy()
+    coefficients, bias, error = ridge_logits(similarities, y, n_classes, GAUSSIAN_PENALTIES, weight)
+    head.weight.copy_(torch.from_numpy(coefficients) @ basis.T)
+    head.bias.copy_(torch.from_numpy(bias))
+    return head, error
 
 
-def landmarks_of(y: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+def landmarks_of(y: Classes, most: int) -> Classes:
     """Choose which cases are landmarks: all, or `most` of them but at least two, evenly spread over ordered classes."""
     order = np.argsort(y, kind="stable")
     return order[np.linspace(0, len(y) - 1, min(len(y), max(2, most))).round().astype(np.int64)]
@@ -100,23 +105,10 @@ def whitening(kernel: Tensor) -> Tensor:
     return eigenvectors[:, kept] / eigenvalues[kept].sqrt()
 
 
-@dataclass(frozen=True)
-class RidgeLogits:
-    """Logits linear in features: weight (K, F) and bias (K,), and the error of predicting cases left out."""
-
-    weight: NDArray[np.float64]
-    bias: NDArray[np.float64]
-    error: float
-
-
 def ridge_logits(
-    features: NDArray[np.float64],
-    y: NDArray[np.int64],
-    n_classes: int,
-    penalties: NDArray[np.float64],
-    weight: NDArray[np.float64] | None = None,
-) -> RidgeLogits:
-    """Fit logits to labels in closed form: ridge regression of the labels, in units that give good probabilities.
+    features: Floats, y: Classes, n_classes: int, penalties: Floats, weight: Floats | None = None
+) -> tuple[Floats, Floats, float]:
+    """Return logits' weight (K, F) and bias (K,) by ridge regression of labels, and the error for cases left out.
 
     The penalty is that of the least squared error when each case is predicted by a regression on the others, and the
     unit that of the least log loss of these predictions: a temperature (Guo et al. 2017) that needs no cases held out.
@@ -137,4 +129,4 @@ def ridge_logits(
         return float(np.average(each, weights=weight))
 
     unit = np.exp(minimize_scalar(log_loss, bounds=(-SHARPEST, SHARPEST), method="bounded").x)
-    return RidgeLogits(unit * ridge.coef_, unit * ridge.intercept_, error)
+    return unit * ridge.coef_, unit * ridge.intercept_, error

@@ -65,21 +65,21 @@ def close(actual: torch.Tensor, expected: torch.Tensor) -> None:
 
 @pytest.mark.parametrize("n_timepoints", [1, 2, N_TIMEPOINTS - 5, N_TIMEPOINTS, 3 * N_TIMEPOINTS])
 def test_encoder__any_length__gives_tokens_of_width_d_model_and_a_mask_that_shows_every_case(encoder, n_timepoints):
-    tokens, seen = encoder(*random_series(n_timepoints))
-    assert tokens.shape == (5, seen.shape[1], D_MODEL)
-    assert (seen.shape[0], seen.dtype) == (5, torch.bool)
-    assert 1 <= seen.shape[1] <= n_timepoints
-    assert seen[0].all()
-    assert seen.any(dim=1).all()
+    tokens, token_mask = encoder(*random_series(n_timepoints))
+    assert tokens.shape == (5, token_mask.shape[1], D_MODEL)
+    assert (token_mask.shape[0], token_mask.dtype) == (5, torch.bool)
+    assert 1 <= token_mask.shape[1] <= n_timepoints
+    assert token_mask[0].all()
+    assert token_mask.any(dim=1).all()
     assert tokens.isfinite().all()
 
 
 def test_encoder__hidden_values_set_to_99__change_nothing(encoder):
     x, observed = random_series()
-    tokens, seen = encoder(x, observed)
-    changed_tokens, changed_seen = encoder(x.masked_fill(~observed, 99.0), observed)
-    assert torch.equal(changed_seen, seen)
-    close(changed_tokens[seen], tokens[seen])
+    tokens, token_mask = encoder(x, observed)
+    changed_tokens, changed_token_mask = encoder(x.masked_fill(~observed, 99.0), observed)
+    assert torch.equal(changed_token_mask, token_mask)
+    close(changed_tokens[token_mask], tokens[token_mask])
 
 
 def test_encoder__hidden_values_set_to_99_in_training__change_nothing(encoder):
@@ -89,8 +89,8 @@ def test_encoder__hidden_values_set_to_99_in_training__change_nothing(encoder):
     for filled in (x, x.masked_fill(~observed, 99.0)):
         torch.manual_seed(0)
         results.append(encoder(filled, observed))
-    (tokens, seen), (changed_tokens, _) = results
-    close(changed_tokens[seen], tokens[seen])
+    (tokens, token_mask), (changed_tokens, _) = results
+    close(changed_tokens[token_mask], tokens[token_mask])
 
 
 def test_encoder__observed_value_changed__changes_its_case_and_no_other(encoder):
@@ -110,22 +110,22 @@ def test_encoder__more_padding__changes_nothing_on_observed_tokens(encoder, n_mo
         if isinstance(module, StochasticDepth):
             module.rate = 0.0
     x, observed = random_series()
-    tokens, seen = encoder(x, observed)
+    tokens, token_mask = encoder(x, observed)
     padding = torch.zeros(5, n_more, N_CHANNELS, dtype=torch.bool)
-    longer_tokens, longer_seen = encoder(
+    longer_tokens, longer_token_mask = encoder(
         torch.cat([x, torch.full(padding.shape, 99.0, dtype=x.dtype)], dim=1), torch.cat([observed, padding], dim=1)
     )
-    assert torch.equal(longer_seen.sum(dim=1), seen.sum(dim=1))
-    close(longer_tokens[longer_seen], tokens[seen])
+    assert torch.equal(longer_token_mask.sum(dim=1), token_mask.sum(dim=1))
+    close(longer_tokens[longer_token_mask], tokens[token_mask])
 
 
 def test_encoder__a_batch_of_one__equals_a_row_of_a_batch_without_its_padding(encoder):
     data = Batch(*random_series())
-    tokens, seen = encoder(data.x, data.observed)
+    tokens, token_mask = encoder(data.x, data.observed)
     for case in range(5):
         alone = data.select(torch.tensor([case]))
-        tokens_alone, seen_alone = encoder(alone.x, alone.observed)
-        close(tokens_alone[seen_alone], tokens[case, seen[case]])
+        tokens_alone, token_mask_alone = encoder(alone.x, alone.observed)
+        close(tokens_alone[token_mask_alone], tokens[case, token_mask[case]])
 
 
 def test_encoder__time_reversed__is_not_the_same_series(encoder):
@@ -164,8 +164,8 @@ def test_record_attention__any_encoder__gives_weights_of_each_layer_that_sum_to_
     for weights in layers:
         n_tokens = weights.shape[-1]
         assert weights.shape == (5, N_HEADS, n_tokens, n_tokens)
-        seen = weights.any(dim=-2)  # (B, H, N): what any token looks at is no padding, and looks at something
-        close(weights.sum(dim=-1)[seen], torch.ones(int(seen.sum()), dtype=torch.float64))
+        token_mask = weights.any(dim=-2)  # (B, H, N): what any token looks at is no padding, and looks at something
+        close(weights.sum(dim=-1)[token_mask], torch.ones(int(token_mask.sum()), dtype=torch.float64))
         assert (weights.sum(dim=-1) <= 1.0 + 1e-9).all()
     encoder(x, observed)
     assert len(layers) == n_recorded
@@ -174,10 +174,10 @@ def test_record_attention__any_encoder__gives_weights_of_each_layer_that_sum_to_
 def test_record_attention__last_layer_over_time__hides_what_the_mask_of_the_tokens_hides(encoder):
     x, observed = random_series()
     with record_attention(encoder) as layers:
-        tokens, seen = encoder(x, observed)
+        tokens, token_mask = encoder(x, observed)
     over_time = [weights for weights in layers if weights.shape[-1] == tokens.shape[1]]
     assert over_time != []
-    assert torch.equal(over_time[-1].any(dim=-2), seen[:, None].expand(-1, N_HEADS, -1))
+    assert torch.equal(over_time[-1].any(dim=-2), token_mask[:, None].expand(-1, N_HEADS, -1))
 
 
 @pytest.mark.parametrize("name", BUILDERS)
@@ -186,11 +186,11 @@ def test_encoder__one_batch__is_learned_by_heart(name):
     data = Batch(torch.cat([x, -x]).float(), torch.cat([observed] * 2), torch.tensor([0, 1, 2, 0, 1, 2, 2, 1, 0, 2]))
     encoder = BUILDERS[name](2, N_TIMEPOINTS, d_model=16, n_heads=2, n_layers=2, d_ff=24, dropout=0.0)
     model = SeriesClassifier(ChannelScaler(2), None, None, encoder, MeanPooling(16), nn.Linear(16, 3))
-    objective, batches, device = classification(), Minibatches(data, len(data), torch.Generator()), torch.device("cpu")
+    objective, batches = classification(), Minibatches(data, len(data), torch.Generator())
     optimizer = adamw(model, learning_rate=5e-3, weight_decay=0.0)
-    history = train(model, objective, batches, optimizer, constant(150, 10), n_steps=150, device=device)
+    history = train(model, objective, batches, optimizer, constant(150, 10), n_steps=150)
     assert history.loss[0] > 0.9
-    assert evaluate(model, objective, batches, device) < 0.05
+    assert evaluate(model, objective, batches, torch.device("cpu")) < 0.05
 
 
 def test_encoder__bfloat16_autocast__gives_finite_tokens_and_gradients(encoder):

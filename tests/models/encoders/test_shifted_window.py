@@ -80,12 +80,12 @@ def random_tokens(n_tokens: int) -> tuple[Tensor, Tensor]:
 def test_token_merging__pairs__are_one_linear_map_of_both_in_which_hidden_ones_are_zero(n_tokens):
     tokens, observed = random_tokens(n_tokens)
     merge = TokenMerging(4)
-    merged, seen = merge(tokens, observed)
+    merged, token_mask = merge(tokens, observed)
     zeroed = torch.cat([tokens * observed.unsqueeze(-1), torch.zeros(3, n_tokens % 2, 4)], dim=1)
     expected = merge.linear(torch.cat([zeroed[:, ::2], zeroed[:, 1::2]], dim=-1))
     torch.testing.assert_close(merged, expected)
     pairs = observed.split(2, dim=1)
-    assert torch.equal(seen, torch.stack([pair.any(dim=1) for pair in pairs], dim=1))
+    assert torch.equal(token_mask, torch.stack([pair.any(dim=1) for pair in pairs], dim=1))
 
 
 @pytest.mark.parametrize("n_timepoints", [100, 4096, 4097, 18_000])

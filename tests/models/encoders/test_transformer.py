@@ -29,9 +29,9 @@ def test_transformer_encoder__defaults__are_torchs_encoder_on_embedded_series_wi
     positions = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
     embedded = nn.functional.linear(x * observed, encoder.embedding.weight, encoder.embedding.bias)
     expected = reference(embedded + positions, src_key_padding_mask=~observed[..., 0])
-    tokens, seen = encoder(x, observed)
+    tokens, token_mask = encoder(x, observed)
     torch.testing.assert_close(tokens, expected, rtol=0, atol=1e-5)
-    assert torch.equal(seen, observed[..., 0])
+    assert torch.equal(token_mask, observed[..., 0])
 
 
 def test_transformer_encoder__learned_positions__refuse_a_longer_series_and_name_both_lengths():

@@ -1,34 +1,27 @@
 """The default encoder: a convolutional stem turns a series into at most 64 tokens, which then attend to each other."""
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from tsformer.layers.attention import padding_mask
-from tsformer.layers.blocks import pre_norm_stack
-from tsformer.layers.embeddings import bounded_embedding
+from tsformer.layers.blocks import PRE_NORM, EncoderStack
+from tsformer.layers.embeddings import ConvolutionalEmbedding, bounded_strides
 
 
 class ConvStemEncoder(nn.Module):
-    """Convolutions of several widths, then pre-norm attention with rotary positions.
+    """Convolutions of several widths (Ismail Fawaz et al. 2020), a stem before pre-norm attention (Xiao et al. 2021).
 
     The number of tokens does not grow with the length of the training series, so neither does the cost of attention.
 
     Parameters
     ----------
-    n_channels, n_timepoints, d_model, n_heads, n_layers, d_ff, dropout
-        The contract of `tsformer.models.encoders`.
     kernel_sizes : tuple of int, default=(3, 9, 19, 39)
         Widths of the parallel convolutions, in time points.
     max_tokens : int, default=64
         Tokens for a series of n_timepoints.
     fine_timepoints : int, default=1024
         Beyond this length the parallel convolutions are strided too.
-    stochastic_depth : float, default=0.1
-        Share of residual branches dropped for whole cases in training.
-
-    References
-    ----------
-    Convolutions of several widths: Ismail Fawaz et al. (2020), "InceptionTime". A convolutional stem before
-    attention: Xiao et al. (2021), "Early convolutions help transformers see better".
     """
 
     def __init__(
@@ -37,29 +30,17 @@ class ConvStemEncoder(nn.Module):
         n_timepoints: int,
         *,
         d_model: int,
-        n_heads: int,
-        n_layers: int,
-        d_ff: int,
-        dropout: float,
         kernel_sizes: tuple[int, ...] = (3, 9, 19, 39),
         max_tokens: int = 64,
         fine_timepoints: int = 1024,
-        stochastic_depth: float = 0.1,
+        **stack: Any,
     ) -> None:
         super().__init__()
-        self.embedding = bounded_embedding(
-            n_channels,
-            n_timepoints,
-            d_model,
-            kernel_sizes=kernel_sizes,
-            max_tokens=max_tokens,
-            fine_timepoints=fine_timepoints,
-        )
-        self.stack = pre_norm_stack(
-            d_model, n_heads, n_layers, d_ff, dropout=dropout, stochastic_depth=stochastic_depth
-        )
+        strides = bounded_strides(n_timepoints, max_tokens, fine_timepoints)
+        self.embedding = ConvolutionalEmbedding(n_channels, d_model, kernel_sizes, *strides)
+        self.stack = EncoderStack(d_model, **PRE_NORM | stack)
 
     def forward(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
-        """Return tokens (B, N, D) and which of them are observed (B, N)."""
-        tokens, seen = self.embedding(x, observed)
-        return self.stack(tokens, padding_mask(seen)), seen
+        """Return tokens (B, N, D) and their mask (B, N)."""
+        tokens, token_mask = self.embedding(x, observed)
+        return self.stack(tokens, padding_mask(token_mask)), token_mask

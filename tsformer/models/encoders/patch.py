@@ -1,51 +1,29 @@
 """An encoder of patches: equal stretches of the series become tokens by one linear map."""
 
 import math
+from typing import Any
 
 from torch import Tensor, nn
 
 from tsformer.layers.attention import padding_mask
-from tsformer.layers.blocks import pre_norm_stack
+from tsformer.layers.blocks import PRE_NORM, EncoderStack
 from tsformer.layers.embeddings import PatchEmbedding
 
 
 class PatchEncoder(nn.Module):
-    """Linear patches, then pre-norm attention with rotary positions; the forecaster's default.
+    """Linear patches (PatchTST, Nie et al. 2023), then pre-norm attention with rotary positions; forecasters' default.
 
-    Parameters
-    ----------
-    n_channels, n_timepoints, d_model, n_heads, n_layers, d_ff, dropout
-        The contract of `tsformer.models.encoders`.
-    patch_length : int, optional
-        Time points in a patch; by default as many as make 16 patches of n_timepoints.
-    stochastic_depth : float, default=0.1
-        Share of residual branches dropped for whole cases in training.
-
-    References
-    ----------
-    Nie et al. (2023), "A time series is worth 64 words" (PatchTST).
+    By default `patch_length` makes 16 patches of n_timepoints.
     """
 
     def __init__(
-        self,
-        n_channels: int,
-        n_timepoints: int,
-        *,
-        d_model: int,
-        n_heads: int,
-        n_layers: int,
-        d_ff: int,
-        dropout: float,
-        patch_length: int | None = None,
-        stochastic_depth: float = 0.1,
+        self, n_channels: int, n_timepoints: int, *, d_model: int, patch_length: int | None = None, **stack: Any
     ) -> None:
         super().__init__()
         self.embedding = PatchEmbedding(n_channels, d_model, patch_length or math.ceil(n_timepoints / 16))
-        self.stack = pre_norm_stack(
-            d_model, n_heads, n_layers, d_ff, dropout=dropout, stochastic_depth=stochastic_depth
-        )
+        self.stack = EncoderStack(d_model, **PRE_NORM | stack)
 
     def forward(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
-        """Return tokens (B, N, D) and which of them are observed (B, N); N = ceil(T / patch_length)."""
-        tokens, seen = self.embedding(x, observed)
-        return self.stack(tokens, padding_mask(seen)), seen
+        """Return tokens (B, N, D) and their mask (B, N); N = ceil(T / patch_length)."""
+        tokens, token_mask = self.embedding(x, observed)
+        return self.stack(tokens, padding_mask(token_mask)), token_mask

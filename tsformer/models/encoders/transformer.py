@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -12,21 +13,10 @@ from tsformer.layers.positions import LearnedPositions, SinusoidalPositions
 
 
 class TransformerEncoder(nn.Module):
-    """The reference encoder; attention over all pairs of time points, so cost grows with the length squared.
+    """The encoder of Vaswani et al. (2017): attention over all pairs of time points, so cost grows with length squared.
 
-    Parameters
-    ----------
-    n_channels, n_timepoints, d_model, n_heads, n_layers, d_ff, dropout
-        The contract of `tsformer.models.encoders`.
-    positions : {"sinusoidal", "rotary", "learned"}, default="sinusoidal"
-        Learned positions refuse series longer than those of training.
-    norm_first : bool, default=False
-        Pre-norm instead of the paper's post-norm.
-    activation : {"relu", "gelu"}, default="relu"
-
-    References
-    ----------
-    Vaswani et al. (2017), "Attention is all you need".
+    `positions` are "sinusoidal", "rotary" or "learned", which refuse series longer than those of training; `norm_first`
+    means pre-norm instead of the paper's post-norm.
     """
 
     def __init__(
@@ -35,13 +25,9 @@ class TransformerEncoder(nn.Module):
         n_timepoints: int,
         *,
         d_model: int,
-        n_heads: int,
-        n_layers: int,
-        d_ff: int,
-        dropout: float,
         positions: str = "sinusoidal",
         norm_first: bool = False,
-        activation: str = "relu",
+        **stack: Any,
     ) -> None:
         super().__init__()
         self.embedding = LinearEmbedding(n_channels, d_model)
@@ -52,23 +38,14 @@ class TransformerEncoder(nn.Module):
         }
         if positions not in add_positions:
             raise ValueError(
-                f"The 'positions' parameter of TransformerEncoder must be one of {sorted(add_positions)}. Got "
-                f"{positions!r} instead."
+                f"The 'positions' parameter must be one of {sorted(add_positions)}. Got {positions!r} instead."
             )
         self.positions = add_positions[positions]()
         self.stack = EncoderStack(
-            d_model,
-            n_heads,
-            n_layers,
-            d_ff,
-            dropout=dropout,
-            activation=activation,
-            norm_first=norm_first,
-            final_norm=norm_first,
-            rotary=positions == "rotary",
+            d_model, norm_first=norm_first, final_norm=norm_first, rotary=positions == "rotary", **stack
         )
 
     def forward(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
-        """Return tokens (B, T, D) and which of them are observed (B, T)."""
-        tokens, seen = self.embedding(x, observed)
-        return self.stack(self.positions(tokens), padding_mask(seen)), seen
+        """Return tokens (B, T, D) and their mask (B, T)."""
+        tokens, token_mask = self.embedding(x, observed)
+        return self.stack(self.positions(tokens), padding_mask(token_mask)), token_mask

@@ -1,0 +1,330 @@
+"""Cases as users hold them, arrays (n_cases, n_channels, n_timepoints) or frames, read once into Cases, (B, T, C)."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from sklearn.utils import check_array
+
+from tsformer.data.batch import Batch
+from tsformer.data.messages import listed, quoted, series_name
+from tsformer.data.rows import numbers_of, rows_of, sort_rows
+
+Array = NDArray[Any]
+Series = Array | list[Array]  # (n_cases, n_channels, n_timepoints), (n_cases, n_timepoints), or one array a case
+
+
+@dataclass(frozen=True)
+class Cases:
+    """Series of cases (float32 or float64), and what their form tells beside the values.
+
+    `is_table`: X had a row for each case and a column for each time point. `columns` names the channels, or the columns
+    of a table. The cases of a long or MultiIndex frame have `ids`, in the order of their first rows, and `times` each.
+    """
+
+    batch: Batch
+    is_table: bool
+    columns: pd.Index[Any] | None = None
+    ids: pd.Index[Any] | None = None
+    times: list[pd.Index[Any]] | None = None
+
+    def __len__(self) -> int:
+        return len(self.batch)
+
+    @property
+    def n_channels(self) -> int:
+        """Number of channels."""
+        return self.batch.x.shape[2]
+
+    @property
+    def header(self) -> Any:
+        """Return what scikit-learn's checks of features look at: a frame or an array of no rows."""
+        if self.columns is not None:
+            return pd.DataFrame(columns=self.columns)
+        return np.empty((0, self.batch.x.shape[1] if self.is_table else self.n_channels))
+
+
+def read_cases(X: Any, name: str = "X", *, id_col: Hashable = "unique_id", time_col: Hashable = "ds") -> Cases:
+    """Read series of any form, which messages call `name`; float32 stays so, all else becomes float64.
+
+    A 2-D array holds one channel. The arrays of a list have shape (n_channels, n_timepoints_i), or (n_timepoints_i,)
+    for one channel. NaN is a missing value. Tensors are arrays too. A frame is told by its form: under a MultiIndex its
+    rows are (case, time); with the columns `id_col` and `time_col` it is long, the others being channels; with series
+    in its cells, nested; else a table of one row a case. A list may hold frames, whose rows are times. So the forms of
+    sktime and aeon are read as they are.
+    """
+    X = _array(X)
+    if isinstance(X, Sequence) and any(isinstance(series, torch.Tensor) for series in X):
+        X = [_array(series) for series in X]
+    if _has_ids(X, name, id_col, time_col):
+        return _read_rows(X, name, id_col, time_col)
+    series, columns = X, None
+    if isinstance(X, Sequence) and any(isinstance(case, pd.DataFrame | pd.Series) for case in X):
+        series, columns = _read_list(X, name)
+    elif isinstance(X, pd.DataFrame):
+        columns = X.columns
+        if not columns.is_unique:
+            raise ValueError(f"The columns of {name} must be unique. Got {list(columns)}.")
+        if len(X) and any(isinstance(cell, pd.Series | np.ndarray) for cell in X.iloc[0]):
+            series = _read_nested(X, name)
+        else:
+            _check_table(X, name)
+    checked = _check_series(series, name)
+    return Cases(_to_batch(checked), not isinstance(checked, list) and checked.ndim == 2, columns)
+
+
+def check_n_channels(cases: Cases, expected: int, name: str, estimator: str) -> None:
+    """Raise a ValueError that guesses at exchanged axes where cases do not have the channels of an estimator's fit."""
+    n_cases, n_timepoints, n_channels = cases.batch.x.shape
+    if n_channels == expected:
+        return
+    hint, shape = "", (n_cases, n_timepoints) if cases.is_table else (n_cases, n_channels, n_timepoints)
+    is_padded = not cases.batch.observed[:, -1].any(dim=1).all()
+    if n_timepoints == expected and not is_padded:
+        ways = f"{name}.transpose(0, 2, 1), or of a list [series.T for series in {name}]"
+        hint = f" If its axes are (n_cases, n_timepoints, n_channels), pass {ways}."
+    elif cases.is_table and n_cases == expected:
+        hint = f" If it is a single case, pass {name}[None]."
+    raise ValueError(
+        f"{name} has {n_channels} channels, but {estimator} is expecting {expected} channels as input. Got shape "
+        f"{shape}; expected (n_cases, {expected}, n_timepoints).{hint}"
+    )
+
+
+def by_id(values: Any, cases: Cases, name: str) -> Any:
+    """Bring what belongs to the cases, such as labels, into their order; messages call it `name`.
+
+    Where the cases have ids, a Series or DataFrame is matched by its index. An array is taken as it comes, but only
+    where the ids ascend: else it could be in the order of the frame as well as in that of a groupby.
+    """
+    ids = cases.ids
+    if values is None:
+        return None
+    if ids is None:
+        if cases.is_table and cases.columns is not None and np.ndim(values) == 1 and len(values) != len(cases):
+            raise ValueError(
+                f"Found input variables with inconsistent numbers of samples: [{len(cases)}, {len(values)}]. A frame "
+                "without columns of ids and times has a row for each case; if it is a long one, name its columns with "
+                "id_col= and time_col=."
+            )
+        return values
+    if isinstance(values, Mapping):
+        raise ValueError(f"{name} must be a Series with the ids of X as its index. Got a dict; pass pd.Series({name}).")
+    n_rows = sum(map(len, cases.times or []))
+    has_ids = isinstance(values, pd.Series) and values.index.isin(ids).all()
+    if not has_ids and np.ndim(values) == 1 and len(values) == n_rows > len(cases):
+        raise ValueError(
+            f"{name} must have one value for each of the {len(cases)} ids of X. Got {n_rows}, one for each row; take "
+            f"one for each id, e.g. pd.Series({name}).groupby(ids_of_rows).first(). Cross-validation and grid search "
+            "split rows: give them a list of frames, one for each id, and a list of labels."
+        )
+    if not isinstance(values, pd.Series | pd.DataFrame):
+        if ids.is_monotonic_increasing:
+            return values
+        raise ValueError(
+            f"{name} must be a Series with the ids of X as its index, as these do not ascend in X. Got "
+            f"{type(values).__name__}; pass pd.Series({name}, index=ids)."
+        )
+    if len(again := values.index[values.index.duplicated()]):
+        raise ValueError(
+            f"{name} must have one value for each id of X. Got several for {quoted(again[0])}; take one, e.g. "
+            f"{name}.groupby(level=0).first()."
+        )
+    absent, unknown = ids[~ids.isin(values.index)], values.index[~values.index.isin(ids)]
+    parts = {"none for": absent, "further ones for": unknown}
+    if wrong := [f"{what} {listed(found.map(quoted))}" for what, found in parts.items() if len(found)]:
+        got = ", and ".join(wrong)
+        raise ValueError(f"The index of {name} must hold the ids of X, each once and no others. Got {got}.")
+    return values.iloc[values.index.get_indexer(ids)]
+
+
+def _array(values: Any) -> Any:
+    """Turn a tensor into an array, and leave other values as they are."""
+    if not isinstance(values, torch.Tensor):
+        return values
+    values = values.detach().cpu()
+    return (values.float() if values.dtype == torch.bfloat16 else values).numpy()  # numpy has no bfloat16
+
+
+def _check_table(X: pd.DataFrame, name: str) -> None:
+    """Check that a frame of one row a case has no column of times or text, as a long one has."""
+    for column, dtype in X.dtypes.items():
+        if getattr(dtype, "kind", "") in "mM" or isinstance(dtype, pd.StringDtype | pd.PeriodDtype):
+            raise ValueError(
+                f"A DataFrame {name} of one row for each case must hold numbers. Got {str(dtype)!r} in column "
+                f"{quoted(column)}; if {name} is a long frame, name its columns with id_col= and time_col=."
+            )
+
+
+def _has_ids(X: Any, name: str, id_col: Hashable, time_col: Hashable) -> bool:
+    """Whether a frame is long or under a MultiIndex."""
+    if isinstance(X, pd.DataFrame | pd.Series) and isinstance(X.index, pd.MultiIndex):
+        return True
+    if not isinstance(X, pd.DataFrame):
+        return False
+    has_time = time_col in X.columns
+    has_id = id_col in X.columns or (has_time and X.index.name == id_col)
+    if has_time != has_id:
+        found, absent = (time_col, id_col) if has_time else (id_col, time_col)
+        raise ValueError(
+            f"A long frame {name} must have a column of ids, {quoted(id_col)}, and one of times, {quoted(time_col)}. "
+            f"Got {quoted(found)} but not {quoted(absent)}; name the columns with id_col= and time_col=, reset_index() "
+            "if one is in the index, or rename the column if each row is a case."
+        )
+    return has_id
+
+
+def _read_rows(X: Any, name: str, id_col: Hashable, time_col: Hashable) -> Cases:
+    rows = rows_of(X, name, id_col, time_col, only_order=True)
+    channels = rows.data.columns
+    if not len(channels):
+        raise ValueError(f"{name} must have at least one channel: a column beside ids and times.")
+    ordered = sort_rows(rows.ids, rows.times, numbers_of(rows.data, "channel"), channels, of=f" of {name}")
+    x = np.full((len(ordered.ids), ordered.lengths.max(), len(channels)), np.nan)
+    x[ordered.codes, ordered.ranks] = ordered.values
+    if len(unobserved := np.flatnonzero(np.isnan(x).all(axis=(1, 2)))):
+        id = ordered.ids[unobserved[0]]
+        raise ValueError(f"{series_name(id)} of {name} has only NaN. Each must have at least one value; remove it.")
+    times = [ordered.times_of(code) for code in range(len(ordered.ids))]
+    return Cases(_batch(x), False, channels, ordered.ids, times)
+
+
+def _read_list(X: Sequence[Any], name: str) -> tuple[list[Array], pd.Index[Any]]:
+    # What a single Series is called tells of its case, not of its channel.
+    frames = [item.rename(None).to_frame() if isinstance(item, pd.Series) else item for item in X]
+    series: list[Array] = []
+    for case, frame in enumerate(frames):
+        if not isinstance(frame, pd.DataFrame):
+            raise ValueError(f"All series of a list {name} must be frames if one is. Case {case} is {type(frame)}.")
+        channels = frames[0].columns
+        if frame.empty or not frame.columns.is_unique:
+            raise ValueError(f"The frames of a list {name} must have rows and unique columns. Case {case} has not.")
+        if set(frame.columns) != set(channels):
+            raise ValueError(
+                f"All frames of {name} must have the same columns. Case 0 has {list(channels)}, case {case} has "
+                f"{list(frame.columns)}."
+            )
+        _check_in_order(frame.index, f"The rows of {name}[{case}]")
+        series.append(numbers_of(frame.loc[:, channels], f"{name}[{case}]").T)
+    return series, channels
+
+
+def _read_nested(X: pd.DataFrame, name: str) -> list[Array]:
+    series = []
+    for case, cells in enumerate(X.itertuples(index=False, name=None)):
+        where = f"case {case} of {name}"
+        for column, cell in zip(X.columns, cells, strict=True):
+            if not isinstance(cell, pd.Series | np.ndarray) or cell.ndim != 1:
+                raise ValueError(
+                    f"Each cell of a nested frame {name} must be a Series or an array of one dimension. Column "
+                    f"{quoted(column)} of case {case} is of {type(cell).__name__}."
+                )
+            if isinstance(cell, pd.Series):
+                _check_in_order(cell.index, f"Column {quoted(column)} of {where}")
+        lengths = dict(zip(X.columns, map(len, cells), strict=True))
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"The channels of a case must be of one length; pad with NaN. Got {lengths} in {where}.")
+        values = pd.DataFrame({i: np.asarray(cell) for i, cell in enumerate(cells)}).set_axis(X.columns, axis=1)
+        series.append(numbers_of(values, f"{name}[{case}]").T)
+    return series
+
+
+def _check_in_order(times: pd.Index[Any], what: str) -> None:
+    if not (times.is_monotonic_increasing and times.is_unique):
+        raise ValueError(f"{what} must ascend in time, each time once. Use sort_index() and drop duplicates.")
+
+
+def _check_series(X: Any, name: str) -> Series:
+    """Check arrays as `read_cases` takes them; return one array or, when X is a list of arrays, a list."""
+    items = X.tolist() if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1 else X
+    is_list = isinstance(items, Sequence) and not isinstance(items, str)
+    if is_list and not items:
+        raise ValueError(f"Found 0 sample(s) in the list {name} while a minimum of 1 is required.")
+    if is_list and all(isinstance(case, np.ndarray) for case in items):
+        series: Series = _check_list(items, name)
+    elif is_list and len({np.size(case) for case in items}) > 1:
+        raise ValueError(
+            f"Series of unequal length must be arrays. Got a list {name} of {type(items[0]).__name__}; pass "
+            f"[numpy.asarray(series) for series in {name}]."
+        )
+    else:
+        series = _check_array(X, name)
+    for case, values in enumerate(series):
+        if np.isnan(values).all():
+            raise ValueError(f"Each case of {name} must have at least one value. Case {case} has only NaN; remove it.")
+    return series
+
+
+def _check_array(X: Any, name: str) -> Array:
+    """Check one array in scikit-learn's words."""
+    n_dimensions = X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim
+    forms = f"{name} must have shape (n_cases, n_channels, n_timepoints) or (n_cases, n_timepoints)"
+    if n_dimensions < 2:
+        got = f"scalar array instead: {forms}, or be a list of arrays or a DataFrame. Got {type(X).__name__}."
+        if n_dimensions == 1:
+            got = f"1D array instead: {forms}. Reshape your data: a single series is {name}.reshape(1, 1, -1)."
+        raise ValueError(f"Expected 2D array, got {got}")
+    checked = _check_values(X, name, allow_nd=True)
+    if checked.ndim > 3:
+        raise ValueError(f"{forms}. Got an array of {checked.ndim} dimensions, {checked.shape}.")
+    for axis, kind in ((1, "channel(s)"), (-1, "time point(s)")):
+        if checked.ndim - 2 >= (axis == 1) and checked.shape[axis] == 0:
+            raise ValueError(f"Found array with 0 {kind} (shape={checked.shape}) while a minimum of 1 is required.")
+    return checked
+
+
+def _check_values(values: Any, name: str, **how: Any) -> Array:
+    if isinstance(values, np.ma.MaskedArray):
+        values = np.ma.filled(values.astype(float), np.nan)
+    if getattr(getattr(values, "dtype", None), "kind", None) in ("m", "M"):
+        raise ValueError(f"{name} must hold numbers. Got {values.dtype}; convert times to numbers of your unit.")
+    checked = check_array(values, dtype="numeric", ensure_all_finite=False, input_name=name, **how)
+    checked = checked if checked.dtype in (np.float32, np.float64) else checked.astype(np.float64)
+    if len(infinite := np.argwhere(np.isinf(checked))):
+        # One array holds cases, those of a list are cases themselves.
+        case = f" in case {infinite[0][0]}" if how.get("allow_nd") else ""
+        raise ValueError(f"Input {name} contains infinity{case}. Values must be finite, or NaN where missing.")
+    return checked
+
+
+def _check_list(X: Sequence[Array], name: str) -> list[Array]:
+    checked: list[Array] = []
+    for case, series in enumerate(X):
+        if series.ndim not in (1, 2) or series.size == 0:
+            raise ValueError(
+                f"Each series of a list {name} must have shape (n_channels, n_timepoints) or (n_timepoints,) with at "
+                f"least one time point. Case {case} has shape {series.shape}."
+            )
+        checked.append(_check_values(np.atleast_2d(series), f"{name}[{case}]"))
+        first, shape = checked[0].shape, checked[case].shape
+        if shape[0] != first[0]:
+            hint = f" If the first axis is time, transpose each: [series.T for series in {name}]."
+            raise ValueError(
+                f"All series of {name} must have the same number of channels. Case 0 has {first[0]} (shape {first}), "
+                f"case {case} has {shape[0]} (shape {shape}).{hint if shape[1] == first[1] else ''}"
+            )
+    return checked
+
+
+def _to_batch(series: Series) -> Batch:
+    """Turn checked series into a Batch: time before channels, padded at the end, missing values 0 and not observed."""
+    if not isinstance(series, list):
+        channels_first = series if series.ndim == 3 else series[:, None, :]
+        return _batch(np.array(channels_first.transpose(0, 2, 1), order="C"))
+    shape = len(series), max(case.shape[1] for case in series), len(series[0])
+    x = np.full(shape, np.nan, dtype=np.result_type(*{case.dtype for case in series}))
+    for row, case in zip(x, series, strict=True):
+        row[: case.shape[1]] = case.T
+    return _batch(x)
+
+
+def _batch(x: Array) -> Batch:
+    values = torch.from_numpy(x)
+    observed = ~values.isnan()
+    return Batch(values.nan_to_num_(nan=0.0), observed)

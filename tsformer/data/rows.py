@@ -1,0 +1,179 @@
+"""The rows of a frame of series, whatever its form (Series, wide, long, MultiIndex): ids, times and numbers of each."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tsformer.data.messages import listed, quoted, series_name, shown
+
+Floats = NDArray[np.float64]
+Layout = Literal["wide", "long", "panel"]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a frame: the id of each (None when the frame has no ids), its time, and the other columns."""
+
+    layout: Layout
+    ids: pd.Index[Any] | None
+    times: pd.Index[Any]
+    data: pd.DataFrame
+
+
+def rows_of(
+    frame: pd.Series[Any] | pd.DataFrame, name: str, id_col: Hashable, time_col: Hashable, *, only_order: bool = False
+) -> Rows:
+    """Tell the form of a frame by the rule of `read_series`; with `only_order`, times may be floats or spans too."""
+    if not isinstance(frame, pd.Series | pd.DataFrame):
+        raise TypeError(
+            f"{name} must be a pandas Series or DataFrame: wide, with times in its index; long, with a column of them; "
+            f"or under a (series, time) MultiIndex. Got {type(frame).__name__}; make it pd.Series(array, times)."
+        )
+    data = frame.to_frame() if isinstance(frame, pd.Series) else frame
+    if data.index.name is not None and data.index.name == id_col:
+        data = data.reset_index()
+    if data.empty:
+        raise ValueError(f"Found {name} of shape {data.shape} while a minimum of 1 row and 1 column is required.")
+    if not data.columns.is_unique:
+        raise ValueError(f"The columns of {name} must be unique. Got {list(data.columns)}.")
+    if isinstance(data.index, pd.MultiIndex):
+        ids, times = (data.index.get_level_values(level) for level in (0, -1))
+        if data.index.nlevels != 2 or isinstance(ids, pd.DatetimeIndex | pd.PeriodIndex):
+            raise ValueError(
+                f"A MultiIndex of {name} must have the two levels (series, time). Got {list(data.index.names)}; join "
+                "the levels that name a series into one, or use swaplevel() where times come first."
+            )
+        times = _checked_times(times, f"The time level ({times.name!r}) of {name}", only_order)
+        return Rows("panel", ids, times, data)
+    if time_col in data.columns:
+        times = _checked_times(pd.Index(data[time_col]), f"The time column ({time_col!r}) of {name}", only_order)
+        long_ids = pd.Index(data[id_col]) if id_col in data.columns else None
+        return Rows("long", long_ids, times, data.drop(columns=[id_col, time_col], errors="ignore"))
+    if id_col in data.columns:
+        raise ValueError(
+            f"The following columns are missing: [{time_col!r}]. {name} has {list(data.columns)}; name the column of "
+            "the times with time_col=, or reset_index() if they are in the index."
+        )
+    return Rows("wide", None, _checked_times(data.index, f"The index of {name}", only_order), data)
+
+
+def _checked_times(times: pd.Index[Any], where: str, only_order: bool) -> pd.Index[Any]:
+    is_time = isinstance(times, pd.DatetimeIndex | pd.PeriodIndex) or pd.api.types.is_integer_dtype(times.dtype)
+    has_order = isinstance(times, pd.TimedeltaIndex) or pd.api.types.is_float_dtype(times.dtype)
+    if not (is_time or (only_order and has_order)):
+        raise ValueError(
+            f"{where} should have either timestamps or integers, got {str(times.dtype)!r}. Convert it with "
+            "pd.to_datetime, or name a column of times with time_col=."
+        )
+    if len(missing := np.flatnonzero(times.isna())):
+        raise ValueError(f"{where} has {len(missing)} missing times (NaT), the first in row {missing[0]}.")
+    return times
+
+
+def numbers_of(data: pd.DataFrame, kind: str) -> Floats:
+    """Columns as float64 (n_rows, n_columns), NaN = missing; all but those of the `kind` "target" may be bool."""
+    for column, values in data.items():
+        is_bool, is_complex = pd.api.types.is_bool_dtype(values), pd.api.types.is_complex_dtype(values)
+        if not pd.api.types.is_numeric_dtype(values) or is_complex or (is_bool and kind == "target"):
+            raise ValueError(
+                f"The {kind} column ({column!r}) should have a numeric data type, got {str(values.dtype)!r}. "
+                f"{_way_to_numbers(values, kind)}"
+            )
+    return np.column_stack([values.to_numpy(dtype=np.float64, na_value=np.nan) for _, values in data.items()])
+
+
+def _way_to_numbers(column: pd.Series[Any], kind: str) -> str:
+    if kind == "covariate":
+        return f"Encode it, e.g. pd.get_dummies(df, columns=[{column.name!r}])."
+    text = pd.to_numeric(column, errors="coerce").isna() & column.notna()
+    if text.all() or not text.any():
+        covariates = " A covariate is named in past_cols=, future_cols= or static_cols=." if kind == "target" else ""
+        return f"Convert it with astype(float), drop labels, or name ids and times in id_col= or time_col=.{covariates}"
+    row = int(np.flatnonzero(text)[0])
+    return (
+        f"The first value that is no number is {column.iloc[row]!r} in row {row}: correct it, or make such values "
+        "missing by pd.to_numeric(column, errors='coerce')."
+    )
+
+
+def numbered(ids: pd.Index[Any] | None, n_rows: int) -> tuple[NDArray[np.intp], pd.Index[Any]]:
+    """Return the number of the series (n_rows,) of each row, counted by their first rows, and the ids of the series."""
+    if ids is None:
+        return np.zeros(n_rows, dtype=np.intp), pd.Index([None], dtype=object)
+    codes, unique = pd.factorize(ids)
+    if len(missing := np.flatnonzero(codes < 0)):
+        raise ValueError(
+            f"The ids ({ids.name!r}) have {len(missing)} missing values, the first in row {missing[0]}. Fill them, or "
+            "drop these rows."
+        )
+    # Plain values: what is saved, and forecast, needs no categories and no masks.
+    if isinstance(unique, pd.CategoricalIndex):
+        unique = unique.astype(unique.categories.dtype)
+    elif hasattr(unique.dtype, "numpy_dtype"):
+        unique = unique.astype(unique.dtype.numpy_dtype)
+    return codes, unique.rename(ids.name)
+
+
+@dataclass(frozen=True)
+class SortedRows:
+    """Sorted rows: `codes` (N,) numbers the series of each, whose `times` (N,) ascend; `values` is (N, C)."""
+
+    ids: pd.Index[Any]
+    codes: NDArray[np.intp]
+    times: pd.Index[Any]
+    values: Floats
+
+    @cached_property
+    def starts(self) -> NDArray[np.intp]:
+        """First row of each series."""
+        return np.flatnonzero(np.diff(self.codes, prepend=-1))
+
+    @cached_property
+    def lengths(self) -> NDArray[np.intp]:
+        """Number of rows of each series."""
+        return np.diff(self.starts, append=len(self.codes))
+
+    @cached_property
+    def ranks(self) -> NDArray[np.intp]:
+        """Place of each row in its series."""
+        return np.arange(len(self.codes)) - self.starts[self.codes]
+
+    def times_of(self, code: int) -> pd.Index[Any]:
+        """Return the times of a series."""
+        return self.times[self.starts[code] : self.starts[code] + self.lengths[code]]
+
+
+def sort_rows(
+    ids: pd.Index[Any] | None, times: pd.Index[Any], values: Floats, columns: Iterable[Hashable], of: str = ""
+) -> SortedRows:
+    """Sort rows by series, in the order of their first rows, and time; refuse a time twice and infinity."""
+    codes, unique = numbered(ids, len(times))
+    instant = instants(times)
+    if (np.diff(codes) < 0).any() or (np.diff(instant)[np.diff(codes) == 0] < 0).any():
+        order = np.lexsort((instant, codes))
+        codes, times, values, instant = codes[order], times[order], values[order], instant[order]
+    if len(again := np.flatnonzero((np.diff(codes) == 0) & (np.diff(instant) == 0)) + 1):
+        code = codes[again[0]]
+        several = "" if ids is not None else " If df holds several series, name their ids with id_col=."
+        these = f"duplicate times: {listed(times[again[codes[again] == code]].unique())}"
+        way_out = f"Keep one row for each, e.g. by groupby(...).mean().{several}"
+        raise ValueError(f"{series_name(unique[code])}{of} has {these}. {way_out}")
+    if len(infinite := np.argwhere(np.isinf(values))):
+        row, column = infinite[0]
+        raise ValueError(
+            f"{series_name(unique[codes[row]])}{of} contains infinity in column {quoted(list(columns)[column])} at "
+            f"{shown(times[row])}. Values must be finite, or NaN where missing."
+        )
+    return SortedRows(unique, codes, times, values)
+
+
+def instants(times: pd.Index[Any]) -> NDArray[Any]:
+    """Times as integers in the unit of their type; floats as they are."""
+    return times.to_numpy() if times.dtype.kind == "f" else times.astype("int64").to_numpy()

@@ -1,0 +1,178 @@
+"""What estimators of cases share: how X and labels are read and checked, and how a fitted state is kept."""
+
+import reprlib
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import Tags, assert_all_finite, check_consistent_length, column_or_1d, compute_sample_weight
+from sklearn.utils._set_output import _get_output_config
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight, _get_feature_names, check_is_fitted, validate_data
+
+from tsformer.data.batch import Batch
+from tsformer.data.cases import Cases, by_id, check_n_channels, read_cases
+from tsformer.training.devices import portable
+
+# What fitted attributes say of the cases of fit.
+FEATURES = ("n_features_in_", "n_channels_", "feature_names_in_", "fitted_on_table_")
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class CasesMixin:
+    """An estimator of cases, whose series may be in any form.
+
+    Parameters
+    ----------
+    id_col : str, int or tuple, default="unique_id"
+        Column of a long frame that tells its cases apart.
+    time_col : str, int or tuple, default="ds"
+        Column of a long frame that orders the rows of a case; how far apart they are does not matter.
+    """
+
+    id_col: Hashable = "unique_id"
+    time_col: Hashable = "ds"
+    _moments: ClassVar[Any] = None  # of the optimisers, after partial_fit
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        name: [str, Integral, tuple] for name in ("id_col", "time_col")
+    }
+
+    def __getstate__(self) -> Any:
+        return portable(super().__getstate__())  # type: ignore[arg-type]
+
+    def __sklearn_tags__(self) -> Tags:
+        tags: Tags = super().__sklearn_tags__()  # type: ignore[misc]
+        tags.input_tags.three_d_array = tags.input_tags.allow_nan = True
+        return tags
+
+
+def keep_fitted(estimator: Any, state: dict[str, Any]) -> None:
+    """Make a new fitted state the estimator's, in place of the old: the last step of a fit, which cannot fail."""
+    others = {name: value for name, value in vars(estimator).items() if name[0] == "_" or name[-1] != "_"}
+    estimator.__dict__ = others | state  # in one assignment: Ctrl-C comes before or after it
+
+
+def read_to_fit(estimator: Any, X: Any, *, from_scratch: bool) -> tuple[Cases, dict[str, Any]]:
+    """Read the cases of a fit, and say what `FEATURES` are: those of the last fit, and checked, if training goes on."""
+    if not from_scratch:
+        cases = read_like_fit(estimator, X)
+        return cases, {name: value for name, value in vars(estimator).items() if name in FEATURES}
+    cases = read_cases(X, id_col=estimator.id_col, time_col=estimator.time_col)
+    read = {"n_features_in_": cases.header.shape[1], "n_channels_": cases.n_channels}
+    names = _get_feature_names(cases.header)
+    return cases, read | {"fitted_on_table_": cases.is_table} | ({} if names is None else {"feature_names_in_": names})
+
+
+def read_like_fit(estimator: Any, X: Any, name: str = "X", fitted: dict[str, Any] | None = None) -> Cases:
+    """Read cases, and compare their channels and, of tables, time points with those of fit.
+
+    The counterpart for series of scikit-learn's `validate_data`. `fitted` are attributes of a fit still going on.
+    """
+    like = estimator
+    if fitted is None:
+        check_is_fitted(estimator, "model_")
+    else:
+        like = type(estimator)()
+        vars(like).update(fitted)
+    try:
+        cases = read_cases(X, name, id_col=estimator.id_col, time_col=estimator.time_col)
+    except ValueError:
+        if like.fitted_on_table_ and isinstance(X, pd.DataFrame) and X.shape[1] == like.n_features_in_:
+            validate_data(like, X, reset=False, skip_check_array=True)  # that names are others says more
+        raise
+    is_alike, has_names = cases.is_table == like.fitted_on_table_, cases.columns is not None
+    if cases.is_table and has_names and not is_alike and hasattr(like, "feature_names_in_"):
+        raise ValueError(
+            f"{name} has one row for each case, but {type(estimator).__name__} was fitted on frames with the channels "
+            f"{list(like.feature_names_in_)}. If it is a long frame, name its columns with id_col= and time_col=. "
+            f"Got the columns {list(X.columns[:5])}."
+        )
+    # Column names come before numbers of channels. Those of a table are time points, those of other frames channels.
+    if is_alike and has_names:
+        validate_data(like, cases.header, reset=False, skip_check_array=True)
+    check_n_channels(cases, like.n_channels_, name, type(estimator).__name__)
+    if is_alike and not has_names:
+        validate_data(like, cases.header, reset=False, skip_check_array=True)
+    return cases
+
+
+def with_ids(estimator: Any, cases: Cases, values: NDArray[Any]) -> Any:
+    """Give rows that `set_output` is to put in a frame the ids of their cases: it would count the time points of X."""
+    if cases.ids is None or _get_output_config("transform", estimator)["dense"] != "pandas":
+        return values
+    return pd.DataFrame(values, index=cases.ids)
+
+
+def channel_names(estimator: Any, otherwise: str) -> list[str]:
+    """Return the names of the channels that an estimator was fitted to, or `otherwise` and a number."""
+    if hasattr(estimator, "feature_names_in_") and not estimator.fitted_on_table_:
+        return list(estimator.feature_names_in_)
+    return [f"{otherwise}{i}" for i in range(estimator.n_channels_)]
+
+
+# Labels and weights.
+
+
+def check_labels(estimator: Any, y: Any, cases: Cases) -> NDArray[Any]:
+    """Bring labels into the order of the cases, and check that there is a class for each."""
+    if y is None:
+        raise ValueError(
+            f"This {type(estimator).__name__} estimator requires y to be passed, but the target y is None."
+        )
+    y = column_or_1d(by_id(y, cases, "y"), warn=True)
+    absent = np.flatnonzero(pd.isna(y))
+    if y.dtype == object and len(absent):  # of objects scikit-learn's message does not say which input
+        raise ValueError(f"Input y contains NaN, first for case {absent[0]}. Leave out the cases without a label.")
+    assert_all_finite(y, input_name="y")
+    check_classification_targets(y)
+    check_consistent_length(cases.batch.x, y)
+    return y
+
+
+def weigh(sample_weight: ArrayLike | None, class_weight: Any, y: NDArray[Any], name: str) -> NDArray[np.float64]:
+    """Return the weight of each case, 1 by default, times that of its class."""
+    weight: NDArray[np.float64] = _check_sample_weight(sample_weight, y, dtype=np.float64, copy=True)
+    _check_not_negative(weight, name)
+    used = weight > 0
+    of_class = compute_sample_weight(class_weight, y[used])
+    _check_not_negative(of_class, "class_weight")
+    weight[used] *= of_class
+    return weight
+
+
+def _check_not_negative(weight: NDArray[np.float64], name: str) -> None:
+    if weight.min() < 0 or not weight.any():
+        raise ValueError(f"{name} must hold no negative weight and at least one above 0. Got {reprlib.repr(weight)}.")
+
+
+def label(cases: Cases, y: NDArray[Any], weight: NDArray[np.float64], classes: NDArray[Any], name: str) -> Batch:
+    """Join series, class numbers and weights; cases of weight 0 are left out. `name` is that of y in messages."""
+    unknown = np.setdiff1d(y, classes)
+    if len(unknown):
+        raise ValueError(f"{name} must contain only the classes {classes}. Got {unknown} too.")
+    used = weight > 0
+    relative = torch.from_numpy(weight * (used.sum() / weight.sum())).float()
+    data = replace(cases.batch, y=torch.from_numpy(np.searchsorted(classes, y)), weight=relative)
+    return data if used.all() else data.select(torch.from_numpy(np.flatnonzero(used)))
+
+
+def read_validation(estimator: Any, X: Any, y: Any, sample_weight: Any, fitted: dict[str, Any]) -> Batch | None:
+    """Read the validation cases given to fit, which are to be like those that it trains on."""
+    if X is None and y is None and sample_weight is None:
+        return None
+    for name, value in {"X_val": X, "y_val": y}.items():
+        if value is None:
+            raise ValueError(f"X_val and y_val must be given together. {name} was not provided.")
+    if not estimator.early_stopping:
+        raise ValueError("X_val and y_val are given, but early_stopping is False. Set early_stopping=True to use them.")
+    cases = read_like_fit(estimator, X, "X_val", fitted)
+    y = column_or_1d(by_id(y, cases, "y_val"), warn=True)
+    check_consistent_length(cases.batch.x, y)
+    weight = weigh(by_id(sample_weight, cases, "sample_weight_val"), None, y, "sample_weight_val")
+    return label(cases, y, weight, fitted["classes_"], "y_val")

@@ -1,0 +1,38 @@
+"""The ensemble of a classifier: series in, the log probabilities that its members agree on out."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tsformer.models.classifier import SeriesClassifier
+from tsformer.models.frozen import FrozenClassifier
+
+
+class Ensemble(nn.Module):
+    """The members' logarithmic opinion pool (Genest & Zidek 1986); a frozen one, the last, may be the only one."""
+
+    def __init__(self, networks: Sequence[SeriesClassifier], frozen: FrozenClassifier | None = None) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+        self.frozen = frozen
+
+    @property
+    def members(self) -> list[Any]:
+        """The networks, then the frozen one."""
+        return [*self.networks, *([] if self.frozen is None else [self.frozen])]
+
+    @property
+    def n_features(self) -> int:
+        """Number of features of a case that `embed` returns."""
+        return sum(member.head.in_features for member in self.members)
+
+    def forward(self, x: Tensor, observed: Tensor) -> Tensor:
+        """Return log probabilities (B, K) in float64: the geometric mean, made to sum to 1 again."""
+        logits = [member(x, observed).double() for member in self.members]
+        return torch.stack([each.log_softmax(dim=1) for each in logits]).mean(dim=0).log_softmax(dim=1)
+
+    def embed(self, x: Tensor, observed: Tensor) -> Tensor:
+        """Return the members' embeddings side by side (B, n_features)."""
+        return torch.cat([member.embed(x, observed) for member in self.members], dim=1)

@@ -1,0 +1,267 @@
+"""The one way from data to a fitted network: a Problem and training parameters in, a Fitted out."""
+
+import copy
+import logging
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from sklearn.model_selection import train_test_split
+from torch import nn
+
+from tsformer.data.batch import Batch, Minibatches
+from tsformer.params import TrainingParams, values_of
+from tsformer.training.callbacks import SILENT, Task
+from tsformer.training.devices import draw_seeds, resolve_device, seeded, to_cpu
+from tsformer.training.loop import EarlyStopping, History, train
+from tsformer.training.objectives import Objective
+from tsformer.training.optim import Schedule, WeightAverage, adamw, constant, cosine
+
+Attributes = Callable[[Any], dict[str, Any]]
+Moments = dict[str, Any]
+Validation = tuple[Iterable[Batch], Objective]  # what is not trained on, and what early stopping measures on it
+
+LOG = logging.getLogger("tsformer")
+
+WARMUP = 0.1  # fraction of the steps in which the learning rate rises; .05 and .2 measured no better
+
+
+class Problem(NamedTuple):
+    """What a network is to learn, and from what.
+
+    `start` makes the network that training begins with; its new weights are drawn from torch's generator.
+    """
+
+    start: Callable[[], nn.Module]
+    batches: Callable[[torch.Generator], Iterable[Batch]]  # in an order that is drawn from the generator
+    n_batches: int  # of an epoch
+    objective: Objective
+    finish: Callable[[Any, Iterable[Batch]], None] | None = None  # learns from batches what comes after the weights
+
+
+class Fitted(NamedTuple):
+    """A fitted network, how it came about, and the optimiser's moments, to go on from."""
+
+    model: Any
+    history: History
+    moments: Moments
+
+
+def fit_network(
+    problem: Problem,
+    params: TrainingParams,
+    *,
+    validation: Validation | None = None,
+    refit: Problem | None = None,
+    task: Task = SILENT,
+    title: str = "network",
+    attributes: Attributes = lambda network: {},
+) -> Fitted:
+    """Train a network by a cosine schedule; a function of its arguments, which touches no state but the task's.
+
+    `params` are settled: steps and batches are numbers, and the random state is a seed. After early stopping, `refit`,
+    which has all cases, is trained on anew for as many steps as were best. The training is a part of the callbacks'
+    `task`, called `title`; they may ask what an estimator's fitted `attributes` were, did it end with a network.
+    """
+    n_steps: Any = params.max_steps
+    warmup_steps, early_stopping = round(WARMUP * n_steps), None
+    if validation is not None:
+        early_stopping = EarlyStopping(*validation, params.n_iter_no_change, params.tol, warmup_steps)
+    training = task.part(title, math.ceil(n_steps / problem.n_batches))
+
+    def after_epoch(network: nn.Module) -> bool:
+        training.part("epoch").end(lambda: attributes(copy.deepcopy(network)))
+        return training.stopped
+
+    schedule, progress = cosine(n_steps, warmup_steps), title if params.verbose else None
+    fitted = _train(problem, params, schedule, early_stopping, progress, after_epoch)
+    training.end(lambda: attributes(fitted.model))
+    if refit is None or validation is None or fitted.history.interrupted:
+        return fitted
+    params = replace(params, max_steps=fitted.history.best_step)
+    return fit_network(refit, params, task=task, title=f"{title}, refit", attributes=attributes)
+
+
+def fit_pass(problem: Problem, params: TrainingParams, moments: Moments | None = None) -> Fitted:
+    """Train for one pass at a constant learning rate; `moments` are those of the optimiser after the last pass.
+
+    Ctrl-C is not kept back: of half a pass nobody could say which cases were learned from.
+    """
+    params = replace(params, max_steps=problem.n_batches, average_decay=None)
+    fitted = _train(problem, params, constant(problem.n_batches, 0), moments=moments)
+    if fitted.history.interrupted:
+        raise KeyboardInterrupt
+    return fitted
+
+
+def _train(
+    problem: Problem,
+    params: Any,
+    schedule: Schedule,
+    early_stopping: EarlyStopping | None = None,
+    progress: str | None = None,
+    after_epoch: Callable[[nn.Module], bool] | None = None,
+    *,
+    moments: Moments | None = None,
+) -> Fitted:
+    """Put a network, its optimiser and batches in place for `train`."""
+    device = resolve_device(params.device)
+    with seeded(params.random_state, device) as generator:
+        model = problem.start().to(device, torch.float32)
+        optimizer = adamw(model, params.learning_rate, params.weight_decay)
+        if moments is not None:  # not the whole state: the learning rate may have been set anew
+            optimizer.load_state_dict(optimizer.state_dict() | {"state": copy.deepcopy(moments)})
+        batches = problem.batches(generator)
+        history = train(
+            model,
+            problem.objective,
+            batches,
+            optimizer,
+            schedule,
+            n_steps=params.max_steps,
+            average=None if params.average_decay is None else WeightAverage(model, params.average_decay),
+            precision=getattr(torch, params.precision),
+            early_stopping=early_stopping,
+            progress=progress,
+            after_epoch=after_epoch,
+        )
+        if problem.finish is not None:
+            problem.finish(model, batches)
+    return Fitted(model, history, to_cpu(optimizer.state_dict()["state"]))
+
+
+def settled(estimator: TrainingParams, *, max_steps: int, batch_size: int, seed: int) -> TrainingParams:
+    """Return an estimator's training parameters alone, with numbers in place of "auto" and of the random state."""
+    params = TrainingParams(**values_of(TrainingParams, estimator))
+    return replace(params, max_steps=max_steps, batch_size=batch_size, random_state=seed)
+
+
+def log_end(estimator: object, histories: list[History]) -> None:
+    """Log what the trainings of a fit came to."""
+    seconds = sum(history.seconds[-1] for history in histories if history.seconds)
+    steps = ", ".join(str(history.best_step) for history in histories) or "none"
+    losses = ", ".join(f"{history.loss[-1]:.4g}" if history.loss else "none" for history in histories) or "none"
+    about = f"steps behind the weights: {steps}, last training loss: {losses}"
+    LOG.info(f"{type(estimator).__name__}: fitted in {seconds:.1f} s; {about}.")
+
+
+# Networks that learn from cases.
+
+Start = Callable[[Batch], nn.Module]  # from the training cases to the network that training begins with
+
+
+def copy_of(network: nn.Module, cases: Batch) -> nn.Module:
+    """Begin with a copy of a fitted network, whatever the cases."""
+    return copy.deepcopy(network)
+
+
+class Split(NamedTuple):
+    """Cases to train on, those that early stopping measures, and those to train on anew after it."""
+
+    training: Batch
+    validation: Batch | None = None
+    refit: Batch | None = None
+
+
+def split_cases(cases: Batch, params: TrainingParams, seed: int, validation: Batch | None = None) -> Split:
+    """Split off cases for early stopping, with the proportions of the classes if labelled, unless they are given."""
+    if validation is not None or not params.early_stopping:
+        return Split(cases, validation)
+    fraction = params.validation_fraction
+    try:
+        kept, held = train_test_split(np.arange(len(cases)), test_size=fraction, random_state=seed, stratify=cases.y)
+    except ValueError as error:
+        other_cases = "" if cases.y is None else "give fit X_val and y_val, "
+        raise ValueError(
+            f"early_stopping could not hold back validation_fraction={fraction} of {len(cases)} cases: "
+            f"{str(error).rstrip('.')}. Change validation_fraction, {other_cases}or set early_stopping=False."
+        ) from error
+    training, validation = (cases.select(torch.from_numpy(part)) for part in (kept, held))
+    return Split(training, validation, cases if params.refit else None)
+
+
+def settled_for_cases(params: TrainingParams, cases: Batch, seed: int) -> TrainingParams:
+    """Return the training parameters with what "auto" stands for when these cases are trained on."""
+    n_cases, n_timepoints, _ = cases.x.shape
+    batch_size, max_steps = params.batch_size, params.max_steps
+    if batch_size == "auto":
+        batch_size = 16 if n_cases < 1000 else 64
+    if max_steps == "auto":
+        most = 1200 * 1024 // max(1024, n_timepoints)  # a step on a long series takes long
+        max_steps = max(400, min(60 * math.ceil(n_cases / batch_size), most))
+    return settled(params, max_steps=int(max_steps), batch_size=batch_size, seed=seed)
+
+
+def fit_to_cases(
+    starts: Sequence[Start],
+    split: Split,
+    objective: Objective,
+    estimator: TrainingParams,
+    seed: int,
+    *,
+    task: Task = SILENT,
+    attributes: Attributes = lambda networks: {},
+) -> list[Fitted]:
+    """Fit networks to the same cases, one after the other, until one is interrupted or a callback wants no more.
+
+    There may be "auto" among the estimator's parameters. `attributes` takes the list of the networks so far, else it is
+    as in `fit_network`.
+    """
+    params = settled_for_cases(estimator, split.training, seed)
+    n_cases, n_timepoints, n_channels = split.training.x.shape
+    classes = "" if split.training.y is None else f" and {len(split.training.y.unique())} classes"
+    LOG.info(
+        f"{type(estimator).__name__}: {n_cases} cases of {n_channels} channels, up to {n_timepoints} time points"
+        f"{classes}; networks: {len(starts)}, on {resolve_device(estimator.device)}, each for at most "
+        f"{params.max_steps} steps of up to {params.batch_size} cases."
+    )
+    members: list[Fitted] = []
+    for i, own_seed in enumerate(draw_seeds(seed, len(starts))):
+        problem, params = _problem_of(starts[i], split.training, objective, estimator, own_seed)
+        validation = refit = None
+        if split.validation is not None:
+            validation = Minibatches(split.validation, params.batch_size), objective
+        if split.refit is not None:
+            refit = _problem_of(starts[i], split.refit, objective, estimator, own_seed)[0]
+        fitted = fit_network(
+            problem,
+            params,
+            validation=validation,
+            refit=refit,
+            task=task,
+            title=f"network {i + 1} of {len(starts)}" if len(starts) > 1 else "network",
+            attributes=partial(_with_those_before, attributes, [member.model for member in members]),
+        )
+        members.append(fitted)
+        if members[-1].history.interrupted or task.stopped:
+            break
+    log_end(estimator, [member.history for member in members])
+    return members
+
+
+def _with_those_before(attributes: Attributes, before: list[nn.Module], network: nn.Module) -> dict[str, Any]:
+    return attributes([*before, network])
+
+
+def pass_over_cases(
+    starts: Sequence[Start],
+    cases: Batch,
+    objective: Objective,
+    estimator: TrainingParams,
+    seed: int,
+    moments: Sequence[Moments | None],
+) -> list[Fitted]:
+    """Train each network for one pass over the cases, from the optimiser's moments of its last one."""
+    each = zip(starts, draw_seeds(seed, len(starts)), moments, strict=True)
+    return [fit_pass(*_problem_of(start, cases, objective, estimator, own), known) for start, own, known in each]
+
+
+def _problem_of(start: Start, cases: Batch, objective: Objective, params: Any, seed: int) -> tuple[Problem, Any]:
+    """Pose the problem of learning from cases, and settle the parameters for it."""
+    params = settled_for_cases(params, cases, seed)
+    batches = partial(Minibatches, cases, params.batch_size)
+    return Problem(partial(start, cases), batches, len(batches()), objective), params
