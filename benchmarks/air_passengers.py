@@ -6,17 +6,15 @@
 Errors are mean absolute errors scaled by that of seasonal naive within the history (MASE).
 """
 
-import argparse
 import sys
-import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import torch
-from summary import markdown
-from timing import Row, collect, default_out, provenance
+from machine import Row, provenance, timed
+from tables import aggregated, collect, short_parser
 
 from tsformer import TransformerForecaster
 from tsformer.datasets import load_forecasting
@@ -26,19 +24,15 @@ SEASON = 12
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, write, and print a table."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = short_parser(__doc__, "air-passengers")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--out", type=Path, default=default_out("air-passengers"), metavar="CSV")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     passengers = load_forecasting("AirPassengers")
     history, truth = passengers[:-SEASON], passengers[-SEASON:].to_numpy()
     rows = measured(history, truth, options.seeds)
-    table = pd.DataFrame(list(collect(rows, provenance("cpu"), options.out)))
-    means = table.groupby("model", sort=False)[["mase", "fit_seconds"]].agg(["mean", "min", "max"])
-    means.columns = means.columns.map(" ".join)
-    print(markdown(means.map("{:.3f}".format)))
+    table = collect(rows, provenance("cpu"), options.out)
+    print(aggregated(table, "model", ["mase", "fit_seconds"], ["mean", "min", "max"]))
     return 0
 
 
@@ -51,9 +45,8 @@ def measured(history: pd.Series, truth: np.ndarray, seeds: Sequence[int]) -> Ite
     for name, forecast in {"seasonal naive": last_year, "seasonal naive times growth": growth * last_year}.items():
         yield {"model": name, "seed": 0, "mase": np.abs(forecast - truth).mean() / scale, "fit_seconds": 0.0}
     for seed in seeds:
-        began = time.perf_counter()
-        forecaster = TransformerForecaster(horizon=SEASON, random_state=seed).fit(history)
-        seconds = time.perf_counter() - began
+        forecaster = TransformerForecaster(horizon=SEASON, random_state=seed)
+        seconds = timed(partial(forecaster.fit, history))
         error = np.abs(forecaster.predict().to_numpy() - truth).mean()
         yield {"model": "TransformerForecaster", "seed": seed, "mase": error / scale, "fit_seconds": seconds}
 

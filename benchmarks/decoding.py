@@ -13,24 +13,19 @@
   came after a decoding of a single step.
 """
 
-import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
 from importlib.metadata import version
 from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
 import torch
-from measure import peak_memory_mb
-from timing import Contest, Row, Run, cpu, default_out, provenance, report
+from machine import Contest, Row, Run, cpu, peak_memory_mb, provenance
+from tables import collect, contest_table, short_parser
 
-from tsformer.layers.blocks import initialise_weights
-from tsformer.models.encoders.patch import PatchEncoder
-from tsformer.models.forecaster import Scale, SeriesForecaster, build_forecaster
-from tsformer.models.heads import StudentTHead
+from tsformer.models.forecaster import Lengths, Scale, SeriesForecaster, build_forecaster
 
 SEED = 0
 CONTEXT, HORIZON = 96, 720
@@ -40,21 +35,14 @@ HUGGING_FACE = "Hugging Face"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Hold all contests."""
-    options = parse(arguments)
+    parser = short_parser(__doc__, "decoding")
+    parser.add_argument("--seconds", type=float, default=30.0, help="time for each contest, or its fewest rounds")
+    options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     rows = (row for contest in contests() for row in with_memory(contest, options.seconds))
     origin = provenance(cpu()) | {"transformers": version("transformers"), "seed": SEED}
-    print(report(rows, origin, options.out))
+    print(contest_table(collect(rows, origin, options.out)))
     return 0
-
-
-def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--out", type=Path, default=default_out("decoding"), metavar="CSV", help="default: %(default)s")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--seconds", type=float, default=30.0, help="time for each contest, or its fewest rounds")
-    return parser.parse_args(arguments)
 
 
 def contests() -> Iterator[Contest]:
@@ -113,10 +101,7 @@ def network() -> SeriesForecaster:
     """Make our network, untrained."""
     torch.manual_seed(SEED)
     size: dict[str, Any] = {"d_model": D_MODEL, "n_heads": N_HEADS, "n_layers": N_LAYERS, "d_ff": D_FF, "dropout": 0.0}
-    encoder, head = PatchEncoder(1, CONTEXT, **size, patch_length=1), StudentTHead(D_MODEL, 1)
-    model = build_forecaster(encoder, head, n_future=0, patch_length=1, season=24, shifted=True, **size)
-    initialise_weights(model)
-    return model.eval()
+    return build_forecaster("patch", "student_t", Lengths(24, CONTEXT, 1, 1, 1), n_past=0, n_future=0, **size).eval()
 
 
 def series(n_series: int, n_timepoints: int) -> torch.Tensor:

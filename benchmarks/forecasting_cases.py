@@ -4,26 +4,24 @@
 
 - alone: 100 series of M3 monthly, drawn once, each the only one that a forecaster is fitted to; error: MASE.
 - promotion: 200 made series of 96 months, a season and noise, lifted in months of promotion that are drawn anew for
-  each series; with and without the promotion as `future`; error: MAE over the next 12 months.
+  each series; with and without the promotion among `future_cols`; error: MAE over the next 12 months.
 - pooled: one network for every second series of M3 monthly and of Tourism monthly; it forecasts these and the others,
   which it has not seen; error: MASE.
-- noise: M3 monthly with and without three covariates of pure noise as `future`; error: MASE.
+- noise: M3 monthly with and without three `future_cols` of pure noise; error: MASE.
 - predict: the seconds in which 1,000 series of M3 monthly are forecast with bands of 80 and 95 %.
 """
 
-import argparse
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from forecasting_measure import DATASETS, Competition, read_competition, seasonal_naive
-from summary import markdown
-from timing import Row, collect, default_out, provenance
+from forecasting_data import DATASETS, Competition, read_competition, seasonal_naive
+from machine import Row, provenance, timed
+from tables import aggregated, collect, short_parser
 
 from tsformer import TransformerForecaster
 
@@ -33,12 +31,10 @@ HORIZON = M3.horizons[0]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, write, and print a table."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = short_parser(__doc__, "forecasting-cases")
     parser.add_argument("--data", type=Path, required=True, help="folder that holds m3.csv.gz and tourism.csv.gz")
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--out", type=Path, default=default_out("forecasting-cases"), metavar="CSV")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     rows = (
@@ -47,12 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for seed in options.seeds
         for row in CASES[case](options.data, seed)
     )
-    table = pd.DataFrame(list(collect(rows, provenance("cpu"), options.out)))
-    measured = table.groupby(table["case"] + ", " + table["model"], sort=False)
+    table = collect(rows, provenance("cpu"), options.out)
     columns = table.columns.intersection(["error", "fit_seconds", "predict_seconds"])
-    means = measured[list(columns)].agg(["mean", "median", "max"])
-    means.columns = means.columns.map(" ".join)
-    print(markdown(means.map("{:.3f}".format)))
+    print(aggregated(table, table["case"] + ", " + table["model"], list(columns), ["mean", "median", "max"]))
     return 0
 
 
@@ -70,15 +63,15 @@ def alone(folder: Path, seed: int) -> Iterator[Row]:
 
 def promotion(folder: Path, seed: int) -> Iterator[Row]:
     """Forecast made series whose promotions are known ahead, with them and without."""
-    sales, promoted = promoted_sales(np.random.default_rng(seed))
+    sales = promoted_sales(np.random.default_rng(seed))
     known, ahead = sales.groupby("unique_id").head(96), sales.groupby("unique_id").tail(12)
-    for model, future in {"with covariate": promoted, "without": None}.items():
-        forecast, seconds = fitted_forecast(known, seed, future, horizon=12)
+    for model, future_cols in {"with covariate": ["promotion"], "without": []}.items():
+        forecast, seconds = fitted_forecast(known, seed, future_cols, ahead, horizon=12)
         yield {"model": model, "error": float(np.abs(forecast["y"] - ahead["y"].to_numpy()).mean())} | seconds
 
 
-def promoted_sales(rng: np.random.Generator) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Make long frames of 200 series of 108 months: sales, and whether there was a promotion."""
+def promoted_sales(rng: np.random.Generator) -> pd.DataFrame:
+    """Make a long frame of 200 series of 108 months: sales, and whether there was a promotion."""
     times = pd.date_range("2010-01-01", periods=108, freq="MS")
     ids = [f"shop {i}" for i in range(200)]
     index = pd.MultiIndex.from_product([ids, times], names=["unique_id", "ds"]).to_frame(index=False)
@@ -86,7 +79,7 @@ def promoted_sales(rng: np.random.Generator) -> tuple[pd.DataFrame, pd.DataFrame
     phase, level = rng.uniform(0, 2 * np.pi, (200, 1)), rng.uniform(50, 150, (200, 1))
     season = 0.2 * level * np.sin(2 * np.pi * np.arange(108) / 12 + phase)
     sales = level + season + 0.3 * level * is_promoted + 0.05 * level * rng.normal(size=(200, 108))
-    return index.assign(y=sales.ravel()), index.assign(promotion=is_promoted.ravel().astype(float))
+    return index.assign(y=sales.ravel(), promotion=is_promoted.ravel().astype(float))
 
 
 def pooled(folder: Path, seed: int) -> Iterator[Row]:
@@ -112,10 +105,11 @@ def noise(folder: Path, seed: int) -> Iterator[Row]:
     """Forecast M3 monthly with covariates that say nothing, and without."""
     history, truth = read_competition(folder, M3, "test")
     rng = np.random.default_rng(seed)
-    times = pd.concat([history, truth])[["unique_id", "ds"]]
-    nothing = times.assign(**{name: rng.normal(size=len(times)) for name in ("a", "b", "c")})
-    for model, future in {"with noise": nothing, "without": None}.items():
-        forecast, seconds = fitted_forecast(history, seed, future)
+    noises = ["a", "b", "c"]
+    noisy = pd.concat([history, truth]).assign(**{name: rng.normal(size=len(history) + len(truth)) for name in noises})
+    known, ahead = noisy[: len(history)], noisy[len(history) :]
+    for model, future_cols in {"with noise": noises, "without": []}.items():
+        forecast, seconds = fitted_forecast(known, seed, future_cols, ahead)
         yield {"model": model, "error": mase(forecast, truth, history)} | seconds
 
 
@@ -124,20 +118,22 @@ def predict(folder: Path, seed: int) -> Iterator[Row]:
     history, _ = read_competition(folder, M3, "test")
     few = history[history["unique_id"].isin(history["unique_id"].unique()[:1000])]
     forecaster = TransformerForecaster(horizon=HORIZON, max_steps=1, random_state=seed).fit(few)
-    began = time.perf_counter()
-    forecaster.predict(level=[80, 95])
-    yield {"model": "ours", "predict_seconds": time.perf_counter() - began}
+    yield {"model": "ours", "predict_seconds": timed(lambda: forecaster.predict(level=[80, 95]))}
 
 
 def fitted_forecast(
-    history: pd.DataFrame, seed: int, future: pd.DataFrame | None = None, horizon: int = HORIZON
+    history: pd.DataFrame,
+    seed: int,
+    future_cols: Sequence[str] = (),
+    ahead: pd.DataFrame | None = None,
+    horizon: int = HORIZON,
 ) -> tuple[pd.DataFrame, Row]:
-    """Fit with default settings and forecast: the forecast, and how long each took."""
-    known: dict[str, Any] = {} if future is None else {"future": future}
+    """Fit with default settings, but for covariates, and forecast: the forecast, and how long each took."""
+    history = history[["unique_id", "ds", "y", *future_cols]]
     began = time.perf_counter()
-    forecaster = TransformerForecaster(horizon=horizon, random_state=seed).fit(history, **known)
+    forecaster = TransformerForecaster(horizon=horizon, future_cols=list(future_cols), random_state=seed).fit(history)
     fitted = time.perf_counter()
-    forecast = forecaster.predict()
+    forecast = forecaster.predict(future=ahead if future_cols else None)
     return pd.DataFrame(forecast), {"fit_seconds": fitted - began, "predict_seconds": time.perf_counter() - fitted}
 
 

@@ -14,7 +14,6 @@ The promises, which TransformerClassifier must keep with every encoder and Trans
 is 1 where a promise is broken and 2 without a CUDA device. Accuracies are those of TEST files: log each run in LOG.md.
 """
 
-import argparse
 import os
 import pickle
 import sys
@@ -34,8 +33,8 @@ from sklearn.base import clone
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # GPU machines often have no installed copy
 
-from summary import markdown
-from timing import Row, collect, default_out, interleaved, provenance, ratio
+from machine import Row, interleaved, provenance, ratio
+from tables import collect, markdown, short_parser
 
 from tsformer import TransformerClassifier, TransformerForecaster
 from tsformer.datasets import load_classification
@@ -55,7 +54,9 @@ SECONDS = 5.0  # for timing one size, or what three rounds take
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Check all promises, then time."""
-    options = parse(arguments)
+    parser = short_parser(__doc__, "gpu")
+    parser.set_defaults(threads=None)  # torch's
+    options = parser.parse_args(arguments)
     if not torch.cuda.is_available():
         print("There is no CUDA device here, so nothing was checked.")
         return 2
@@ -66,21 +67,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int((table["kept"] == "no").any())
 
 
-def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--out", type=Path, default=default_out("gpu"), metavar="CSV", help="default: %(default)s")
-    parser.add_argument("--threads", type=int, help="of the CPU; default: torch's")
-    return parser.parse_args(arguments)
-
-
 def check_all(gpu: str, out: Path) -> pd.DataFrame:
     """Write all rows to a file and return what people read of them."""
     classifier = chain(agreements(gpu), pickles(gpu), bfloat16(gpu), times(gpu))
     forecaster = chain(forecasts_agree(gpu), forecaster_pickles(gpu), forecaster_bfloat16(gpu), forecaster_times(gpu))
     rows = chain(classifier, forecaster)
     device = f"{gpu} ({torch.cuda.get_device_name()})" if torch.cuda.is_available() else gpu
-    table = pd.DataFrame(collect(rows, provenance(device), out))
+    table = collect(rows, provenance(device), out)
     return table[["question", "model", "data", "reference", "measured", "value", "bound", "kept"]].map(readable)
 
 
@@ -181,15 +174,7 @@ def times(gpu: str) -> Iterator[Row]:
                 random_state=0,
                 device="cpu",
             )
-            on_gpu = clone(on_cpu).set_params(device=gpu)
-            mixed = clone(on_gpu).set_params(precision="bfloat16")
-            classifiers = {"CPU": on_cpu, "GPU": on_gpu, "GPU, bfloat16": mixed}
-            fits = {name: partial(classifier.fit, X, y) for name, classifier in classifiers.items()}
-            seconds = interleaved(fits, SECONDS, at_least=3)
-            yield time_result(f"fit, {STEPS} steps", encoder, data, seconds, "GPU")
-            yield time_result(f"fit, {STEPS} steps, bfloat16", encoder, data, seconds, "GPU, bfloat16")
-            predictions = {"CPU": partial(on_cpu.predict_proba, X), "GPU": partial(on_gpu.predict_proba, X)}
-            yield time_result("predict", encoder, data, interleaved(predictions, SECONDS, at_least=3), "GPU")
+            yield from both_sides(encoder, data, on_cpu, gpu, "predict_proba", X, y)
 
 
 # The forecaster
@@ -243,15 +228,7 @@ def forecaster_times(gpu: str) -> Iterator[Row]:
         on_cpu = TransformerForecaster(
             horizon=horizon, d_model=d_model, d_ff=2 * d_model, max_steps=STEPS, random_state=0, device="cpu"
         )
-        on_gpu = clone(on_cpu).set_params(device=gpu)
-        mixed = clone(on_gpu).set_params(precision="bfloat16")
-        forecasters = {"CPU": on_cpu, "GPU": on_gpu, "GPU, bfloat16": mixed}
-        fits = {name: partial(forecaster.fit, series) for name, forecaster in forecasters.items()}
-        seconds = interleaved(fits, SECONDS, at_least=3)
-        yield time_result(f"fit, {STEPS} steps", "forecaster", data, seconds, "GPU")
-        yield time_result(f"fit, {STEPS} steps, bfloat16", "forecaster", data, seconds, "GPU, bfloat16")
-        predictions = {"CPU": on_cpu.predict, "GPU": on_gpu.predict}
-        yield time_result("predict", "forecaster", data, interleaved(predictions, SECONDS, at_least=3), "GPU")
+        yield from both_sides("forecaster", data, on_cpu, gpu, "predict", series)
 
 
 def seasonal_series(n_series: int = 8, n_timepoints: int = 400) -> pd.DataFrame:
@@ -280,6 +257,19 @@ def in_deviations(forecasts: Any, series: pd.DataFrame) -> np.ndarray:
 
 
 # Both
+
+
+def both_sides(model: str, data: str, on_cpu: Any, gpu: str, predict: str, *given: Any) -> Iterator[Row]:
+    """Time fits of an estimator and its predictions, those of a classifier for what it was fitted to."""
+    on_gpu = clone(on_cpu).set_params(device=gpu)
+    estimators = {"CPU": on_cpu, "GPU": on_gpu, "GPU, bfloat16": clone(on_gpu).set_params(precision="bfloat16")}
+    fits = {name: partial(estimator.fit, *given) for name, estimator in estimators.items()}
+    seconds = interleaved(fits, SECONDS, at_least=3)
+    yield time_result(f"fit, {STEPS} steps", model, data, seconds, "GPU")
+    yield time_result(f"fit, {STEPS} steps, bfloat16", model, data, seconds, "GPU, bfloat16")
+    asked = given[:1] if predict == "predict_proba" else ()
+    predictions = {name: partial(getattr(estimators[name], predict), *asked) for name in ("CPU", "GPU")}
+    yield time_result("predict", model, data, interleaved(predictions, SECONDS, at_least=3), "GPU")
 
 
 def time_result(question: str, model: str, data: str, seconds: pd.DataFrame, name: str) -> Row:

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from forecasting_measure import DATASETS, read_competition, read_long_horizon, seasonal_naive
+from forecasting_data import DATASETS, read_competition, read_long_horizon, seasonal_naive
 
 MODELS = ("PatchTST", "NHITS", "VanillaTransformer")
 LOOK_BACK = {"ETTh1": 384, "m3-monthly": 72}  # what TransformerForecaster chooses, `lengths_.context`

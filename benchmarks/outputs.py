@@ -7,7 +7,9 @@ with 1 where an output differs. Equal bits are to be expected on one machine, at
 import argparse
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +21,7 @@ from tsformer.datasets import load_classification, load_forecasting
 SETS = ("BasicMotions", "JapaneseVowels", "ItalyPowerDemand", "NATOPS")
 BUNDLED = SETS[:3]
 N_TEST = 100  # cases whose probabilities are kept
-CLASSIFIERS = {
+CLASSIFIERS: dict[str, dict[str, Any]] = {
     "default": {},
     "frozen": {"n_estimators": 0},
     "early stopping, refit": {"n_estimators": 1, "pretrained": None, "early_stopping": True, "refit": True},
@@ -35,7 +37,7 @@ def main() -> int:
     given = parser.parse_args()
     torch.set_num_threads(1)
     before = dict(np.load(given.file)) if given.file.exists() else None
-    now: Outputs = {}
+    now: dict[str, Any] = {}
     different = 0
     for name, predict in questions(given.data):
         now[name] = predict()
@@ -61,12 +63,12 @@ def questions(data: Path | None) -> Iterator[tuple[str, Callable[[], np.ndarray]
     """Yield a name and what computes its output."""
     for dataset in SETS if data else BUNDLED:
         for kind, params in CLASSIFIERS.items():
-            yield f"{dataset}, {kind}", lambda dataset=dataset, params=params: probabilities(dataset, params, data)
+            yield f"{dataset}, {kind}", partial(probabilities, dataset, params, data)
     forecasts = (passengers, panel, panel_with_covariates, counts)
     yield from ((forecast.__name__, forecast) for forecast in forecasts)
 
 
-def probabilities(dataset: str, params: dict, data: Path | None) -> np.ndarray:
+def probabilities(dataset: str, params: dict[str, Any], data: Path | None) -> np.ndarray:
     """Fit on TRAIN and return the probabilities of the first cases of TEST."""
     folder = None if dataset in BUNDLED else data
     X, y = load_classification(dataset, split="train", folder=folder)
@@ -108,12 +110,9 @@ def panel_with_covariates() -> np.ndarray:
     df["region"] = pd.factorize(df["unique_id"])[0] % 2
     ahead = df.groupby("unique_id").cumcount(ascending=False) < 6
     history, rows = df[~ahead], df[ahead]
-    forecaster = TransformerForecaster(horizon=6, calendar=True, random_state=0)
-    keys = ["unique_id", "ds"]
-    static = df.groupby("unique_id")[["region"]].first()
-    forecaster.fit(history[[*keys, "y"]], past=history[[*keys, "visits"]], future=df[[*keys, "price"]], static=static)
-    forecast = forecaster.predict(future=rows[[*keys, "price"]], level=90)
-    return np.ravel(forecast.filter(like="y"))
+    covariates: dict[str, Any] = {"past_cols": "visits", "future_cols": ["price"], "static_cols": ["region"]}
+    forecaster = TransformerForecaster(horizon=6, calendar=True, random_state=0, **covariates).fit(history)
+    return np.ravel(forecaster.predict(future=rows, level=90).filter(like="y"))
 
 
 def counts() -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Measures what pretrained weights are worth: frozen, trained on, in the default ensemble, and with few labels.
+"""Measures what pretrained weights are worth: frozen, in the default ensemble, and with few labels.
 
     python benchmarks/pretraining.py --data DATA/uea DATA/ucr --out benchmarks/results/DATE-pretraining.csv
     python benchmarks/pretraining.py --summary benchmarks/results/DATE-pretraining.csv
@@ -9,7 +9,6 @@ on so many cases a class.
 """
 
 import argparse
-import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,13 +18,15 @@ import numpy as np
 import pandas as pd
 import torch
 import uea
+from machine import Row
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
-from summary import DATASET, markdown, read_rows
+from tables import exit_with, markdown, parse_long, parser, read_rows, write_summary
+from uea import DATASET
 
 from tsformer import TransformerClassifier, TransformerPretrainer
 from tsformer.datasets import load_classification
-from tsformer.models.frozen import Squash
+from tsformer.models.frozen import FeatureScaler
 from tsformer.training.ridge import best_head
 
 METHODS = {
@@ -38,6 +39,7 @@ METHODS = {
     "default": "TransformerClassifier",
     "default without pretraining": "TransformerClassifier(pretrained=None)",
 }
+MEASURED = [name for name in METHODS if name != "fine-tuned"]  # which gained nothing and is gone; its rows are read
 WITH_LABELS = ("frozen", "random weights", "MiniRocket", "default", "one network from scratch")
 LABELS = (1, 2, 5, 10, 20)
 
@@ -63,14 +65,14 @@ class RocketFeatures(ClassifierMixin, BaseEstimator):
         self.classes_, numbers = np.unique(y, return_inverse=True)
         self.rocket_ = MiniRocket(random_state=self.random_state).fit(X)
         features = self._features(X)
-        self.squash_ = Squash(features.shape[1]).fit(features)
-        self.head_ = best_head(self.squash_(features).numpy(), numbers, len(self.classes_))
+        self.scaler_ = FeatureScaler(features.shape[1]).fit(features)
+        self.head_ = best_head(self.scaler_(features).numpy(), numbers, len(self.classes_))
         return self
 
     def predict_proba(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the probabilities of the classes."""
         with torch.inference_mode():
-            return self.head_(self.squash_(self._features(X))).softmax(dim=1).numpy()
+            return self.head_(self.scaler_(self._features(X))).softmax(dim=1).numpy()
 
     def predict(self, X: NDArray[np.float64]) -> NDArray[Any]:
         """Return the most probable classes."""
@@ -82,26 +84,25 @@ class RocketFeatures(ClassifierMixin, BaseEstimator):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run and summarise, or only summarise; the status is 1 where rows failed."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    add = parser.add_argument
+    command = parser(__doc__)
+    add = command.add_argument
     add("--data", nargs="+", type=Path, help="folders that hold NAME/NAME_TRAIN.ts")
-    add("--methods", nargs="+", choices=METHODS, default=list(METHODS), metavar="NAME", help=", ".join(METHODS))
+    add("--methods", nargs="+", choices=MEASURED, default=MEASURED, metavar="NAME", help=", ".join(MEASURED))
     add("--labels", nargs="*", type=int, default=list(LABELS), metavar="N", help="cases of each class; beside all")
-    add("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="SEED")
-    add("--jobs", type=int, default=1, help="rows measured at a time")
-    add("--out", type=Path, metavar="CSV", help="the file of rows")
-    add("--summary", type=Path, metavar="CSV", help="only summarise this file")
-    options = parser.parse_args(arguments)
-    if not options.summary and not (options.data and options.out):
-        parser.error("give --data and --out, or --summary")
-    n_failed = 0 if options.summary else sum(uea.run(uea.parse(part)) for part in parts(options))
+    options = parse_long(command, arguments)
+    n_failed = 0 if options.summary else uea.run(all_tasks(options), options)
     print(summarise(options.summary or options.out))
     return int(n_failed > 0)
 
 
+def all_tasks(options: argparse.Namespace) -> list[Row]:
+    """Gather the tasks of all parts."""
+    return [task for part in parts(options) for task in uea.all_tasks(uea.parse(part))]
+
+
 def parts(options: argparse.Namespace) -> list[list[str]]:
     """The command lines of uea.py: all cases, then each number of labels on the datasets that have as many."""
-    same = ["--data", *map(str, options.data), "--out", str(options.out), "--jobs", str(options.jobs)]
+    same = ["--data", *map(str, options.data), "--out", str(options.out), "--threads", str(options.threads)]
     same += ["--seeds", *map(str, options.seeds), "--estimators"]
     few = [METHODS[name] for name in options.methods if name in WITH_LABELS]
     smallest = {name: smallest_class(name, folder) for folder in options.data for name in uea.datasets_in(folder)}
@@ -123,13 +124,11 @@ def summarise(path: Path) -> str:
     rows = read_rows(path, [*DATASET, "estimator", "adapted"])
     rows["method"] = rows["estimator"].map({estimator: name for name, estimator in METHODS.items()})
     rows["cases"] = rows["labels"].map(lambda n: "all" if np.isnan(n) else f"{n:.0f} a class")
-    parts = [f"# {path.stem}", "Mean accuracy over the datasets that all methods of a line have; their number first."]
+    parts = ["Mean accuracy over the datasets that all methods of a line have; their number first."]
     archives: dict[Any, pd.DataFrame] = dict(list(rows.groupby("archive"))) | {"all archives": rows}
     parts += [f"## {name}\n\n{markdown(accuracies(part))}" for name, part in archives.items()]
     parts += ["## Seconds and memory\n\nMeans over datasets and seeds, all cases.", markdown(costs(rows))]
-    text = "\n\n".join(parts)
-    path.with_suffix(".md").write_text(text + "\n", encoding="utf-8")
-    return text
+    return write_summary(path, parts)
 
 
 def accuracies(rows: pd.DataFrame) -> pd.DataFrame:
@@ -153,7 +152,4 @@ def costs(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit("Stopped. The same command goes on from here.")
+    exit_with(main)

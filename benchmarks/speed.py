@@ -8,26 +8,26 @@
 - "one case" and "2 epochs": `TransformerClassifier` and sktime's classifiers of the same width, depth, heads, d_ff and
   batch size, else with the defaults of each. ConvTran has one block. MVTSTransformer drops out 0.1, ours nothing, so
   there is a row without dropout too. Ours does more in a step (augments, takes differences, clips gradients, averages
-  weights), so there is a row for "plain", which does not. Ours predicts in float64, sktime's in float32.
+  weights), so there is a row for "plain", which only clips. Ours predicts in float64, sktime's in float32.
 - NATOPS comes from --data; without it noise of its shape stands in.
 - A ratio is our time by the rival's, the median over rounds in which all take turns: below 1 we are faster.
 """
 
-import argparse
 import math
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from machine import Contest, Run, cpu, provenance
 from sklearn.base import clone
 from sktime.classification.deep_learning import MVTSTransformerClassifier
 from sktime.classification.deep_learning.convtran import ConvTranClassifierTorch
-from timing import Contest, Run, cpu, default_out, provenance, report
+from tables import collect, contest_table, short_parser
 from torch import Tensor, nn
 
 from tsformer import TransformerClassifier
@@ -50,59 +50,36 @@ MVTS, CONVTRAN = "MVTSTransformer", "ConvTran"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Hold all contests."""
-    options = parse(arguments)
+    parser = short_parser(__doc__, "speed")
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="holds NATOPS/NATOPS_TRAIN.ts")
+    parser.add_argument("--seconds", type=float, default=10.0, help="time for each contest; five rounds at least")
+    options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     warnings.filterwarnings("ignore", message=".*nested.tensor|Using padding='same'")  # torch on rivals' networks
     X, y = natops(options.data)
-    contests = chain(training_steps(), predictions(), single_cases(X, y), fits(X, y))
+    contests = chain(stack_contests(), single_cases(X, y), fits(X, y))
     origin = provenance(cpu()) | {"seed": SEED, "natops": "noise" if options.data is None else "real"}
     rows = (row for contest in contests for row in contest.rows(options.seconds))
-    print(report(rows, origin, options.out))
+    print(contest_table(collect(rows, origin, options.out)))
     return 0
-
-
-def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    add = parser.add_argument
-    add("--data", type=Path, metavar="FOLDER", help="holds NATOPS/NATOPS_TRAIN.ts")
-    add("--out", type=Path, default=default_out("speed"), metavar="CSV", help="default: %(default)s")
-    add("--threads", type=int, default=1)
-    add("--seconds", type=float, default=10.0, help="time for each contest; five rounds at least (default: 10)")
-    return parser.parse_args(arguments)
 
 
 # The core beside torch's
 
 
-def training_steps() -> Iterator[Contest]:
-    """Forward, backward and an AdamW step of both stacks."""
-    for size in SIZES:
-        for padded in (False, True):
+def stack_contests() -> Iterator[Contest]:
+    """Steps of both stacks, forward, backward and AdamW, then their forward passes in eval mode."""
+    for question, make in {"training step": training_step, "prediction": prediction}.items():
+        for size, padded in product(SIZES, (False, True)):
             x, observed = tokens(size, padded)
             ours, theirs = stacks(size[2])
-            yield Contest(
-                "training step",
-                describe(size, padded),
-                {"EncoderStack": training_step(ours, x, None if observed is None else padding_mask(observed))},
-                {"torch": training_step(theirs, x, None, None if observed is None else ~observed)},
-                {"torch": 1.05},
-            )
-
-
-def predictions() -> Iterator[Contest]:
-    """Forward passes of both stacks in eval mode."""
-    for size in SIZES:
-        for padded in (False, True):
-            x, observed = tokens(size, padded)
-            ours, theirs = stacks(size[2])
-            torchs = prediction(theirs, x, None, None if observed is None else ~observed)
-            yield Contest(
-                "prediction",
-                describe(size, padded),
-                {"EncoderStack": prediction(ours, x, None if observed is None else padding_mask(observed))},
-                {"torch": torchs, "torch, no fast path": without_fast_path(torchs)},
-            )
+            runs = {"EncoderStack": make(ours, x, None if observed is None else padding_mask(observed))}
+            rivals = {"torch": make(theirs, x, None, None if observed is None else ~observed)}
+            targets = {"torch": 1.05}
+            if question == "prediction":
+                rivals["torch, no fast path"] = without_fast_path(rivals["torch"])
+                targets = {}
+            yield Contest(question, describe(size, padded), runs, rivals, targets)
 
 
 def describe(size: tuple[int, int, int], padded: bool) -> str:
@@ -207,8 +184,8 @@ def ours(n_layers: int) -> dict[str, TransformerClassifier]:
 
 
 def plain(n_layers: int) -> dict[str, TransformerClassifier]:
-    """Make ours with the reference encoder and nothing that sktime's do not do too."""
-    nothing_more = {"augment": None, "differences": False, "average_decay": None, "max_grad_norm": None}
+    """Make ours with the reference encoder and, but for clipped gradients, nothing that sktime's do not do too."""
+    nothing_more = {"augment": None, "differences": False, "average_decay": None}
     return {"transformer, plain": ours(n_layers)["transformer"].set_params(**nothing_more)}
 
 

@@ -6,20 +6,18 @@ A temperature divides logits (Guo et al. 2017, "On calibration of modern neural 
 the labels that it is scored on, so this is a diagnostic: how much probabilities could gain, and no choice rests on it.
 """
 
-import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from measure import code_hash, version
+from machine import Row, code_hash, commit, version
 from numpy.typing import NDArray
-from rows import Row, RowFile, commit, library, locked, state
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 from sklearn.metrics import log_loss
-from summary import markdown
-from uea import datasets_in
+from tables import RowFile, exit_with, markdown, parser
+from uea import ESTIMATORS, datasets_in
 
 from tsformer import TransformerClassifier
 from tsformer.datasets import load_classification
@@ -31,36 +29,31 @@ ROWS = RowFile(
 MOST = np.log(10.0)  # of the logarithm of a temperature, either way: where all test cases are right, 0 would be best
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Measure what the file does not have yet, then print the tables."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--data", nargs="+", type=Path, required=True, help="folders that hold NAME/NAME_TRAIN.ts")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="SEED")
-    parser.add_argument("--out", type=Path, required=True, metavar="CSV", help="the file of rows")
-    options = parser.parse_args(arguments)
-    same = {"version": version("TransformerClassifier"), "code": code_hash(), "commit": commit()}
+    command = parser(__doc__)
+    command.add_argument("--data", nargs="+", type=Path, required=True, help="folders that hold NAME/NAME_TRAIN.ts")
+    command.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="SEED")
+    command.add_argument("--out", type=Path, required=True, metavar="CSV", help="the file of rows")
+    options = command.parse_args(arguments)
+    same = {"version": version("TransformerClassifier", ESTIMATORS), "code": code_hash(), "commit": commit()}
     tasks = [
         same | {"folder": folder, "archive": folder.resolve().name, "dataset": name, "seed": seed}
         for folder in options.data
         for name in datasets_in(folder)
         for seed in options.seeds
     ]
-    present = {library(same["version"]): state(same)}
-    with locked(options.out):
-        done = ROWS.prepare(options.out, {ROWS.key(task) for task in tasks}, present, rerun=False)
-        pending = [task for task in tasks if ROWS.key(task) not in done]
-        ROWS.append_measured(options.out, measured(pending), done, present, outcome, len(pending))
+    ROWS.fill(options.out, tasks, measure, outcome)
     print(summary(pd.read_csv(options.out)))
+    return 0
 
 
-def measured(tasks: Sequence[Row]) -> Iterator[list[Row]]:
+def measure(task: Row) -> list[Row]:
     """Fit on TRAIN, and only then open TEST."""
-    for task in tasks:
-        X, y = load_classification(task["dataset"], "train", task["folder"])
-        classifier = TransformerClassifier(random_state=task["seed"]).fit(X, y)
-        X, y = load_classification(task["dataset"], "test", task["folder"])
-        row = {column: task.get(column, "") for column in ROWS.columns}
-        yield [row | tempered(classifier.predict_proba(X), y, classifier.classes_)]
+    X, y = load_classification(task["dataset"], "train", task["folder"])
+    classifier = TransformerClassifier(random_state=task["seed"]).fit(X, y)
+    X, y = load_classification(task["dataset"], "test", task["folder"])
+    return [row | tempered(classifier.predict_proba(X), y, classifier.classes_) for row in ROWS.blank(task)]
 
 
 def tempered(probability: NDArray[np.float64], y: NDArray, classes: NDArray) -> Row:
@@ -77,8 +70,7 @@ def tempered(probability: NDArray[np.float64], y: NDArray, classes: NDArray) -> 
 
 def outcome(row: Row) -> str:
     """Tell of a finished row in a line."""
-    losses = f"log loss {row['log_loss']:.3f}, {row['tempered']:.3f} at temperature {row['temperature']:.2f}"
-    return f"{row['dataset']}, seed {row['seed']}: {losses}"
+    return f"log loss {row['log_loss']:.3f}, {row['tempered']:.3f} at temperature {row['temperature']:.2f}"
 
 
 def summary(rows: pd.DataFrame) -> str:
@@ -90,4 +82,4 @@ def summary(rows: pd.DataFrame) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    exit_with(main)
