@@ -20,12 +20,12 @@ from matplotlib import pyplot as plt
 from torch import Tensor, nn
 
 from tsformer import TransformerClassifier
-from tsformer.data.arrays import to_batch
+from tsformer.data.cases import read_cases
 from tsformer.datasets import load_classification
-from tsformer.layers.attention import attention_weights, causal_mask, padding_mask, record_attention, window_mask
+from tsformer.layers.attention import attention_weights, causal_mask, padding_mask, record_attention
 from tsformer.layers.blocks import EncoderStack, Residual, initialise_weights
 from tsformer.layers.embeddings import LinearEmbedding, TokenEmbedding
-from tsformer.layers.positions import SinusoidalPositions, rotate, rotation, sinusoidal
+from tsformer.layers.positions import SinusoidalPositions, rotary, rotate, sinusoidal
 from tsformer.models.generation import generate
 from tsformer.models.seq2seq import EncoderDecoder
 
@@ -85,15 +85,14 @@ def scale() -> Any:
 
 
 def masks() -> Any:
-    """The three masks, and attention weights under the causal one."""
-    figure, axes = new_figure(4)
+    """The two masks, and attention weights under the causal one."""
+    figure, axes = new_figure(3)
     X, _ = load_classification("JapaneseVowels", split="train")
-    lengths = to_batch(X[:6]).observed.any(dim=-1)
+    lengths = read_cases(X[:6]).batch.observed.any(dim=-1)
     hidden = padding_mask(lengths)
     assert hidden is not None
     shown = {
         "causal": causal_mask(8, 8),
-        "window of ±2": window_mask(8, 2),
         "padding, 6 series": hidden[:, 0, 0],
         "weights, causal": attention_weights(*torch.randn(2, 1, 1, 8, 16), causal_mask(8, 8))[0, 0],
     }
@@ -118,7 +117,7 @@ def heads(classifier: TransformerClassifier, case: Any) -> Any:
 def residuals(X: Any) -> Any:
     """What LayerNorm does to tokens, and how alike the tokens of a case become without residual connections."""
     figure, axes = new_figure(2)
-    x = to_batch(X).x.float()
+    x = read_cases(X).batch.x.float()
     tokens = SinusoidalPositions()(LinearEmbedding(1, 64)(x, torch.ones_like(x, dtype=torch.bool))[0])
     for name, norm_first, residual in (
         ("post-norm, as in the paper", False, Residual),
@@ -159,7 +158,7 @@ class WithoutResidual(Residual):
 def feed_forward(classifier: TransformerClassifier, case: Any) -> Any:
     """The hidden units of the first block's feed-forward network on one day, ordered by the hour of their peak."""
     figure, axes = new_figure(1, width=5.0)
-    (model,) = classifier.models_
+    (model,) = classifier.model_.networks
     seen = []
     hook = model.encoder.stack.blocks[0].feed_forward[1].register_forward_hook(lambda *call: seen.append(call[-1]))
     classifier.predict(case)
@@ -184,8 +183,8 @@ def positions() -> Any:
     query, key = torch.randn(2, 1, 1, 1, 16)
     offsets = torch.arange(-20, 21)
     for start, look in ((30, "-"), (60, "--"), (90, ":")):
-        turned = rotate(query, rotation(torch.tensor([start]), 16))
-        keys = rotate(key.expand(1, 1, 41, 16), rotation(start + offsets, 16))
+        turned = rotate(query, rotary(torch.tensor([start]), 16))
+        keys = rotate(key.expand(1, 1, 41, 16), rotary(start + offsets, 16))
         axes[2].plot(offsets, (turned @ keys.transpose(-2, -1))[0, 0, 0], look, lw=2, label=f"query at {start}")
     label(axes[2], "Rotary: score of a query and a key", "position of the key minus that of the query", "")
     axes[2].set_ylim(top=13)
