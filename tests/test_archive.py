@@ -1,6 +1,5 @@
 """Arrays and JSON in one file: what comes back as it was, and what is refused, unexecuted."""
 
-import hashlib
 import json
 import os
 import pickle
@@ -13,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from safetensors import safe_open
+from archives import rewritten
 from safetensors.numpy import save_file
 from torch import nn
 
@@ -348,26 +347,6 @@ def test_open__any_flipped_byte_or_cut__is_refused(saved, path):
         path.write_bytes(whole[:place])
         with pytest.raises(ValueError, match="damaged"), open_archive(path):
             pass
-
-
-def rewritten(saved, path, change):
-    """A file altered by someone who also puts all checksums right."""
-    with safe_open(saved, framework="numpy") as file:
-        document = json.loads(file.metadata()["tsformer"])
-        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    document = change(document, arrays) or document
-    if isinstance(document, dict) and "arrays" in document:
-        document["arrays"] = {
-            name: {
-                "dtype": array.dtype.name,
-                "shape": list(array.shape),
-                "sha256": hashlib.sha256(array.tobytes()).hexdigest(),
-            }
-            for name, array in arrays.items()
-        }
-    text = json.dumps(document)
-    save_file(arrays, path, {"tsformer": text, "sha256": hashlib.sha256(text.encode()).hexdigest()})
-    return path
 
 
 def restored(path):

@@ -1,7 +1,6 @@
 """Saving and loading: what comes back works as before, and whatever `save` did not write is refused unexecuted."""
 
 import functools
-import hashlib
 import json
 import os
 import pickle
@@ -12,14 +11,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from archives import rewritten
 from estimators.waves import cut, waves
 from estimators.waves import small as small_classifier
 from forecasts import COVARIATES, long_frame, wave, with_covariates
 from forecasts import small as small_forecaster
 from numpy.testing import assert_allclose, assert_array_equal
 from pandas.testing import assert_frame_equal
-from safetensors import safe_open
-from safetensors.numpy import save_file
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
@@ -430,26 +428,6 @@ def test_golden_files__are_there_for_both_estimators():
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("saved") / "model.safetensors"
     save(small_classifier(max_steps=1).fit(X, y), path)
-    return path
-
-
-def rewritten(saved, path, change):
-    """A file altered by someone who also puts all checksums right."""
-    with safe_open(saved, framework="numpy") as file:
-        document = json.loads(file.metadata()["tsformer"])
-        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    document = change(document, arrays) or document
-    if isinstance(document, dict) and "arrays" in document:
-        document["arrays"] = {
-            name: {
-                "dtype": array.dtype.name,
-                "shape": list(array.shape),
-                "sha256": hashlib.sha256(array.tobytes()).hexdigest(),
-            }
-            for name, array in arrays.items()
-        }
-    text = json.dumps(document)
-    save_file(arrays, path, {"tsformer": text, "sha256": hashlib.sha256(text.encode()).hexdigest()})
     return path
 
 

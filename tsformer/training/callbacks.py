@@ -42,8 +42,9 @@ class Task:
         """End this task; `fitted` makes what the estimator's attributes were, had fit stopped here."""
         if self.context is None:
             return
-        how = {"estimator": self.estimator, "reconstruction_attributes": fitted}
-        asked = self.context.call_on_fit_task_end(**how, **self.data)
+        asked = self.context.call_on_fit_task_end(
+            estimator=self.estimator, reconstruction_attributes=fitted, **self.data
+        )
         if self.parent is not None:
             self.parent.stopped |= asked
 
