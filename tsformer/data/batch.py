@@ -17,6 +17,7 @@ class Batch:
     weight: Tensor | None = None  # (B,), of the cases in the loss, 1 on average
     y_observed: Tensor | None = None  # (B, H): which values of a horizon are real
     future: Tensor | None = None  # (B, H, n_future), covariates known ahead
+    seasons: tuple[int, int] = (1, 0)  # time points in a season, and in a longer one, of windows to forecast; 0 = none
 
     def __len__(self) -> int:
         return len(self.x)
@@ -32,7 +33,8 @@ class Batch:
         return self._map(lambda tensor: tensor.to(device))
 
     def _map(self, function: Callable[[Tensor], Tensor]) -> "Batch":
-        return replace(self, **{name: function(value) for name, value in vars(self).items() if value is not None})
+        tensors = {name: function(value) for name, value in vars(self).items() if isinstance(value, Tensor)}
+        return replace(self, **tensors)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
