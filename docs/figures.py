@@ -2,8 +2,9 @@
 
     PYTHONPATH=tests:examples python docs/figures.py
 
-Those of pictures.md and pretrained.md are drawn by the code on these pages, but for the generator's samples, which
-examples/synthetic_series.py draws. Those of paper.md are drawn here, a function each, from the layers of the package.
+Those of pictures.md and pretrained.md are drawn by the code on these pages, but for samples of the two generators: one
+is drawn by examples/synthetic_series.py, that of forecasters here. Those of paper.md are drawn here too, a function
+each, from the layers of the package.
 """
 
 import contextlib
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 
 from tsformer import TransformerClassifier
 from tsformer.data.cases import read_cases
+from tsformer.data.forecasting_prior import draw_histories
 from tsformer.datasets import load_classification
 from tsformer.layers.attention import attention_weights, causal_mask, padding_mask, record_attention
 from tsformer.layers.blocks import EncoderStack, Residual, initialise_weights
@@ -30,6 +32,17 @@ from tsformer.models.generation import generate
 from tsformer.models.seq2seq import EncoderDecoder
 
 Axes = Any
+# Rows of the picture of series with futures: season, length of history and of future, and a family for each column.
+HISTORIES = {
+    "years": (1, 42, 8, ("structural", "economies", "regimes", "sarima", "economies")),
+    "days, no season": (1, 300, 96, ("walks", "walks", "walks", "structural", "flat")),
+    "quarters": (4, 68, 12, ("structural", "economies", "sarima", "structural", "counts")),
+    "months": (12, 108, 24, ("structural", "economies", "sarima", "cosines", "intermittent")),
+    "days": (7, 126, 28, ("structural", "sarima", "counts", "structural", "intermittent")),
+    "weeks": (52, 176, 39, ("structural", "economies", "sarima", "regimes", "structural")),
+    "hours": (24, 336, 96, ("structural", "sensors", "sensors", "cosines", "counts")),
+    "15 minutes": (96, 576, 192, ("structural", "sensors", "sensors", "sarima", "structural")),
+}
 DIGITS = torch.tensor([[3, 1, 4, 1, 5, 9, 2, 6]])
 
 
@@ -41,6 +54,7 @@ def main(folder: Path, n_steps: int = 300) -> None:
             for picture in Path(scratch).glob("*.png"):
                 (folder / picture.name).write_bytes(picture.read_bytes())
     synthetic_series.draw_picture(str(folder / "synthetic.png"))
+    histories().savefig(folder / "histories.png", dpi=90)
     draw_paper(folder, n_steps)
 
 
@@ -67,6 +81,23 @@ def draw_paper(folder: Path, n_steps: int) -> None:
     for name, figure in drawn.items():
         figure.savefig(folder / f"paper_{name}.png", dpi=100)
         plt.close(figure)
+
+
+def histories(seed: int = 5) -> Any:
+    """40 series that forecasters learn from, each with its future; a row for each season."""
+    rng = np.random.default_rng(seed)
+    figure, axes = plt.subplots(len(HISTORIES), 5, figsize=(13, 12), layout="constrained")
+    for row, (name, (season, n_history, n_future, families)) in zip(axes, HISTORIES.items(), strict=True):
+        for ax, family in zip(row, families, strict=True):
+            values, observed = draw_histories(1, n_history + n_future, season, rng=rng, weights={family: 1.0})
+            series = np.where(observed, values, np.nan)[0]
+            ax.plot(range(n_history), series[:n_history], color="0.25", lw=0.9)
+            ax.plot(range(n_history - 1, len(series)), series[n_history - 1 :], color="C1", lw=0.9)
+            ax.set_title(family, fontsize=8, loc="left", color="0.4", pad=2)
+            ax.set(xticks=[], yticks=[])
+            ax.spines[:].set_visible(False)
+        row[0].set_ylabel(f"{name} ({season})", fontsize=9)
+    return figure
 
 
 def scale() -> Any:

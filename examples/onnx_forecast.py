@@ -9,7 +9,10 @@ from numpy.typing import NDArray
 
 
 def forecast(directory: str | Path, histories: list[NDArray[np.float64]], horizon: int) -> NDArray[np.float64]:
-    """Forecast `horizon` values of each series from its past values, NaN where one is missing: (n_series, horizon)."""
+    """Forecast `horizon` values of each series, no more than the files are made for: (n_series, horizon).
+
+    `histories` holds the past values of each, NaN where one is missing.
+    """
     encoder = onnxruntime.InferenceSession(Path(directory) / "encoder.onnx")
     step = onnxruntime.InferenceSession(Path(directory) / "step.onnx")
 
@@ -18,14 +21,14 @@ def forecast(directory: str | Path, histories: list[NDArray[np.float64]], horizo
     for row, values in zip(X, histories, strict=True):
         recent = values[-context:]
         row[context - len(recent) :] = recent
-    location, spread, patch, *memory = encoder.run(None, {"X": X})
+    location, spread, patch, ahead, *described = encoder.run(None, {"X": X})
 
     # Layers, series and heads as in the memory, but no steps yet.
-    keys = values = memory[0][:, :, :, :0]
+    keys = values = described[1][:, :, :, :0]
     names = [given.name for given in step.get_inputs()]
     patches: list[Any] = []
-    while sum(patch.shape[1] for patch in patches) < horizon:
-        given = (patch, spread, *memory, keys, values)
+    for known_ahead in np.moveaxis(ahead, 1, 0):
+        given = (patch, known_ahead, spread, *described, keys, values)
         patch, _, keys, values = step.run(None, dict(zip(names, given, strict=True)))
-        patches.append(patch)
-    return location + spread * np.concatenate(patches, axis=1)[:, :horizon]
+        patches.append(patch[..., 0])
+    return (location + spread * np.concatenate(patches, axis=1))[:, :horizon]

@@ -6,7 +6,8 @@ import pandas as pd
 from tsformer import TransformerForecaster
 
 MONTHS = pd.date_range("2015-01-31", periods=84, freq="ME")
-SMALL = {"horizon": 6, "max_steps": 20, "batch_size": 16, "random_state": 0, "d_model": 16, "n_heads": 2, "n_layers": 1}
+SMALL = {"horizon": 6, "pretrained": None, "max_steps": 20, "batch_size": 16, "random_state": 0}
+SMALL |= {"d_model": 16, "n_heads": 2, "n_layers": 1}
 
 
 def small(**changes) -> TransformerForecaster:

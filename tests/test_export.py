@@ -128,7 +128,7 @@ def test_forecaster__loop_of_the_example__gives_the_forecasts_of_predict(params,
     df = long_frame()
     df["y"] = df["y"].clip(lower=0).round()
     df.loc[[3, 65, 70], "y"] = np.nan
-    forecaster = small_forecaster(max_steps=40, **params).fit(df)
+    forecaster = small_forecaster(horizon=20, max_steps=40, **params).fit(df)
     to_onnx(forecaster, tmp_path / "made")
     monkeypatch.syspath_prepend(EXAMPLES)
     from onnx_forecast import forecast
@@ -139,8 +139,8 @@ def test_forecaster__loop_of_the_example__gives_the_forecasts_of_predict(params,
         spread = np.array([[np.nanstd(values)] for values in histories])
         assert_allclose(forecast(tmp_path / "made", histories, horizon) / spread, ours / spread, **CLOSE)
     short = df.groupby("unique_id").tail(5)
-    ours = forecaster.predict(short)["y"].to_numpy().reshape(3, 6)
-    assert_allclose(forecast(tmp_path / "made", [values[-5:] for values in histories], 6), ours, rtol=1e-4)
+    ours = forecaster.predict(short)["y"].to_numpy().reshape(3, 20)
+    assert_allclose(forecast(tmp_path / "made", [values[-5:] for values in histories], 20), ours, rtol=1e-4)
 
 
 @needs_onnx

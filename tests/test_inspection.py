@@ -23,6 +23,7 @@ from tsformer.inspection import (
 )
 from tsformer.models.encoders import ENCODERS
 from tsformer.models.encoders.patch import PatchEncoder
+from tsformer.models.forecaster import PATCH_LENGTH
 
 SHAPE = {"d_model": 16, "n_heads": 2, "n_layers": 1, "d_ff": 16, "dropout": 0.0}
 
@@ -119,7 +120,7 @@ def forecaster():
 def test_attention_over_history__series_of_unequal_lengths__sums_to_one_over_what_was_read(forecaster, horizon):
     received = attention_over_history(forecaster, horizon=horizon)
     lengths = forecaster.lengths_
-    assert received.shape == (3, -(-(horizon or 6) // lengths.decoder_patch), lengths.context)
+    assert received.shape == (3, -(-(horizon or 6) // PATCH_LENGTH), lengths.context)
     assert_allclose(received.sum(axis=2), 1.0)
     assert (received[2, :, : -min(40, lengths.context)] == 0).all()  # before the shortest series
 

@@ -11,6 +11,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 
 from tsformer import TransformerClassifier, TransformerPretrainer
+from tsformer.models.forecaster import PATCH_LENGTH
 from tsformer.plotting import AttentionDisplay, ForecastDisplay, ForecastPanel, HistoryDisplay
 
 mpl.use("Agg")
@@ -273,7 +274,7 @@ def test_attention_display__forecast__draws_a_row_for_each_patch_over_the_times_
     forecaster = small(encoder=encoder, n_layers=2).fit(df)
     display = AttentionDisplay.from_estimator(forecaster, series="b", horizon=9)
     (panel,) = display.panels
-    n_patches = -(-9 // forecaster.lengths_.decoder_patch)
+    n_patches = -(-9 // PATCH_LENGTH)
     assert panel.attention.shape == (n_patches, forecaster.lengths_.context)
     assert_allclose(panel.attention.mean(axis=1), 1.0)
     assert list(panel.attention.columns) == list(df.index[-forecaster.lengths_.context :])

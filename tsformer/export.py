@@ -24,7 +24,8 @@ from tsformer.layers.attention import KeyValueCache
 from tsformer.layers.positions import rotary
 from tsformer.models.decoder import DecoderCache
 from tsformer.models.encoders import ENCODERS
-from tsformer.models.forecaster import LIMIT
+from tsformer.models.seq2seq import Memory
+from tsformer.models.window_features import LIMIT
 
 # Encoders whose graph holds for series of other lengths than the one it was traced with; tests show it.
 NAMES = ("transformer", "conv_stem", "patch", "gated_two_tower", "strided_stem")
@@ -56,10 +57,13 @@ def to_onnx(estimator: TransformerClassifier | TransformerForecaster, path: str 
 
     A forecaster's encoder.onnx takes X, float64 of shape (n_series, context), the last `lengths_.context` values of
     each series with NaN where there are none. It gives location and spread, by which forecasts are brought back to the
-    units of the data, the last patch, and the keys, values and mask of the memory. step.onnx takes these, the patch
-    (n_series, patch_length) with NaN for missing values, and the cache: keys and values of the steps before, at first
-    of length 0. It gives the next patch, what the head knows of each value (of head="quantile" its quantiles, which
-    `calibration_windows` has not moved), and the longer cache. examples/onnx_forecast.py holds the loop.
+    units of the data; the last patch (n_series, patch_length, 2), scaled values and which are known; what is known
+    ahead of each patch of the forecaster's horizon (n_series, n_patches, patch_length, n_features), simple forecasts
+    among it; what describes the series; and the keys, values and mask of the memory. step.onnx takes a patch, that
+    patch's part of what is known ahead, all the rest, and the cache: keys and values of the steps before, at first of
+    length 0. It gives the next patch, what the head knows of each value (of head="quantile" its quantiles, which
+    `calibration_windows` has not moved), and the longer cache. A patch that is drawn instead is known, of one that is
+    forecast nothing is. examples/onnx_forecast.py holds the loop.
     """
     missing = [name for name in ("onnx", "onnxscript") if importlib.util.find_spec(name) is None]
     if missing:
@@ -93,17 +97,25 @@ class ProbabilityGraph(Graph):
 class EncoderGraph(Graph):
     """A forecaster up to its memory: X (B, T) with NaN in, what `StepGraph` needs out."""
 
+    def __init__(self, forecaster: TransformerForecaster) -> None:
+        super().__init__(forecaster.model_)
+        self.horizon, self.seasons = forecaster.horizon, forecaster.lengths_.seasons
+
     def forward(self, X: Tensor) -> tuple[Tensor, ...]:
-        """Return location, spread (B, 1), patch (B, P), keys, values (L, B, H, N, Dk) and mask (B, 1, 1, N)."""
-        memory, scale, last = self.model.encode(*_split(X.unsqueeze(-1)))
-        values, observed = last.unbind(dim=-1)
-        patch = torch.where(observed > 0, values, torch.nan)
-        decoder = self.model.network.decoder
+        """Return location, spread (B, 1), patch (B, P, 2), ahead (B, M, P, A), described (B, 1, D) and the memory.
+
+        Of the memory: keys, values (L, B, H, N, Dk) and mask (B, 1, 1, N).
+        """
+        future = X.new_zeros(len(X), self.horizon, 0)
+        window = self.model.encode(*_split(X.unsqueeze(-1)), future, self.seasons)
+        memory, decoder = window.memory, self.model.decoder
         rotation = rotary(memory.positions, decoder.head_dim)
         seen = [block.cross_attention.remember(memory.tokens, rotation) for block in decoder.blocks]
         keys, values = (torch.stack(part) for part in zip(*seen, strict=True))
         mask = memory.tokens.new_ones(len(X), 1, 1, keys.shape[3], dtype=torch.bool)
-        return scale.location, scale.spread, patch, keys, values, mask if memory.mask is None else memory.mask
+        mask = mask if memory.mask is None else memory.mask
+        scale = window.scale
+        return scale.location, scale.spread, window.last, window.ahead, window.described, keys, values, mask
 
 
 class StepGraph(Graph):
@@ -112,32 +124,36 @@ class StepGraph(Graph):
     def forward(
         self,
         patch: Tensor,
+        ahead: Tensor,
         spread: Tensor,
+        described: Tensor,
         memory_keys: Tensor,
         memory_values: Tensor,
         memory_mask: Tensor,
         past_keys: Tensor,
         past_values: Tensor,
     ) -> tuple[Tensor, ...]:
-        """Return the next patch (B, P), what the head knows of it (B, P, K), and keys and values (L, B, H, n + 1, Dk).
+        """Return the next patch (B, P, 2), what the head knows of it (B, P, K), and keys and values (L, B, H, n, Dk).
 
-        Both patches are in units of their window.
+        Parameters
+        ----------
+        patch, ahead, spread, described : Tensor
+            The patch before, (B, P, 2), what is known ahead of the next, (B, P, A), and of the window, as from
+            `EncoderGraph`. Patches are in units of their window.
+        memory_keys, memory_values, memory_mask, past_keys, past_values : Tensor
+            The caches of cross-attention, which stays, and of self-attention, which grows.
         """
-        network = self.model.network
         cache = DecoderCache(0)
         past = [GraphCache(*layer) for layer in zip(past_keys, past_values, strict=True)]
         memory = [GraphCache(*layer) for layer in zip(memory_keys, memory_values, strict=True)]
         cache.layers = list(zip(past, memory, strict=True))
-        values, observed = _split(patch)
-        values = values.clamp(-LIMIT, LIMIT)
-        tokens = network.embedding(torch.stack([values, observed.to(values.dtype)], dim=-1).unsqueeze(1))
-        unread = tokens.new_zeros(len(tokens), memory_keys.shape[3], tokens.shape[2])  # its keys and values are cached
-        outputs = network.head(network.decoder(tokens, unread, memory_mask=memory_mask, cache=cache))
-        point = network.head.point(outputs, spread.unsqueeze(-1).to(tokens.dtype))
-        if self.model.shifted:
-            point = point.clamp(-LIMIT, LIMIT)
+        unread = described.new_zeros(len(described), memory_keys.shape[3], described.shape[2])  # its keys are cached
+        before = patch.clamp(-LIMIT, LIMIT).unsqueeze(1)  # what is known of it is 0 or 1
+        outputs = self.model.decode(before, ahead.unsqueeze(1), described, Memory(unread, memory_mask), cache)
+        point = self.model.head.point(outputs, spread.unsqueeze(-1).to(outputs.dtype))[:, 0]
+        point = point.clamp(-self.model.limit, self.model.limit)
         keys, values = (torch.stack(part) for part in zip(*[layer.content() for layer in past], strict=True))
-        return point[:, 0], outputs[:, 0], keys, values
+        return torch.stack([point, torch.zeros_like(point)], dim=-1), outputs[:, 0], keys, values
 
 
 class GraphCache(KeyValueCache):
@@ -177,18 +193,19 @@ def _export_forecaster(forecaster: TransformerForecaster, directory: Path) -> No
         raise ValueError("to_onnx takes forecasters of one layer or more. Got n_layers=0.")
     directory.mkdir(parents=True, exist_ok=True)
     batch = torch.export.Dim.DYNAMIC
-    encoder = EncoderGraph(forecaster.model_)
+    encoder = EncoderGraph(forecaster)
     X = torch.arange(3.0 * forecaster.lengths_.context, dtype=torch.float64).view(3, -1)
-    of_encoder = ["location", "spread", "patch", "memory_keys", "memory_values", "memory_mask"]
-    _write(encoder, {"X": X}, of_encoder, {"X": {0: batch}}, directory / "encoder.onnx")
+    of_memory = ["memory_keys", "memory_values", "memory_mask"]
+    names = ["location", "spread", "patch", "ahead", "described", *of_memory]
+    _write(encoder, {"X": X}, names, {"X": {0: batch}}, directory / "encoder.onnx")
 
     with torch.inference_mode():
-        _, spread, patch, keys, values, mask = encoder(X)
-    past = keys[:, :, :, :1].repeat(1, 1, 1, 3, 1)  # of any three steps
-    inputs = {"patch": patch, "spread": spread, "memory_keys": keys, "memory_values": values, "memory_mask": mask}
+        given = dict(zip(names, encoder(X), strict=True))
+    given["ahead"] = given["ahead"][:, 0]
+    inputs = {name: given[name] for name in ("patch", "ahead", "spread", "described", *of_memory)}
     dynamic = {name: {1 if tensor.dim() == 5 else 0: batch} for name, tensor in inputs.items()}
     for name in ("past_keys", "past_values"):
-        inputs[name], dynamic[name] = past, {1: batch, 3: batch}
+        inputs[name], dynamic[name] = given["memory_keys"][:, :, :, :1].repeat(1, 1, 1, 3, 1), {1: batch, 3: batch}
     of_step = ["next_patch", "known", "keys", "values"]
     _write(StepGraph(forecaster.model_), inputs, of_step, dynamic, directory / "step.onnx")
 

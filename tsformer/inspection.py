@@ -17,6 +17,7 @@ from tsformer.layers.attention import record_attention
 from tsformer.models.classifier import SeriesClassifier
 from tsformer.models.ensemble import Ensemble
 from tsformer.models.forecaster import SeriesForecaster
+from tsformer.models.window_features import N_SERIES
 from tsformer.params import checked_count
 from tsformer.training.devices import ready_to_predict, resolve_device
 from tsformer.training.prediction import predict_in_batches
@@ -82,7 +83,7 @@ def attention_over_history(
     Parameters
     ----------
     forecaster : fitted TransformerForecaster
-        `lengths_` tells the lengths of its patches and context.
+        `lengths_` tells its context; a patch is 12 time points.
     df, horizon, future : as in its predict
 
     Returns
@@ -124,19 +125,19 @@ def _received_by_case(network: SeriesClassifier, x: Tensor, observed: Tensor) ->
     return over_time_points(looking.unsqueeze(1) @ weights, observed, token_span(network.tokens, x)).squeeze(1)
 
 
-def _received_by_window(model: SeriesForecaster, window: Batch) -> Tensor:
+def _received_by_window(model: SeriesForecaster, batch: Batch) -> Tensor:
     """Attention that each patch pays to each time point, (B, M, T)."""
-    assert window.future is not None  # for the type checker: windows always have it
-    memory, scale, last = model.encode(window.x, window.observed)
-    future = model.patches(window.future)
-    blocks: Any = model.network.decoder.blocks
+    assert batch.future is not None  # for the type checker: windows always have it
+    window = model.encode(batch.x, batch.observed, batch.future, batch.seasons)
+    blocks: Any = model.decoder.blocks
     with record_attention(nn.ModuleList(block.cross_attention for block in blocks)) as steps:
-        model.roll_out(memory, scale, last, future)
+        model.roll_out(window)
     if not steps:
         raise ValueError("A forecaster with n_layers=0 has no cross-attention to show.")
     weights = torch.cat(steps, dim=2).mean(dim=1)  # (B, M * layers, N), layer after layer in each step
-    weights = weights.unflatten(1, (future.shape[1], -1)).mean(dim=2)
-    return over_time_points(weights, window.observed, token_span(model.network.encoder, window.x.to(last.dtype)))
+    weights = weights.unflatten(1, (window.ahead.shape[1], -1)).mean(dim=2)
+    read = torch.cat([batch.x, batch.x.new_zeros(*batch.x.shape[:2], N_SERIES - 1)], dim=-1).to(weights.dtype)
+    return over_time_points(weights, batch.observed, token_span(model.encoder, read))
 
 
 def _probability_drop(ensemble: Ensemble, x: Tensor, observed: Tensor) -> Tensor:

@@ -12,7 +12,6 @@ from tsformer.data.covariates import (
     calendar_features,
     check_known_ahead,
     read_future,
-    seasonal_period,
 )
 from tsformer.data.frames import SeriesSet
 
@@ -251,50 +250,36 @@ def test_covariate_scaler__column_without_a_value__is_refused():
 
 
 @pytest.mark.parametrize(
-    ("freq", "season", "cycles"),
+    ("freq", "cycles"),
     [
-        (1, 1, None),
-        (7, 1, None),
-        (offsets.YearBegin(), 1, []),
-        (offsets.YearEnd(), 1, []),
-        (offsets.QuarterBegin(startingMonth=2), 4, ["month"]),
-        (offsets.BQuarterEnd(), 4, ["month"]),
-        (offsets.MonthBegin(), 12, ["month"]),
-        (offsets.BMonthEnd(), 12, ["month"]),
-        (offsets.MonthEnd(2), 6, ["month"]),
-        (offsets.MonthEnd(5), 1, ["month"]),
-        (offsets.Week(weekday=2), 52, ["month"]),
-        (offsets.BDay(), 5, ["month", "weekday"]),
-        (offsets.Day(), 7, ["month", "weekday"]),
-        (offsets.Hour(), 24, ["month", "weekday", "hour"]),
-        (offsets.Hour(5), 1, ["month", "weekday", "hour"]),
-        (offsets.Minute(15), 96, ["month", "weekday", "hour"]),
-        (offsets.Second(), 3600, ["month", "weekday", "hour"]),
-        (offsets.DateOffset(years=1), 1, ["month", "weekday", "hour"]),
+        (offsets.YearBegin(), []),
+        (offsets.YearEnd(), []),
+        (offsets.MonthBegin(12), []),
+        (offsets.DateOffset(years=1), []),
+        (offsets.QuarterBegin(startingMonth=2), ["month"]),
+        (offsets.BQuarterEnd(), ["month"]),
+        (offsets.MonthBegin(), ["month"]),
+        (offsets.BMonthEnd(), ["month"]),
+        (offsets.MonthEnd(5), ["month"]),
+        (offsets.Week(weekday=2), ["month"]),
+        (offsets.Day(7), ["month"]),
+        (offsets.BDay(), ["month", "weekday"]),
+        (offsets.Day(), ["month", "weekday"]),
+        (offsets.Hour(24), ["month", "weekday"]),
+        (offsets.Hour(), ["month", "weekday", "hour"]),
+        (offsets.Hour(5), ["month", "weekday", "hour"]),
+        (offsets.Minute(15), ["month", "weekday", "hour"]),
+        (offsets.Second(), ["month", "weekday", "hour"]),
+        (offsets.BusinessHour(), ["month", "weekday", "hour"]),
+        (offsets.DateOffset(months=1, days=1), ["month", "weekday", "hour"]),
     ],
 )
-def test_seasonal_period_and_calendar_features__each_frequency__are_the_usual(freq, season, cycles):
-    assert seasonal_period(freq) == season
-    if cycles is not None:
-        times = pd.date_range("2024-01-01 07:30", periods=3, freq="100D")
-        columns = [f"{wave}_{cycle}" for cycle in ("month", "weekday", "hour") for wave in ("sin", "cos")]
-        every = pd.DataFrame(calendar_features(times, offsets.Hour()), columns=columns)
-        expected = every[[f"{wave}_{cycle}" for cycle in cycles for wave in ("sin", "cos")]]
-        np.testing.assert_array_equal(calendar_features(times, freq), expected)
-
-
-@pytest.mark.parametrize(
-    ("times", "season"),
-    [
-        (pd.date_range("2024-01-07", periods=4, freq="W"), 52),
-        (pd.period_range("2024-01", periods=4, freq="M"), 12),
-        (pd.period_range("2024-01", periods=4, freq="Q"), 4),
-        (pd.date_range("2024-01-01", periods=4, freq="30min", tz="Europe/Berlin"), 48),
-        (pd.RangeIndex(4), 1),
-    ],
-)
-def test_seasonal_period__frequency_that_was_read__is_known(times, season):
-    assert seasonal_period(read(pd.Series(1.0, index=times)).freq) == season
+def test_calendar_features__each_frequency__are_the_cycles_that_steps_pass_through(freq, cycles):
+    times = pd.date_range("2024-01-01 07:30", periods=3, freq="100D")
+    columns = [f"{wave}_{cycle}" for cycle in ("month", "weekday", "hour") for wave in ("sin", "cos")]
+    every = pd.DataFrame(calendar_features(times, offsets.Hour()), columns=columns)
+    expected = every[[f"{wave}_{cycle}" for cycle in cycles for wave in ("sin", "cos")]]
+    np.testing.assert_array_equal(calendar_features(times, freq), expected)
 
 
 def test_calendar_features__hours__go_around_the_year_the_week_and_the_day():

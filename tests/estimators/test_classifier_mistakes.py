@@ -269,7 +269,7 @@ WRONG_PARAMETERS = {
     "n_estimators": (-1, r"an int in the range [0, inf)"),
     "pretrained": (
         3,
-        r"an instance of 'str', an instance of 'os.PathLike', an object implementing 'transform' or None",
+        r"an instance of 'str', an instance of 'os.PathLike', an object implementing 'fit' or None",
     ),
     "scaling": ("minmax", r"a str among {"),
     "encoder": ("lstm", r"a str among {"),

@@ -164,8 +164,8 @@ def test_fit__negative_binomial__takes_counts_only():
 
 
 def test_predict__high_level_and_small_swings__moves_with_the_level(fitted):
-    """A meter that reads 1e9 and swings by 10."""
-    assert_allclose(fitted.predict(wave() + 1e9) - 1e9, fitted.predict(), atol=1e-3)
+    """A meter that reads 1e9 and swings by 10, of which the network is told no more than how high it is."""
+    assert_allclose(fitted.predict(wave() + 1e9) - 1e9, fitted.predict(), atol=1.0)
 
 
 def test_sample__paths__differ_and_repeat_and_spread_as_the_quantiles(fitted):
@@ -249,8 +249,9 @@ def test_fit__frame_changed_afterwards__does_not_change_the_forecast():
 
 def test_training_windows__near_the_end_of_a_series__have_a_part_of_the_horizon_and_no_covariates_beyond():
     values = np.arange(10.0)[:, None]
-    histories = join([values] * 2, [values[:, :0]] * 2, [values + 1] * 2, 3)
-    batch = next(iter(training_windows(histories, None, 4, 3, 2, 64, torch.Generator().manual_seed(0))))
+    histories = join([values] * 2, [values[:, :0]] * 2, [values + 1] * 2, 3, (2, 0))
+    batch = next(iter(training_windows(histories, None, 4, 3, 64, torch.Generator().manual_seed(0))))
+    assert batch.seasons == (2, 0)
     present = batch.x[:, -1, 0] + 1
     assert set(present.tolist()) == set(range(2, 10))
     times = present[:, None] + torch.arange(3)
@@ -290,7 +291,7 @@ def test_early_stopping__last_horizon_held_back__is_not_trained_on():
 def test_early_stopping__no_gain__stops_after_patience_and_refit_uses_the_steps():
     options = {"early_stopping": True, "n_iter_no_change": 1, "tol": 100.0, "max_steps": 400}
     stopped = small(**options, refit=False).fit(wave())
-    assert len(stopped.history_["step"]) == 2
+    assert len(stopped.history_["step"]) == 1
     refitted = small(**options).fit(wave())
     assert refitted.n_iter_ == stopped.n_iter_
     assert not refitted.predict().equals(stopped.predict())
@@ -309,17 +310,17 @@ def test_early_stopping__part_held_back__is_the_validation_fraction_of_each_seri
     assert small(**options).fit(wave()).history_["loss"] == small(**options).fit(changed).history_["loss"]
 
 
-@pytest.mark.filterwarnings("ignore:horizon=6, but the longest:UserWarning")  # true, and not what this is about
 def test_early_stopping__series_too_short__says_so():
     with pytest.raises(ValueError, match=r"holds back the last 6 time points .* Got a series of 7"):
-        small(early_stopping=True).fit(wave(7))
+        small(early_stopping=True, season=1).fit(wave(7))
 
 
 def test_warm_start__second_fit__goes_on_from_the_first():
     forecaster = small(warm_start=True, max_steps=60).fit(wave())
-    losses = forecaster.history_["loss"]
-    assert forecaster.fit(wave()).history_["loss"][0] < losses[-1]
-    assert losses[0] > losses[-1]
+    expected = forecaster.predict()
+    forecaster.set_params(learning_rate=1e-12, max_steps=1).fit(wave())
+    assert_allclose(forecaster.predict(), expected, rtol=1e-6)
+    assert not np.allclose(forecaster.set_params(warm_start=False).fit(wave()).predict(), expected, rtol=1e-6)
 
 
 # Mistakes
@@ -411,18 +412,6 @@ def test_fit__wrong_parameter__is_told_in_the_words_of_scikit_learn(parameter, v
         small(**{parameter: value}).fit(wave())
 
 
-def test_fit__horizon_too_long_for_the_longest_series__warns_of_steps_never_seen():
-    message = r"horizon=24, but the longest series .* 30 time points: .* the first 18 are"
-    with pytest.warns(UserWarning, match=message) as told:
-        fitted = small(horizon=24, max_steps=2).fit(wave()[:30])
-    with pytest.warns(UserWarning, match=message) as told_again:
-        fitted.update(wave(31)[-1:]).fit(wave()[:30])
-    with pytest.warns(UserWarning, match="horizon=24, but the longest series .* 6 time points") as told_by_backtest:
-        fitted.backtest(wave()[:30], refit=True)
-    for warnings in (told, told_again, told_by_backtest):
-        assert warnings[0].filename == __file__  # the line of the user
-
-
 def test_score__series_not_longer_than_the_horizon__is_an_error(fitted):
     with pytest.raises(ValueError, match=r"horizon=6 .* more than 6 time points .* Got one of 4"):
         fitted.score(wave()[:4])
@@ -458,12 +447,12 @@ def test_calibration_windows__level_rarer_than_the_values_tell__is_not_narrowed(
 
 @pytest.mark.parametrize("head", ["quantile", "student_t"])
 def test_calibration_windows__network_hardly_trained__bands_hold_nearly_as_often_as_they_say(head):
-    """Its own bands of 80 % hold 31 % of the values with quantiles, 88 % with the other head."""
-    noise = np.random.default_rng(0).normal(size=(72, 40))
-    df = pd.DataFrame(noise, index=wave(72).index).add_prefix("s")
+    """Its own bands of 80 % are made for series that are harder to forecast, and hold all values."""
+    values = 10.0 * np.sin(np.arange(72) * np.pi / 6)[:, None] + np.random.default_rng(0).normal(size=(72, 40))
+    df = pd.DataFrame(values, index=wave(72).index).add_prefix("s")
     wrong = {}
     for n_windows in (0, 2):
-        fitted = small(head=head, context_length=12, calibration_windows=n_windows).fit(df[:-6])
+        fitted = small(head=head, max_steps=1, learning_rate=1e-9, calibration_windows=n_windows).fit(df[:-6])
         bands = fitted.predict(quantiles=[0.1, 0.9])
         low, high = (bands.xs(quantile, axis=1, level=1) for quantile in (0.1, 0.9))
         wrong[n_windows] = abs(((df[-6:] >= low) & (df[-6:] <= high)).to_numpy().mean() - 0.8)

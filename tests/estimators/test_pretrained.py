@@ -25,7 +25,7 @@ import tsformer
 from tsformer import TransformerClassifier, TransformerPretrainer
 from tsformer.datasets import load_classification
 from tsformer.estimators import classifier
-from tsformer.estimators.pretrainer import BUNDLED
+from tsformer.estimators.pretrained import BUNDLED, ENCODER
 from tsformer.models.classifier import SeriesClassifier
 from tsformer.models.frozen import FeatureScaler, FrozenClassifier, GaussianHead
 from tsformer.training import ridge
@@ -332,7 +332,7 @@ def test_pretrained__path_of_a_saved_pretrainer__is_that_pretrainer(pretrainer, 
 def test_pretrained__frozen_in_a_grid_search__keeps_its_weights(pretrainer):
     search = GridSearchCV(frozen(FrozenEstimator(pretrainer)), {"class_weight": [None, "balanced"]}, cv=2).fit(X, y)
     assert search.best_score_ >= 0.9
-    with pytest.raises(NotFittedError, match=r"wrap it: pretrained=sklearn.frozen.FrozenEstimator\(pretrainer\)"):
+    with pytest.raises(NotFittedError, match=r"wrap it: pretrained=sklearn.frozen.FrozenEstimator\(it\)"):
         clone(frozen(pretrainer)).fit(X, y)
 
 
@@ -437,14 +437,14 @@ def test_fit__damaged_file__says_so(tmp_path):
 
 
 def test_bundled__file_and_card__are_small_and_tell_the_same():
-    folder = BUNDLED.parent
-    with safe_open(BUNDLED, framework="pt") as file:
+    path = BUNDLED[ENCODER]
+    with safe_open(path, framework="pt") as file:
         weights = [file.get_tensor(name) for name in file.keys()]  # noqa: SIM118
-    card = json.loads((folder / "card.json").read_text())
+    card = json.loads(path.with_name("encoder.json").read_text())
     assert {weight.dtype for weight in weights} == {torch.float16}
     assert sum(weight.numel() for weight in weights) == card["n_weights"]
     assert card["finished"]
-    assert BUNDLED.stat().st_size < 8e6
+    assert path.stat().st_size < 8e6
 
 
 @pytest.mark.parametrize("name", ["GunPoint", "ItalyPowerDemand"])

@@ -76,7 +76,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, tuple[Any, ...], type[BaseExceptio
         ValueError,
         "must be known ahead: Series 'a'",
     ),
-    "early stopping": ({"early_stopping": True}, "fit", (SHORT,), ValueError, "early_stopping holds back"),
+    "early stopping": ({"early_stopping": True, "season": 1}, "fit", (SHORT,), ValueError, "early_stopping holds back"),
     "an encoder that fails": ({"encoder": no_encoder}, "fit", (DF,), ZeroDivisionError, "an encoder"),
     "warm start, other columns": ({"warm_start": True, "past_cols": None}, "fit", (DF,), ValueError, "was fitted with"),
     "warm start, other times": (
@@ -130,7 +130,6 @@ def unchanged(fitted, tmp_path):
     assert content_after == content
 
 
-@pytest.mark.filterwarnings("ignore:horizon=6, but the longest:UserWarning")  # true, and not what this is about
 @pytest.mark.parametrize("case", REFUSED)
 def test_fit__refused__changes_nothing(case, unchanged):
     parameters, method, arguments, error, message = REFUSED[case]

@@ -22,7 +22,7 @@ from tsformer.interop.sktime import TransformerForecaster
 
 EXCLUDED: dict[str, str] = {}
 SMALL = {"horizon": 4, "max_steps": 5, "batch_size": 16, "d_model": 8, "n_heads": 2, "n_layers": 1, "d_ff": 8}
-SMALL |= {"early_stopping": False, "random_state": 0, "device": "cpu"}
+SMALL |= {"pretrained": None, "early_stopping": False, "random_state": 0, "device": "cpu"}
 # Meta-forecasters of sktime 1.2 warn of a change in themselves.
 ignore_sktimes_warning = pytest.mark.filterwarnings("ignore:The default of config ``remember_data``:FutureWarning")
 DATES = pd.date_range("2015-01-01", periods=60, freq="MS")

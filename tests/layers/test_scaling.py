@@ -10,7 +10,6 @@ from tsformer.layers.scaling import (
     FirstDifferences,
     RobustScaler,
     masked_mean_std,
-    seasonal_weight,
 )
 
 
@@ -168,16 +167,3 @@ def test_robust_scaler__small_signal_on_a_large_level__survives_casts_of_the_net
     scaler = RobustScaler(1).fit(level + signal, observed)
     for network in (scaler, scaler.double(), scaler.float()):
         torch.testing.assert_close(network(level + signal, observed).double(), expected, rtol=0, atol=1e-3)
-
-
-def test_seasonal_weight__unit_of_two_seasonal_changes__is_two_whatever_is_hidden():
-    x = torch.tensor([[0.0, 10.0, 3.0, 13.0, 6.0, 16.0]])  # rises by 3 from a season of two to the next
-    observed = torch.tensor([[True, True, True, False, True, True]])
-    for values in (x, x.masked_fill(~observed, 1e9)):
-        torch.testing.assert_close(seasonal_weight(values, observed, 2, torch.tensor([[6.0]])), torch.tensor([[2.0]]))
-
-
-@pytest.mark.parametrize(("n_timepoints", "weight"), [(1, 1.0), (2, 1.0), (5, 3.0)])
-def test_seasonal_weight__no_season_or_no_change__is_one_or_the_most(n_timepoints, weight):
-    x = torch.ones(1, n_timepoints)
-    assert seasonal_weight(x, x > 0, 2, torch.ones(1, 1)).item() == weight

@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from tsformer import TransformerForecaster
-from tsformer.training.correlation import normal_scores
+from tsformer.data.windows import join, training_windows
+from tsformer.models.forecaster import build_forecaster
+from tsformer.training.correlation import learn_correlation, normal_scores
 
 
 def test_normal_scores__values_at_the_quantiles_of_a_normal__are_themselves():
@@ -14,6 +16,23 @@ def test_normal_scores__values_at_the_quantiles_of_a_normal__are_themselves():
     quantiles = torch.special.ndtri(levels).expand(2, -1)
     values = torch.tensor([-2.5, 0.7], dtype=torch.float64)
     torch.testing.assert_close(normal_scores(values, quantiles, levels), values)
+
+
+@pytest.mark.parametrize("steady", [0.0, 1.0])
+def test_learn_correlation__series_that_stray__go_together_within_a_patch_and_noise_does_not(steady):
+    values = np.random.default_rng(0).normal(size=(300, 4))
+    if steady:
+        values = values.cumsum(axis=0)
+    histories = join([values], [values[:, :0]], [values[:, :0]], 24, (1, 0))
+    batches = training_windows(histories, None, 24, 24, 64, torch.Generator().manual_seed(0))
+    size = {"d_model": 16, "n_heads": 2, "n_layers": 1, "d_ff": 16, "dropout": 0.0}
+    model = build_forecaster("patch", "quantile", 24, n_past=0, n_future=0, **size).eval()
+    learn_correlation(model, batches)
+    correlation = model.mixing @ model.mixing.mT  # of the first patch, of later ones
+    torch.testing.assert_close(correlation.diagonal(dim1=1, dim2=2), torch.ones(2, 12))
+    assert torch.equal(model.mixing, model.mixing.tril())
+    neighbours = correlation.diagonal(offset=1, dim1=1, dim2=2)
+    assert (neighbours > 0.8).all() if steady else (neighbours < 0.6).all()  # what a forecast misses by is shared
 
 
 @pytest.mark.slow

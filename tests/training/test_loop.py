@@ -140,9 +140,16 @@ def test_train__validation_loss_rises__stops_after_patience_with_the_best_weight
 
 def test_train__gains_within_the_tolerance__stop_but_the_best_weights_stay_the_best():
     model, history = climb(learning_rate=0.01, n_steps=100, early_stopping=stopping(tolerance=0.5))
-    assert history.step[-1] == 4
-    assert history.best_step == 4
-    assert model.weight.item() == pytest.approx(0.04)
+    assert history.step[-1] == 3
+    assert history.best_step == 3
+    assert model.weight.item() == pytest.approx(0.03)
+
+
+def test_train__steps_that_only_harm__leave_the_weights_as_they_were():
+    away = stopping(lambda model, batch: model.weight.square().sum())
+    model, history = climb(n_steps=100, early_stopping=away)
+    assert (history.step[-1], history.best_step) == (3, 0)
+    assert model.weight.item() == 0.0
 
 
 def test_train__early_stopping_with_average__measures_and_keeps_the_averaged_weights():
@@ -215,7 +222,7 @@ def test_train__interrupted_after_the_best_step__keeps_the_best_weights():
 
 def test_train__interrupted_while_validating__keeps_columns_of_equal_length():
     """pandas.DataFrame(clf.history_) must not fail afterwards."""
-    validation = stopping(interrupt_at(8, distance_to_1))  # of three batches: in the third validation
+    validation = stopping(interrupt_at(11, distance_to_1))  # of three batches: in the fourth validation
     with pytest.warns(UserWarning, match="interrupted by user after 3 steps"):
         model, history = climb(n_steps=20, early_stopping=validation)
     columns = history.as_dict()

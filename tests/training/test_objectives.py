@@ -7,13 +7,15 @@ from torch import nn
 
 from tsformer.data.batch import Batch
 from tsformer.models.channel_encoder import build_channel_encoder
-from tsformer.models.forecaster import Lengths, SeriesForecaster, build_forecaster
+from tsformer.models.forecaster import SeriesForecaster, build_forecaster
 from tsformer.training.objectives import (
     classification,
     contrastive,
     forecasting,
     hide_covariates,
     info_nce,
+    known_patches,
+    prepare,
     reconstruction,
 )
 
@@ -67,40 +69,96 @@ def test_classification__no_labels__says_so():
         classification()(FirstTimePoint(), Batch(batch.x, batch.observed))
 
 
-def forecaster() -> SeriesForecaster:
+def forecaster(**changes: str) -> SeriesForecaster:
     size = {"d_model": 16, "n_heads": 2, "n_layers": 1, "d_ff": 16, "dropout": 0.0}
-    return build_forecaster("patch", "quantile", Lengths(2, 8, 4, 3, 3), n_past=0, n_future=0, **size).eval()
+    options = {"encoder": "patch", "head": "quantile"} | changes
+    return build_forecaster(context=24, n_past=0, n_future=0, **options, **size).double().eval()
 
 
 def windows(x: torch.Tensor, y: torch.Tensor) -> Batch:
-    return Batch(x, torch.ones_like(x).bool(), y, y_observed=torch.ones_like(y).bool(), future=torch.zeros(*y.shape, 0))
+    """Contexts x (B, T) and horizons y (B, H) of a season of two."""
+    x = x.unsqueeze(-1).double()
+    future, seen = torch.zeros(*y.shape, 0), torch.ones_like(y).bool()
+    return Batch(x, torch.ones_like(x).bool(), y.double(), y_observed=seen, future=future, seasons=(2, 0))
 
 
-def test_forecasting__window_of_other_level_and_size__counts_as_much():
-    model, objective = forecaster(), forecasting(1.0)
-    x, y = torch.randn(2, 8, 1, dtype=torch.float64), torch.randn(2, 3, dtype=torch.float64)
-    factor = torch.tensor([10.0, 1.0])[:, None]
-    other = windows(factor[..., None] * x + 5.0, factor * y + 5.0)
-    torch.testing.assert_close(objective(model, other), objective(model, windows(x, y)), rtol=1e-4, atol=0)
+@pytest.mark.parametrize("scheduled_sampling", [0.0, 1.0])
+def test_forecasting__window_of_other_level_and_size__counts_as_much(scheduled_sampling):
+    model, objective = forecaster(), forecasting(scheduled_sampling)
+    torch.nn.init.zeros_(model.statistics[0].weight[:, 1])  # it tells the level
+    x, y = torch.randn(2, 24, dtype=torch.float64) - 9.0, torch.randn(2, 30, dtype=torch.float64) - 9.0
+    factor = torch.tensor([[10.0], [1.0]])
+    expected = objective(model, windows(x, y))
+    torch.testing.assert_close(objective(model, windows(factor * x - 5.0, factor * y - 5.0)), expected)
 
 
 def test_forecasting__windows_of_equal_std__count_by_their_seasonal_change():
     model, objective = forecaster(), forecasting(1.0)
-    calm = torch.tensor([1.0, -1.0, 1.0, -1.0, 1.0, -1.0, -1.0, 1.0])  # changes by 2/3 from a season to the next
-    wild = torch.tensor([1.0, 1.0, -1.0, -1.0, 1.0, 1.0, -1.0, -1.0])  # by 2
+    calm = torch.tensor([1.0, -1.0] * 4 + [-1.0, 1.0] * 4)  # changes once
+    wild = torch.tensor([1.0, 1.0, -1.0, -1.0] * 4)  # from each season to the next
     y = torch.randn(2, 3)
-    losses = [objective(model, windows(x[None, :, None], y[i : i + 1])) for i, x in enumerate((calm, wild))]
-    together = objective(model, windows(torch.stack([calm, wild])[..., None], y))
-    torch.testing.assert_close(together, (1.5 * losses[0] + 0.5 * losses[1]) / 2.0)
+    batches = [windows(x[None], y[i : i + 1]) for i, x in enumerate((calm, wild))]
+    losses = [objective(model, batch) for batch in batches]
+    weights = [prepare(model, batch)[0].scale.weight.item() for batch in batches]
+    # The spread is the geometric mean of std and change, the weight what it is in changes.
+    assert weights == pytest.approx([(14 / 4) ** 0.5, 0.5**0.5])
+    together = objective(model, windows(torch.stack([calm, wild]), y))
+    torch.testing.assert_close(together, (weights[0] * losses[0] + weights[1] * losses[1]) / sum(weights))
 
 
-def test_forecasting__missing_targets__do_not_count():
-    model, objective = forecaster(), forecasting(1.0)
-    x, y = torch.randn(2, 8, 1), torch.randn(2, 3)
+@pytest.mark.parametrize("scheduled_sampling", [0.0, 1.0])
+def test_forecasting__missing_targets__do_not_count_whatever_stands_there(scheduled_sampling):
+    model, objective = forecaster(), forecasting(scheduled_sampling)
+    x, y = torch.randn(2, 24), torch.randn(2, 30)
     batch = windows(x, y)
     batch.y_observed[1] = False
     batch.y[1] = 1e6
     torch.testing.assert_close(objective(model, batch), objective(model, windows(x[:1], y[:1])))
+    batch.y_observed[0, 5] = False
+    losses = []
+    for value in (0.0, 1e6):
+        batch.y[0, 5] = value
+        losses.append(objective(model, batch))
+    assert losses[0] == losses[1]
+
+
+def test_forecasting__context_without_a_value__does_not_count():
+    model, objective = forecaster(), forecasting(1.0)
+    x, y = torch.randn(2, 24), torch.randn(2, 3)
+    batch = windows(x, y)
+    batch.observed[1] = False
+    torch.testing.assert_close(objective(model, batch), objective(model, windows(x[:1], y[:1])))
+
+
+def test_forecasting__scheduled_sampling__is_the_loss_of_the_own_roll_out():
+    model, batch = forecaster(head="point"), windows(torch.randn(3, 24), torch.randn(3, 36))
+    torch.nn.init.normal_(model.mixture.weight)  # so that what comes before a patch counts
+    window, target, observed = prepare(model, batch)
+    own = model.roll_out(window)[0]
+    before = torch.cat([window.last.unsqueeze(1), known_patches(model, target, observed)], dim=1)
+    for outputs, scheduled_sampling in ((own, 1.0), (model(window, before), 0.0)):
+        losses = model.head.losses(outputs, target, window.scale.spread.unsqueeze(-1))
+        weight = window.scale.weight.unsqueeze(-1).expand_as(losses)
+        expected = (losses * weight).sum() / weight.sum()
+        torch.testing.assert_close(forecasting(scheduled_sampling)(model, batch).double(), expected, rtol=1e-5, atol=0)
+    assert not torch.isclose(forecasting(0.0)(model, batch), forecasting(1.0)(model, batch))
+
+
+def test_known_patches__missing_value__is_told_as_missing():
+    model, batch = forecaster(), windows(torch.randn(1, 24), torch.randn(1, 30))
+    batch.y_observed[0, 4] = False
+    _, target, observed = prepare(model, batch)
+    shown = known_patches(model, target, observed)
+    assert shown.shape == (1, 2, 12, 2)
+    assert shown[0, 0, 4].tolist() == [0.0, 0.0]
+    assert shown[..., 1].sum() == 23
+    torch.testing.assert_close(shown[0, 1, :, 0], target[0, 1])
+
+
+def test_forecasting__batch_without_a_horizon__says_so():
+    x = torch.randn(2, 24, 1)
+    with pytest.raises(ValueError, match="Forecasting needs a horizon"):
+        forecasting(1.0)(forecaster(), Batch(x, torch.ones_like(x).bool()))
 
 
 def test_hide_covariates__half_of_the_windows__lack_each_in_context_and_horizon_and_keep_the_series():

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pandas import offsets as off
 
 from tsformer.data.forecasts import future_times
 from tsformer.data.frames import SeriesSet
 from tsformer.data.frequency import Frequency, check_same_kind
 from tsformer.data.messages import listed, quoted, series_name, shown
 from tsformer.data.rows import Floats, Rows, instants, numbers_of, rows_of
+from tsformer.data.seasons import step_of
 
 Scale = tuple[Floats, Floats]  # mean and standard deviation of each column
 
@@ -174,32 +174,16 @@ _CYCLES: tuple[Callable[[Any], Any], ...] = (
     lambda times: times.dayofweek.to_numpy() / 7,
     lambda times: (times.hour.to_numpy() + times.minute.to_numpy() / 60) / 24,
 )
-# Kinds of steps: how many make a season, and how many of _CYCLES they pass through. Steps within a day pass all.
-_KINDS: tuple[tuple[tuple[type, ...], int, int], ...] = (
-    ((off.YearBegin, off.YearEnd, off.BYearBegin, off.BYearEnd), 1, 0),
-    ((off.QuarterBegin, off.QuarterEnd, off.BQuarterBegin, off.BQuarterEnd), 4, 1),
-    ((off.MonthBegin, off.MonthEnd, off.BMonthBegin, off.BMonthEnd), 12, 1),
-    ((off.SemiMonthBegin, off.SemiMonthEnd), 24, 1),
-    ((off.Week,), 52, 1),
-    ((off.BDay, off.CDay), 5, 2),
-    ((off.Day,), 7, 2),
-)
 
 
-def seasonal_period(freq: Frequency) -> int:
-    """Return the usual number of steps in a season: a year, for days a week, within a day the day; 1 for integers.
-
-    Seasons that are no whole number of steps, as of 5 hours, count as none: 1.
-    """
-    n: Any = getattr(freq, "n", 1)
-    for kinds, season, _ in _KINDS:
-        if isinstance(freq, kinds):
-            return 1 if season % n else season // n
-    if not isinstance(freq, off.Tick):
-        return 1
-    step = pd.Timedelta(freq)
-    length = pd.Timedelta(days=1) if step >= pd.Timedelta(minutes=1) else pd.Timedelta(hours=1)
-    return 1 if length % step else length // step
+def _n_cycles(freq: Frequency) -> int:
+    """How many of _CYCLES steps pass through: all where they lie within a day."""
+    unit, length = step_of(freq)
+    if unit == "month":
+        return 1 if length % 12 else 0
+    if unit == "day":
+        return 3 if length % 1 else 2 if length % 7 else 1
+    return 2 if unit == "working week" else 3
 
 
 def calendar_features(times: pd.Index[Any], freq: Frequency) -> Floats:
@@ -209,7 +193,6 @@ def calendar_features(times: pd.Index[Any], freq: Frequency) -> Floats:
     """
     if not isinstance(times, pd.DatetimeIndex | pd.PeriodIndex):
         raise ValueError(f"Calendar features need a DatetimeIndex or PeriodIndex. Got times of {str(times.dtype)!r}.")
-    n_cycles = next((n_cycles for kinds, _, n_cycles in _KINDS if isinstance(freq, kinds)), len(_CYCLES))
-    angles = [2 * np.pi * turn(times) for turn in _CYCLES[:n_cycles]]
+    angles = [2 * np.pi * turn(times) for turn in _CYCLES[: _n_cycles(freq)]]
     waves = [wave(angle) for angle in angles for wave in (np.sin, np.cos)]
     return np.stack(waves, axis=-1) if waves else np.empty((len(times), 0))

@@ -29,6 +29,7 @@ class Histories:
     future: Tensor  # (n_rows, n_future)
     starts: Tensor  # (n_series,), first row of each
     lengths: Tensor  # (n_series,), time points of each
+    seasons: tuple[int, int]  # time points in a season, and in a longer one or 0
 
     @property
     def n_channels(self) -> int:
@@ -41,7 +42,13 @@ class Histories:
         return len(self.starts) * self.n_channels
 
 
-def join(values: Sequence[Floats], past: Sequence[Floats], future: Sequence[Floats], n_ahead: int) -> Histories:
+def join(
+    values: Sequence[Floats],
+    past: Sequence[Floats],
+    future: Sequence[Floats],
+    n_ahead: int,
+    seasons: tuple[int, int],
+) -> Histories:
     """Put series (n_timepoints_i, n_channels) end to end; those known ahead may be up to `n_ahead` rows longer."""
     lengths = np.array([len(series) for series in values])
     starts = np.concatenate([[0], np.cumsum(lengths + n_ahead)])[:-1]
@@ -52,7 +59,7 @@ def join(values: Sequence[Floats], past: Sequence[Floats], future: Sequence[Floa
         for start, matrix in zip(starts, matrices, strict=True):
             rows[start : start + len(matrix)] = matrix
         joined.append(torch.from_numpy(rows))
-    return Histories(joined[0], joined[1], joined[2], torch.from_numpy(starts), torch.from_numpy(lengths))
+    return Histories(joined[0], joined[1], joined[2], torch.from_numpy(starts), torch.from_numpy(lengths), seasons)
 
 
 def cut(
@@ -81,6 +88,7 @@ def cut(
         y=target[:, context:],
         y_observed=observed[:, context:],
         future=future[:, context:].nan_to_num(0.0),
+        seasons=histories.seasons,
     )
 
 
@@ -155,7 +163,6 @@ def training_windows(
     validation: Tensor | None,
     context: int,
     horizon: int,
-    season: int,
     batch_size: int | str,
     generator: torch.Generator,
 ) -> RandomWindows:
@@ -166,10 +173,10 @@ def training_windows(
     """
     known = histories.lengths if validation is None else histories.lengths - validation
     last = (known - 1).clamp(min=1)
-    first = torch.minimum(last, torch.tensor(max(season, 2)))
+    first = torch.minimum(last, torch.tensor(max(histories.seasons[0], 2)))
     n_windows = (last - first + 1) * histories.n_channels
     if isinstance(batch_size, str):
-        batch_size = max(16, min(int(n_windows.sum()) // 4, max(128, histories.n_units // 4), 512))
+        batch_size = max(16, min(int(n_windows.sum()) // 4, max(64, histories.n_units // 4), 512))
     return RandomWindows(histories, known, first, n_windows, context, horizon, batch_size, generator)
 
 
@@ -190,18 +197,17 @@ def windows_ahead(
     rows: Sequence[Floats],
     context: int,
     horizon: int,
+    seasons: tuple[int, int],
     *,
     reach: int = 0,
-    n_times: int = 1,
-    batch_size: int = WINDOWS_PER_BATCH,
 ) -> WindowsAt:
-    """Cut the window that knows all of a series, for each series, `n_times` times.
+    """Cut the window that knows all of a series, for each series.
 
     `rows` holds future covariates of the horizon. Static ones and the calendar are known for `reach` time points too.
     """
     reach = max(horizon, reach)
-    histories = join(series.values, *covariates.apply(series, rows, horizon=horizon, reach=reach), reach)
-    return last_windows(histories, [0] * n_times, context, reach, batch_size)
+    histories = join(series.values, *covariates.apply(series, rows, horizon=horizon, reach=reach), reach, seasons)
+    return last_windows(histories, [0], context, reach)
 
 
 def past_windows(
@@ -210,13 +216,14 @@ def past_windows(
     left: Sequence[int],
     context: int,
     horizon: int,
+    seasons: tuple[int, int],
     batch_size: int = WINDOWS_PER_BATCH,
 ) -> Iterable[Batch]:
     """Cut the windows of each series that know all but its last n time points, for each n of `left`."""
     check_known_ahead(series, max(left))
     scaled = covariates.apply(series)
     if series.fill != "interpolate":
-        return last_windows(join(series.values, *scaled, 0), left, context, horizon, batch_size)
-    return itertools.chain.from_iterable(
-        last_windows(join(known_before_last(series, n), *scaled, 0), [n], context, horizon, batch_size) for n in left
-    )
+        return last_windows(join(series.values, *scaled, 0, seasons), left, context, horizon, batch_size)
+    cut_short = ((join(known_before_last(series, n), *scaled, 0, seasons), n) for n in left)
+    parts = (last_windows(histories, [n], context, horizon, batch_size) for histories, n in cut_short)
+    return itertools.chain.from_iterable(parts)

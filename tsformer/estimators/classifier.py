@@ -18,7 +18,7 @@ from tsformer.data.augment import standard_augmentation
 from tsformer.data.batch import Batch
 from tsformer.data.cases import Cases, by_id
 from tsformer.estimators import checks
-from tsformer.estimators.pretrainer import PRETRAINED, load_encoder
+from tsformer.estimators.pretrained import ACCEPTED, load_encoder
 from tsformer.layers.attention import record_attention
 from tsformer.layers.pooling import POOLINGS
 from tsformer.layers.scaling import SCALERS
@@ -141,7 +141,7 @@ class TransformerClassifier(
         TransformerParams,
         TrainingParams,
         n_estimators=[Interval(Integral, 0, None, closed="left")],
-        pretrained=PRETRAINED,
+        pretrained=ACCEPTED,
         scaling=[StrOptions(set(SCALERS)), tuple, list],
         encoder=[StrOptions(set(ENCODERS)), callable],
         pooling=[StrOptions(set(POOLINGS))],

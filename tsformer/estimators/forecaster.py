@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from numbers import Integral, Real
@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
+import torch
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
@@ -17,14 +18,23 @@ from torch import nn
 
 from tsformer import params
 from tsformer.data import windows
-from tsformer.data.covariates import CovariateScaler, read_future, seasonal_period
+from tsformer.data.batch import Batch
+from tsformer.data.covariates import CovariateScaler, read_future
 from tsformer.data.forecasts import Forecast, cutoffs, requested_quantiles, to_frame
 from tsformer.data.frames import Columns, SeriesSet, check_counts, read_series, without_last
 from tsformer.data.messages import quoted, series_name, warn_user
+from tsformer.data.rows import Floats
+from tsformer.data.seasons import choose_season, step_of
 from tsformer.estimators.checks import keep_fitted
+from tsformer.estimators.pretrained import ACCEPTED, Start, start_forecaster, steps_to_train
 from tsformer.metrics import mean_absolute_scaled_error
 from tsformer.models.encoders import ENCODERS
-from tsformer.models.forecaster import Lengths, build_forecaster, choose_lengths
+from tsformer.models.forecaster import (
+    PATCH_LENGTH,
+    Lengths,
+    SeriesForecaster,
+    choose_lengths,
+)
 from tsformer.models.heads import HEADS
 from tsformer.params import TrainingParams, TransformerParams
 from tsformer.training import calibration
@@ -33,7 +43,8 @@ from tsformer.training.correlation import learn_correlation
 from tsformer.training.devices import draw_seed, portable, resolve_device, seeded
 from tsformer.training.fitting import LOG, Problem, fit_network, log_end, settled
 from tsformer.training.objectives import forecasting
-from tsformer.training.prediction import forecast_windows
+from tsformer.training.optim import go_back
+from tsformer.training.prediction import draw_paths, forecast_windows
 
 Frame = pd.Series | pd.DataFrame
 
@@ -43,29 +54,42 @@ LONG = 20  # training horizons in a series from which early_stopping="auto" stop
 @params.documents_parameters_of(TransformerParams, TrainingParams)
 @dataclass(kw_only=True, eq=False, repr=False)
 class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMixin, BaseEstimator):
-    """Forecast series by an encoder-decoder Transformer, autoregressive by the patch.
+    """Forecast series by a pretrained encoder-decoder Transformer, autoregressive by the patch.
 
-    One network learns from all series given to fit, and forecasts them, or others, for any horizon. Windows are scaled
-    one by one inside.
+    Its weights, which come with the package, were trained on synthetic series alone. Few series are forecast without
+    training; from many, one network learns a little more. It forecasts them, or others, for any horizon. Windows are
+    scaled one by one inside.
 
     Parameters
     ----------
     horizon : int, default=24
         Time points to forecast.
     context_length : int or "auto", default="auto"
-        Time points that the encoder reads; "auto" is twice what training decodes, but at least six seasons, and
-        no more than the longest series.
+        Time points that the encoder reads; "auto" is 21 seasons, but at least 180 and about 504 time points, and no
+        more than the longest series.
+    pretrained : "auto", "bundled", path, fitted TransformerForecaster or None, default="auto"
+        Weights to begin with, and with them encoder, head, widths and layers, whatever these say. "bundled" comes with
+        the package, and so does "auto", unless encoder, head, width or layers are set to others. None begins anew. A
+        path is that of a file which `tsformer.save` or `scripts/pretrain forecaster` wrote.
+    season : int, list of ints or "auto", default="auto"
+        Steps after which series repeat themselves, 1 for none. Of a list the shortest is the season, and the longest is
+        looked back to as well, as in [24, 168]. "auto" is what the frequency usually has: 12 of months, 52 of weeks, 7
+        of days, 24 and 168 of hours, none of integers. A season that the longest series does not hold twice is replaced
+        by a shorter one or none, with a warning.
     encoder : str or callable, default="patch"
         A name in `tsformer.models.encoders.ENCODERS`, or a callable that fulfils the contract stated there.
     head : {"quantile", "point", "student_t", "negative_binomial", "tokens"}, default="quantile"
         What is learnt of the next values: quantiles, one value, a Student t or (for counts) negative binomial
         distribution, or a softmax over bins of values.
-    scheduled_sampling : float in [0, 1], default=1.0
+    max_steps : int or "auto", default="auto"
+        Optimiser steps. 0 never trains: the pretrained weights forecast as they are. "auto" is 1,000 from new weights;
+        from pretrained ones it depends on how many values the series have in all, and the log says what it came to.
+    scheduled_sampling : float in [0, 1], default=0.5
         Fraction of training batches in which the decoder reads its own forecasts instead of the true values.
     early_stopping : bool or "auto", default="auto"
         Hold back the last `validation_fraction` of each series that is long enough, a training horizon at least, stop
-        when its loss no longer falls, and keep the best weights. "auto" does so where half of the series or more are
-        at least 20 training horizons long: from those a network can learn too much.
+        when its loss no longer falls, and keep the best weights, be it those before training. "auto" does so where half
+        of the series or more are at least 20 training horizons long: from those a network can learn too much.
     refit : bool, default=True
         After early stopping, train again on all time points, for as many steps as it chose.
     calibration_windows : int, default=0
@@ -99,7 +123,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
     freq_ : offset or int
         The step from a time to the next, given or inferred.
     lengths_ : Lengths
-        Season, context, patches and horizon of training, in time points.
+        Season, the longer one that is looked back to (0 for none), context and horizon of training, in time points.
     history_ : dict of lists
         Step, loss, learning rate and seconds at the end of each epoch.
     n_iter_ : int
@@ -116,13 +140,16 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
 
     Notes
     -----
-    `max_steps="auto"` stands for 1,000 steps. `batch_size="auto"` stands for a quarter of the number of series, but
-    at least 128 and at most 512, and for no more than a quarter of the windows, or 16. An epoch is 50 batches.
+    What is learnt in training from pretrained weights is halved: the weights kept are the mean of those before and
+    after. `batch_size="auto"` stands for a quarter of the number of series, but at least 64 and at most 512, and for
+    no more than a quarter of the windows, or 16. An epoch is 50 batches.
 
     References
     ----------
     Vaswani et al. (2017), "Attention is all you need". Patches: Nie et al. (2023), "A time series is worth 64 words".
-    Correction of bands: Chernozhukov et al. (2021), "Distributional conformal prediction".
+    Pretraining on synthetic series: Dooley et al. (2023), "ForecastPFN". The mean of weights: Wortsman et al. (2022),
+    "Robust fine-tuning of zero-shot models". Correction of bands: Chernozhukov et al. (2021), "Distributional conformal
+    prediction". The simple forecasts that it starts from are those of `tsformer.models.simple_forecasts`.
 
     Examples
     --------
@@ -130,15 +157,20 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
     >>> from tsformer import TransformerForecaster
     >>> index = pd.date_range("2020-01-01", periods=60, freq="MS")
     >>> y = pd.Series(range(60), index=index, dtype=float)
-    >>> TransformerForecaster(horizon=6, max_steps=5, random_state=0).fit(y).predict().shape
+    >>> TransformerForecaster(horizon=6).fit(y).predict().shape
     (6,)
     """
 
     horizon: int = 24
     context_length: int | str = "auto"
+    pretrained: Any = "auto"
+    season: int | list[int] | Literal["auto"] = "auto"
     encoder: str | Callable[..., nn.Module] = "patch"
     head: str = "quantile"
-    scheduled_sampling: float = 1.0
+    d_model: int = 128
+    d_ff: int = 256
+    learning_rate: float = 1e-3
+    scheduled_sampling: float = 0.5
     early_stopping: bool | Literal["auto"] = "auto"  # type: ignore[assignment]
     refit: bool = True
     calibration_windows: int = 0
@@ -157,6 +189,9 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         TrainingParams,
         horizon=[params.COUNT],
         context_length=[params.COUNT, StrOptions({"auto"})],
+        pretrained=ACCEPTED,
+        max_steps=[Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
+        season=[params.COUNT, list, StrOptions({"auto"})],
         encoder=[StrOptions(set(ENCODERS)), callable],
         head=[StrOptions(set(HEADS))],
         scheduled_sampling=[Interval(Real, 0, 1, closed="both")],
@@ -282,10 +317,14 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
             With an int as random_state the same call gives the same paths.
         """
         n = params.checked_count(n, "n")
-        with seeded(draw_seed(self.random_state), resolve_device(self.device)):
-            series, drawn = forecast_series(self, df, horizon, future, n_paths=n)
-        paths = [pd.DataFrame(to_frame(series, path)) for path in drawn.in_parts(n)]
-        return pd.concat(paths, keys=range(n), names=["path"])
+        horizon = self.horizon if horizon is None else params.checked_count(horizon, "horizon")
+        series, device = read_histories(self, df), resolve_device(self.device)
+        given = windows_to_forecast(self, series, horizon, future)
+        with seeded(draw_seed(self.random_state), device):
+            paths = draw_paths(self.model_, given, horizon, device, n)
+        _warn_of_unobserved(self, series, paths[0])
+        frames = [pd.DataFrame(to_frame(series, Forecast(path, {}))) for path in paths]
+        return pd.concat(frames, keys=range(n), names=["path"])
 
     def backtest(
         self,
@@ -380,7 +419,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
                 "them back, or fit anew."
             )
         series = read_series(df, columns, freq=self.freq, fill=self.fill, expected=expected, before=before)
-        if expected is not None and seasonal_period(series.freq) != seasonal_period(expected):
+        if expected is not None and step_of(series.freq) != step_of(expected):
             raise ValueError(
                 f"df must have the frequency that fit saw, {expected!r}. Got {series.freq!r}; fit another forecaster."
             )
@@ -400,7 +439,8 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         if all(np.isnan(rows[-left[-1] :]).all() for rows in series.values):
             raise ValueError(f"{what} holds back missing values only. Take more, or set it to 0.")
         state = self._learn(without_last(series, left[-1]), from_scratch=from_scratch, task=task)
-        of_windows = series, state["covariate_scaler_"], left, state["lengths_"].context, self.horizon
+        lengths = state["lengths_"]
+        of_windows = series, state["covariate_scaler_"], left, lengths.context, self.horizon, lengths.seasons
         held_back = windows.past_windows(*of_windows, calibration.WINDOWS_PER_BATCH)
         scores = calibration.conformity_scores(state["model_"], held_back, resolve_device(self.device))
         if not len(scores):
@@ -408,37 +448,40 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         return state | {"conformity_scores_": scores, "series_": series}
 
     def _learn(self, series: SeriesSet, *, from_scratch: bool, task: Task) -> dict[str, Any]:
-        """Train, and return the fitted attributes."""
+        """Train, or take pretrained weights as they are, and return the fitted attributes."""
         if from_scratch:
             lengths, freq = self._choose_lengths(series), series.freq
             covariates = CovariateScaler.fit(series, calendar=self.calendar)
-            shape = {"n_past": covariates.n_past, "n_future": covariates.n_future}
-            shape |= params.values_of(TransformerParams, self)
-            start: Callable[[], nn.Module] = partial(build_forecaster, self.encoder, self.head, lengths, **shape)
         else:
             lengths, freq, covariates = self.lengths_, self.freq_, self.covariate_scaler_
-            start = partial(copy.deepcopy, self.model_)
-        horizon = lengths.training_horizon  # windows near an end reach beyond it, where no value is known
-        histories = windows.join(series.values, *covariates.apply(series, reach=horizon), horizon)
-        stops_early = self.early_stopping
-        if stops_early == "auto":
-            stops_early = bool((histories.lengths >= LONG * horizon).double().mean() >= 0.5)
-        held_back = windows.hold_back(histories, self.validation_fraction, horizon) if stops_early else None
-        n_steps, size = 1000 if self.max_steps == "auto" else self.max_steps, windows.WINDOWS_PER_BATCH
-        settings = settled(self, max_steps=n_steps, batch_size=size, seed=draw_seed(self.random_state))
-        LOG.info(
-            f"{type(self).__name__}: {series.n_series} series of up to {max(map(len, series.values))} time points; "
-            f"{lengths}; on {resolve_device(self.device)}, at most {n_steps} steps, early stopping: {stops_early}."
-        )
-
-        def problem(unseen: Any) -> Problem:
-            of_windows = histories, unseen, lengths.context, horizon, lengths.season, self.batch_size
-            batches, objective = partial(windows.training_windows, *of_windows), forecasting(self.scheduled_sampling)
-            finish = None if self.head == "point" else learn_correlation
-            return Problem(start, batches, windows.BATCHES_PER_EPOCH, objective, finish)
-
         built: dict[str, Any] = {"freq_": freq, "lengths_": lengths, "covariate_scaler_": covariates}
         built |= {"series_": series, "has_history_": True}
+        start = self._start(lengths, covariates, from_scratch=from_scratch)
+        horizon = lengths.training_horizon  # windows near an end reach beyond it, where no value is known
+        is_long = np.mean([len(rows) >= LONG * horizon for rows in series.values]) >= 0.5
+        n_steps, why = self._n_steps(series, start, is_long=bool(is_long))
+        LOG.info(
+            f"{type(self).__name__}: {series.n_series} series of up to {max(map(len, series.values))} time points; "
+            f"{lengths}; on {resolve_device(self.device)}, at most {n_steps} steps: {why}."
+        )
+        if n_steps == 0:
+            with seeded(draw_seed(self.random_state), torch.device("cpu")):
+                return {"model_": start.make().eval(), **built, "history_": {}, "n_iter_": 0}
+        joined = covariates.apply(series, reach=horizon)
+        histories, held_back = windows.join(series.values, *joined, horizon, lengths.seasons), None
+        if is_long if self.early_stopping == "auto" else self.early_stopping:
+            held_back = windows.hold_back(histories, self.validation_fraction, horizon)
+        # What is held back tells what training is worth; else half of it is taken back.
+        pretrained = start.pretrained if held_back is None and not start.has_new_covariates else None
+        size = windows.WINDOWS_PER_BATCH
+        settings = settled(self, max_steps=n_steps, batch_size=size, seed=draw_seed(self.random_state))
+
+        def problem(unseen: Any) -> Problem:
+            of_windows = histories, unseen, lengths.context, horizon, self.batch_size
+            batches, objective = partial(windows.training_windows, *of_windows), forecasting(self.scheduled_sampling)
+            finish = partial(_finish, pretrained, has_quantiles=self.head != "point")
+            return Problem(start.make, batches, windows.BATCHES_PER_EPOCH, objective, finish)
+
         validation = None
         if held_back is not None:
             batches = windows.validation_windows(histories, held_back, lengths.context, horizon)
@@ -454,21 +497,48 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         log_end(self, [history])
         return {"model_": model, **built, "history_": history.as_dict(), "n_iter_": history.best_step}
 
-    def _choose_lengths(self, series: SeriesSet) -> Lengths:
-        season, longest = seasonal_period(series.freq), max(map(len, series.values))
-        lengths = choose_lengths(self.horizon, self.context_length, season, longest)
-        learnt = max(1, longest - max(season, 2))  # windows begin with so much history
-        if lengths.training_horizon > learnt:
+    def _start(self, lengths: Lengths, covariates: CovariateScaler, *, from_scratch: bool) -> Start:
+        """How the network begins."""
+        if not from_scratch:
+            return Start(partial(copy.deepcopy, self.model_), has_learnt=True)
+        shape = {"encoder": self.encoder, "head": self.head} | params.values_of(TransformerParams, self)
+        return start_forecaster(self.pretrained, shape, lengths.context, covariates.n_past, covariates.n_future)
+
+    def _n_steps(self, series: SeriesSet, start: Start, *, is_long: bool) -> tuple[int, str]:
+        """Settle how many steps to train, and say why."""
+        n_values = sum(int(np.isfinite(rows).sum()) for rows in series.values)
+        if self.max_steps == "auto":
+            return steps_to_train(start, n_values, is_long=is_long)
+        if self.max_steps == 0 and not start.has_learnt:
             warn_user(
-                f"horizon={self.horizon}, but the longest series to learn from has {longest} time points: steps "
-                f"after the first {learnt} are not learnt, and not to be trusted."
+                "max_steps=0 leaves new weights as they are drawn: forecasts are a fixed mixture of simple ones. Set "
+                "pretrained='bundled', or train."
             )
-        return lengths
+        elif self.max_steps == 0 and start.has_new_covariates:
+            warn_user(
+                "max_steps=0 leaves covariates without effect: the pretrained weights know none. Train, or drop them."
+            )
+        return self.max_steps, "as max_steps says"
+
+    def _choose_lengths(self, series: SeriesSet) -> Lengths:
+        longest = max(map(len, series.values))
+        seasons = choose_season(self.season, series.freq, longest)
+        return choose_lengths(self.horizon, self.context_length, seasons, longest)
 
     def _forecast_past(self, series: SeriesSet, left: Sequence[int], quantiles: Sequence[float] = ()) -> list[Forecast]:
         """Forecast a horizon of each series from all but its last n time points, for each n of `left`."""
-        past = windows.past_windows(series, self.covariate_scaler_, left, self.lengths_.context, self.horizon)
+        lengths = self.lengths_
+        of_windows = series, self.covariate_scaler_, left, lengths.context, self.horizon, lengths.seasons
+        past = windows.past_windows(*of_windows)
         return _forecast(self, series, past, self.horizon, quantiles).in_parts(len(left))
+
+
+def _finish(pretrained: SeriesForecaster | None, model: Any, batches: Iterable[Batch], *, has_quantiles: bool) -> None:
+    """Go back half the way to pretrained weights, if any, and learn how values go together."""
+    if pretrained is not None:
+        go_back(model, pretrained)
+    if has_quantiles:
+        learn_correlation(model, batches)
 
 
 def read_histories(forecaster: TransformerForecaster, df: Frame | None) -> SeriesSet:
@@ -483,24 +553,17 @@ def forecast_series(
     horizon: int | None = None,
     future: Frame | None = None,
     quantiles: Sequence[float] = (),
-    *,
-    n_paths: int = 0,
 ) -> tuple[SeriesSet, Forecast]:
-    """Forecast what follows each series, or draw paths of it: those of all series, `n_paths` times."""
+    """Forecast what follows each series."""
     horizon = forecaster.horizon if horizon is None else params.checked_count(horizon, "horizon")
     series = read_histories(forecaster, df)
-    ahead = windows_to_forecast(forecaster, series, horizon, future, n_times=max(1, n_paths))
-    return series, _forecast(forecaster, series, ahead, horizon, quantiles, sample=n_paths > 0)
+    return series, _forecast(
+        forecaster, series, windows_to_forecast(forecaster, series, horizon, future), horizon, quantiles
+    )
 
 
 def windows_to_forecast(
-    forecaster: TransformerForecaster,
-    series: SeriesSet,
-    horizon: int,
-    future: Frame | None,
-    *,
-    n_times: int = 1,
-    batch_size: int = windows.WINDOWS_PER_BATCH,
+    forecaster: TransformerForecaster, series: SeriesSet, horizon: int, future: Frame | None
 ) -> Any:
     """Cut the windows that a forecast is made from.
 
@@ -508,23 +571,24 @@ def windows_to_forecast(
     not depend on how much of it is asked for.
     """
     lengths, rows = forecaster.lengths_, read_future(future, series, horizon)
-    reach = min(math.ceil(horizon / lengths.decoder_patch) * lengths.decoder_patch, lengths.training_horizon)
-    covariates = forecaster.covariate_scaler_
-    return windows.windows_ahead(
-        series, covariates, rows, lengths.context, horizon, reach=reach, n_times=n_times, batch_size=batch_size
-    )
+    reach = min(math.ceil(horizon / PATCH_LENGTH) * PATCH_LENGTH, lengths.training_horizon)
+    of_windows = series, forecaster.covariate_scaler_, rows, lengths.context, horizon, lengths.seasons
+    return windows.windows_ahead(*of_windows, reach=reach)
 
 
-def _forecast(
-    forecaster: Any, series: SeriesSet, given: Any, horizon: int, quantiles: Sequence[float], *, sample: bool = False
-) -> Forecast:
-    """Forecast the given windows, and warn of those in which nothing was observed to forecast from."""
+def _forecast(forecaster: Any, series: SeriesSet, given: Any, horizon: int, quantiles: Sequence[float]) -> Forecast:
+    """Forecast the given windows."""
     scores = getattr(forecaster, "conformity_scores_", None)
     levels = quantiles if scores is None else calibration.corrected_levels(quantiles, scores)
-    device, n_channels = resolve_device(forecaster.device), len(series.names)
-    point, bands = forecast_windows(forecaster.model_, given, horizon, device, levels, sample=sample)
-    # All units come once for each path or window.
-    missing = np.unique(np.flatnonzero(np.isnan(point[:, 0])) % (series.n_series * n_channels))
+    point, bands = forecast_windows(forecaster.model_, given, horizon, resolve_device(forecaster.device), levels)
+    _warn_of_unobserved(forecaster, series, point)
+    return Forecast(point, {quantile: bands[..., i] for i, quantile in enumerate(quantiles)})
+
+
+def _warn_of_unobserved(forecaster: Any, series: SeriesSet, points: Floats) -> None:
+    """Warn of windows (n_windows, H) in which nothing was observed to forecast from: all units, once or more."""
+    n_channels = len(series.names)
+    missing = np.unique(np.flatnonzero(np.isnan(points[:, 0])) % (series.n_series * n_channels))
     if len(missing):
         code, channel = divmod(int(missing[0]), n_channels)
         column = f", column {quoted(series.names[channel])}," if n_channels > 1 else ""
@@ -533,7 +597,6 @@ def _forecast(
             f"{series_name(series.ids[code])}{column} has no observed value in the last {forecaster.lengths_.context} "
             f"time points: its forecast is NaN.{others}"
         )
-    return Forecast(point, {quantile: bands[..., i] for i, quantile in enumerate(quantiles)})
 
 
 def _check_longer(series: SeriesSet, n: int, what: str, remedy: str) -> None:

@@ -1,43 +1,30 @@
 """TransformerPretrainer: learns from unlabelled series, and turns series into embeddings."""
 
-import copy
-import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from numbers import Integral, Real
-from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.exceptions import NotFittedError
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 from torch import nn
 
-from tsformer.archive import open_archive, saved_network
 from tsformer.data.augment import strong_view
 from tsformer.data.batch import Batch
 from tsformer.data.messages import warn_user
 from tsformer.estimators.checks import CasesMixin, channel_names, keep_fitted, read_like_fit, read_to_fit, with_ids
+from tsformer.estimators.pretrained import ACCEPTED, load_encoder
 from tsformer.models import channel_encoder
 from tsformer.models.channel_encoder import ChannelEncoder
 from tsformer.models.encoders import ENCODERS
 from tsformer.params import TrainingParams, TransformerParams, constraints_of, documents_parameters_of, values_of
 from tsformer.training import fitting, objectives
-from tsformer.training.devices import draw_seed, resolve_device, seeded
+from tsformer.training.devices import draw_seed, resolve_device
 from tsformer.training.prediction import predict_in_batches
-
-BUNDLED = Path(__file__).parents[1] / "weights" / "encoder.safetensors"
-PRETRAINED: list[Any] = [str, os.PathLike, HasMethods("transform"), None]  # what the parameter may be
-EXPECTED = (
-    "The 'pretrained' parameter must be 'bundled', the path of a saved one, a fitted TransformerPretrainer or None."
-)
 
 
 @documents_parameters_of(CasesMixin, TransformerParams, TrainingParams)
@@ -126,7 +113,7 @@ class TransformerPretrainer(CasesMixin, TransformerParams, TrainingParams, Trans
         temperature=[Interval(Real, 0, None, closed="neither")],
         masked_fraction=[Interval(Real, 0, 1, closed="neither")],
         n_resampled=[Interval(Integral, 16, None, closed="left")],
-        pretrained=PRETRAINED,
+        pretrained=ACCEPTED,
         max_steps=[Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
         encoder=[StrOptions(set(ENCODERS)), callable],
     )
@@ -242,48 +229,3 @@ class TransformerPretrainer(CasesMixin, TransformerParams, TrainingParams, Trans
 def _state(trained: fitting.Fitted) -> dict[str, Any]:
     history = trained.history
     return {"model_": trained.model, "n_iter_": history.best_step, "history_": history.as_dict()}
-
-
-# Pretrained weights.
-
-
-def load_encoder(pretrained: Any) -> ChannelEncoder:
-    """Return a copy of the network that the `pretrained` parameter, where it is not None, stands for."""
-    if isinstance(pretrained, str | os.PathLike):
-        return _read(BUNDLED if pretrained == "bundled" else Path(pretrained))
-    if not isinstance(getattr(pretrained, "estimator", pretrained), TransformerPretrainer):  # frozen or not
-        raise TypeError(f"{EXPECTED} Got {pretrained!r} instead.")
-    try:
-        check_is_fitted(pretrained, "model_")
-    except NotFittedError as error:
-        raise NotFittedError(
-            "The 'pretrained' parameter is a pretrainer that is not fitted. Fit it first, and where scikit-learn makes "
-            "clones, as in a grid search, wrap it: pretrained=sklearn.frozen.FrozenEstimator(pretrainer)."
-        ) from error
-    return copy.deepcopy(pretrained.model_)
-
-
-def _read(path: Path) -> ChannelEncoder:
-    """Read the network of a saved pretrainer, or the encoder alone that `scripts/pretrain` wrote, in half precision."""
-    if path.is_dir():
-        raise ValueError(f"{EXPECTED} Got the folder {path}.")
-    if not path.exists():
-        raise FileNotFoundError(f"{EXPECTED} Got {str(path)!r}, and there is no such file.")
-    try:
-        with safe_open(path, framework="pt") as file:
-            if settings := (file.metadata() or {}).get("network"):
-                weights = {f"encoder.{name}": file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-                with seeded(0, torch.device("cpu")):  # the head's weights are drawn, not from the user's random state
-                    network = channel_encoder.blank_channel_encoder(**json.loads(settings))
-                head = {f"head.{name}": weight for name, weight in network.head.state_dict().items()}
-                network.load_state_dict(weights | head)
-                return network
-    except (SafetensorError, TypeError, KeyError, RuntimeError) as error:
-        raise ValueError(
-            f"The 'pretrained' parameter names {path}, which is damaged or fits no network: {error!r}."
-        ) from error
-    with open_archive(path) as (document, store):
-        kind, networks = document["class"], document["networks"]
-        if kind == "TransformerPretrainer":
-            return saved_network(channel_encoder.blank_channel_encoder, 0, store, networks[0]["settings"])
-    raise ValueError(f"The 'pretrained' parameter must name a file of a TransformerPretrainer. {path} holds a {kind}.")

@@ -187,7 +187,14 @@ class TransformerForecaster(BaseForecaster):
     def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
         """Return small settings for sktime's own tests."""
         size = {"d_model": 4, "n_heads": 1, "n_layers": 1, "d_ff": 4, "horizon": 2, "context_length": 6}
-        training = {"max_steps": 1, "batch_size": 4, "average_decay": None, "early_stopping": False, "random_state": 0}
+        training = {
+            "pretrained": None,
+            "max_steps": 1,
+            "batch_size": 4,
+            "average_decay": None,
+            "early_stopping": False,
+            "random_state": 0,
+        }
         return [size | training, size | training | {"head": "point", "encoder": "transformer"}]
 
 

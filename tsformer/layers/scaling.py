@@ -33,32 +33,6 @@ def normalise_instances(x: Tensor, observed: Tensor, smallest: float = 0.0) -> T
     return torch.where(observed, (x - mean) / std.clamp(min=smallest), 0.0)
 
 
-def masked_location_spread(x: Tensor, observed: Tensor, season: int, *, shifted: bool) -> tuple[Tensor, Tensor]:
-    """Where each window x (B, T) lies and how far it spreads, (B, 1) each; not `shifted`: 0 and the mean size.
-
-    The location is the mean of the last `season` observed values: recent enough to follow a trend, whole enough not
-    to follow the season. The spread is the std, or in proportion to the level of a window that does not vary.
-    """
-    level = masked_mean(x.abs(), observed, 1)
-    if not shifted:
-        return torch.zeros_like(level), torch.where(level > 0, level, 1.0)
-    newer = observed.flip(1).cumsum(dim=1).flip(1)  # observed values from each time point on
-    location = masked_mean(x, observed & (newer <= season), 1)
-    spread = masked_mean((x - masked_mean(x, observed, 1)).square(), observed, 1).sqrt()
-    return location, torch.maximum(spread, 1e-9 * torch.where(level > 0, level, 1.0))
-
-
-def seasonal_weight(x: Tensor, observed: Tensor, season: int, spread: Tensor) -> Tensor:
-    """The `spread` (B, 1) of windows x (B, T) in mean absolute changes from one season to the next, as MASE counts.
-
-    It is kept between 1/3 and 3, and is 1 where a window has no value a season after another.
-    """
-    both = observed[:, season:] & observed[:, :-season]
-    change = torch.where(both, x[:, season:] - x[:, :-season], 0.0).abs().sum(dim=1, keepdim=True)
-    count = both.sum(dim=1, keepdim=True)
-    return torch.where(count > 0, (spread * count / change).clamp(1.0 / 3.0, 3.0), 1.0)
-
-
 class Float64Statistics(nn.Module):
     """A module whose buffers stay float64 when the network is cast: a small signal on a large level survives."""
 

@@ -6,172 +6,246 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from tsformer.layers.attention import padding_mask
 from tsformer.layers.blocks import PRE_NORM, initialise_weights
-from tsformer.layers.scaling import masked_location_spread
-from tsformer.models.decoder import TransformerDecoder
+from tsformer.models.decoder import DecoderCache, TransformerDecoder
 from tsformer.models.encoders import ENCODERS
 from tsformer.models.heads import HEADS
-from tsformer.models.seq2seq import EncoderDecoder, Memory
+from tsformer.models.seq2seq import Memory
+from tsformer.models.simple_forecasts import NAMES
+from tsformer.models.window_features import (
+    LIMIT,
+    N_AHEAD,
+    N_METHODS,
+    N_SERIES,
+    N_STATISTICS,
+    Scale,
+    Seasons,
+    describe,
+)
 
-LIMIT = 10.0  # in units of a window's spread: what the network sees is cut there, and what it learns by `limit`
+PATCH_LENGTH = 12  # time points of a token, in encoder and decoder
+MOST_PATCHES = 8  # that training decodes
+
+# The mixture of simple forecasts that a new network begins with.
+BEGINNING = {"lag_1": 0.2, "theta": 0.2, "theta_recent": 0.2, "theta_log": 0.2, "damped": 0.1, "damped_log": 0.1}
 
 
 class Lengths(NamedTuple):
-    """Time points of the season, of the context, of a patch of the encoder and the decoder, and decoded in training."""
+    """Time points of the season, of a longer one or 0, of the context, and decoded in training."""
 
     season: int
+    long_season: int
     context: int
-    encoder_patch: int
-    decoder_patch: int
     training_horizon: int
 
+    @property
+    def seasons(self) -> Seasons:
+        """The season, and the longer one or 0."""
+        return self.season, self.long_season
 
-def choose_lengths(horizon: int, context_length: int | str, season: int, longest: int) -> Lengths:
-    """Choose patches and context by horizon, season and the longest series.
 
-    A horizon of up to a season, or 24 time points, is one patch of the decoder; a longer one at most 8, of whole
-    seasons, of which training decodes 2. The encoder reads twice these, at least 6 seasons, as some 8 patches.
-    """
-    at_once = max(season, 24)
-    decoder_patch = horizon if horizon <= at_once else math.ceil(max(at_once, horizon / 8) / season) * season
-    training_horizon = min(horizon, 2 * decoder_patch)
+def choose_lengths(horizon: int, context_length: int | str, seasons: Seasons, longest: int) -> Lengths:
+    """Choose the context by season and the longest series: 21 seasons, at least 180 and about 504 time points."""
+    season, long_season = seasons
     if isinstance(context_length, str):
-        context_length = min(max(2 * training_horizon, 6 * season, 8), longest)
-    encoder_patch = _align_to_season(math.ceil(context_length / 8), season)
-    context = math.ceil(context_length / encoder_patch) * encoder_patch
-    return Lengths(season, context, encoder_patch, decoder_patch, training_horizon)
+        most = max(180, min(21 * season, 504), min(max(7 * season, long_season), 1008), 2 * season)
+        context_length = min(most, longest)
+    context = math.ceil(context_length / PATCH_LENGTH) * PATCH_LENGTH
+    long_season = long_season if long_season <= context else 0
+    return Lengths(season, long_season, context, min(horizon, MOST_PATCHES * PATCH_LENGTH))
 
 
-def _align_to_season(length: int, season: int) -> int:
-    """Round up to a divisor or a multiple of the season, so that all patches begin at the same phases."""
-    if length > season:
-        return math.ceil(length / season) * season
-    return next(divisor for divisor in range(length, season + 1) if season % divisor == 0)
+class Window(NamedTuple):
+    """What the decoder knows of windows before it begins."""
 
-
-class Scale(NamedTuple):
-    """Where a window lies, and the size of one unit of it: two Tensors (B, 1)."""
-
-    location: Tensor
-    spread: Tensor
-
-    def apply(self, values: Tensor) -> Tensor:
-        """Return values (B, T) in units of the window."""
-        return (values - self.location) / self.spread
-
-    def undo(self, scaled: Tensor) -> Tensor:
-        """Return scaled values (B, T, ...) in the units of the data."""
-        location, spread = (part.view(-1, *[1] * (scaled.dim() - 1)) for part in self)
-        return scaled * spread + location
-
-
-class PatchInput(nn.Module):
-    """A patch of values, its missing flags, and what is known ahead of the next patch, to a token."""
-
-    def __init__(self, patch_length: int, n_future: int, d_model: int) -> None:
-        super().__init__()
-        self.linear = nn.Linear(patch_length * (2 + n_future), d_model)
-
-    def forward(self, patches: Tensor, start: int = 0) -> Tensor:
-        """Map patches (B, M, P, 2 + n_future) to tokens (B, M, D)."""
-        return self.linear(patches.flatten(2))
+    memory: Memory
+    scale: Scale
+    described: Tensor  # (B, 1, D), from statistics
+    last: Tensor  # (B, P, 2), the last patch: scaled values and which are known
+    ahead: Tensor  # (B, M, P, N_AHEAD + n_future + 1): simple forecasts, phase, distance, covariates; the mean's weight
 
 
 class SeriesForecaster(nn.Module):
-    """An encoder-decoder over patches of one series, autoregressive by the patch.
+    """An encoder-decoder over patches of one series, autoregressive by the patch, for any season and horizon.
 
-    The embedding of `network` is a PatchInput, its head one of `tsformer.models.heads`. Windows are divided by their
-    spread, and if `shifted`, which counts are not, brought to 0 before by `masked_location_spread`.
+    What it forecasts lies around a mixture of simple forecasts and covariates, which each token chooses. Windows are
+    divided by their spread, and if `shifted`, which counts are not, brought to 0 before. Forecasts are drawn towards
+    the mixture that a new network begins with, as if that were worth `shrinkage` observed values: short histories tell
+    least.
     """
 
-    def __init__(self, network: EncoderDecoder, patch_length: int, season: int, *, shifted: bool) -> None:
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: TransformerDecoder,
+        head: Any,
+        d_model: int,
+        n_future: int,
+        *,
+        shifted: bool,
+        shrinkage: float = 0.0,
+    ) -> None:
         super().__init__()
-        self.network = network
-        self.patch_length, self.season, self.shifted = patch_length, season, shifted
+        self.shrinkage = shrinkage
+        self.encoder, self.decoder, self.head, self.shifted = encoder, decoder, head, shifted
+        self.statistics = nn.Sequential(nn.Linear(N_STATISTICS, d_model), nn.GELU(), nn.Linear(d_model, d_model))
+        self.embedding = nn.Linear(PATCH_LENGTH * (2 + N_AHEAD + n_future), d_model)
+        self.mixture = nn.Linear(d_model, N_METHODS + n_future)
+        self.beginning = nn.Buffer(torch.tensor([BEGINNING.get(name, 0.0) for name in NAMES]), persistent=False)
         self.settings: dict[str, Any] = {}  # of the function that can make a network of this shape again
-        # Mixes independent normal numbers to the scores of a patch; `training.correlation` sets it.
-        self.mixing = nn.Buffer(torch.eye(patch_length))
+        # Mix independent normal numbers to the scores of the first patch, which follows what is known, and of those
+        # that follow draws; `training.correlation` sets them.
+        self.mixing = nn.Buffer(torch.eye(PATCH_LENGTH).repeat(2, 1, 1))
 
     @property
     def limit(self) -> float:
         """Where targets and forecasts are cut, in units of a window's spread: rare counts lie many means away."""
-        return LIMIT if self.shifted else math.inf
+        return 2.0 * LIMIT if self.shifted else math.inf
 
-    def encode(self, x: Tensor, observed: Tensor) -> tuple[Memory, Scale, Tensor]:
-        """Read a context x (B, T, C), whose first channel is the series: its memory, its scale and its last patch.
-
-        The last patch (B, P, 2), scaled values and which are observed, is the first input of the decoder.
-        """
-        scale = Scale(*masked_location_spread(x[..., 0], observed[..., 0], self.season, shifted=self.shifted))
-        dtype = next(self.parameters()).dtype
-        series = torch.where(observed[..., 0], scale.apply(x[..., 0]).clamp(-LIMIT, LIMIT), 0.0)
-        inputs = torch.cat([series.unsqueeze(-1), x[..., 1:]], dim=-1).to(dtype)
-        tokens, token_mask = self.network.encoder(inputs, observed)
+    def encode(self, x: Tensor, observed: Tensor, future: Tensor, seasons: Seasons) -> Window:
+        """Read a context x (B, T, C), the series first, and the covariates known ahead, `future` (B, H, n_future)."""
+        dtype = self.mixture.weight.dtype
+        known, ahead = observed[..., 0], in_patches(future.to(dtype))
+        horizon = (
+            ahead.shape[1] * PATCH_LENGTH
+        )  # whole patches: what one begins with does not depend on where it is cut
+        found = describe(x[..., 0], known, seasons, horizon, shifted=self.shifted)
+        inputs = torch.cat([found.series.to(dtype), x[..., 1:].to(dtype)], dim=-1)
+        input_mask = torch.cat([known.unsqueeze(-1).expand_as(found.series), observed[..., 1:]], dim=-1)
+        described = self.statistics(found.statistics.to(dtype)).unsqueeze(1)
+        tokens, token_mask = self.encoder(inputs, input_mask)
         n_tokens, n_timepoints = tokens.shape[1], x.shape[1]
         # Where a token's middle lies, counted in patches of the decoder, the first forecast patch being at 0.
         middles = (torch.arange(n_tokens, device=x.device) + 0.5) * (n_timepoints / n_tokens)
-        positions = (middles - n_timepoints) / self.patch_length - 0.5
-        last = torch.stack([inputs[..., 0], observed[..., 0].to(dtype)], dim=-1)[:, -self.patch_length :]
-        last = nn.functional.pad(last, (0, 0, self.patch_length - last.shape[1], 0))
-        return Memory(tokens, padding_mask(token_mask), positions), scale, last
+        positions = (middles - n_timepoints) / PATCH_LENGTH - 0.5
+        memory = Memory(tokens + described, padding_mask(token_mask), positions)
+        last = torch.stack([inputs[..., 0], known.to(dtype)], dim=-1)[:, -PATCH_LENGTH:]
+        last = pad(last, (0, 0, PATCH_LENGTH - last.shape[1], 0))
+        weight = self.shrinkage / (self.shrinkage + known.sum(dim=1).clamp(min=1).to(dtype))
+        weight = weight.view(-1, 1, 1, 1).expand(*ahead.shape[:3], 1)
+        ahead = torch.cat([in_patches(found.ahead.to(dtype)), ahead, weight], dim=-1)
+        return Window(memory, found.scale, described, last, ahead)
 
-    def forward(self, memory: Memory, inputs: Tensor) -> Tensor:
-        """Teacher forcing: outputs (B, M, P, K) from the patches before each, inputs (B, M, P, 2 + n_future)."""
-        return self.network.decode(inputs, memory)
+    def forward(self, window: Window, before: Tensor, cache: DecoderCache | None = None) -> Tensor:
+        """Return outputs (B, M, P, K) of patches, given those before each, (B, M, P, 2): values and which are known.
 
-    def roll_out(
-        self, memory: Memory, scale: Scale, last: Tensor, future: Tensor, *, sample: bool = False, cached: bool = True
-    ) -> tuple[Tensor, Tensor]:
+        Without a cache all M are decoded in parallel: teacher forcing. With one, they follow those of earlier calls.
+        """
+        begin = cache.length if cache is not None else 0
+        ahead = window.ahead[:, begin : begin + before.shape[1]]
+        return self.decode(before, ahead, window.described, window.memory, cache)
+
+    def decode(
+        self, before: Tensor, ahead: Tensor, described: Tensor, memory: Memory, cache: DecoderCache | None
+    ) -> Tensor:
+        """Return outputs (B, M, P, K) of patches, given those before them and what is known ahead of them."""
+        tokens = self.embedding(torch.cat([before, ahead[..., :-1]], dim=-1).flatten(2)) + described
+        of_memory: Any = {"memory_mask": memory.mask, "memory_positions": memory.positions}
+        tokens = self.decoder(tokens, memory.tokens, **of_memory, cache=cache)
+        methods, covariates = ahead[..., :N_METHODS], ahead[..., N_AHEAD:-1]
+        centre = (torch.cat([methods, covariates], dim=-1) * self.mixture(tokens).unsqueeze(2)).sum(dim=-1)
+        outputs = self.head(tokens, centre)
+        if not self.shrinkage:
+            return outputs
+        mean = (methods * self.beginning.to(methods.dtype)).sum(dim=-1)
+        point = self.head.point(outputs, outputs.new_ones(1, 1, 1))
+        return self.head(tokens, centre + ahead[..., -1] * (mean - point))
+
+    def roll_out(self, window: Window, *, sample: bool = False, cached: bool = True) -> tuple[Tensor, Tensor]:
         """Forecast step by step, each patch from the network's own forecasts, or draws (`sample`), of those before it.
 
-        `future` (B, M, P, n_future) are the covariates known ahead. Returns what the head knows of each value,
-        (B, M, P, K), and the scaled values, (B, M, P). Not `cached`, each step recomputes all before.
+        A draw counts as known, a forecast does not. Returns what the head knows of each value, (B, M, P, K), and the
+        scaled values, (B, M, P). Not `cached`, each step recomputes all before.
         """
-        cache = self.network.decoder.new_cache() if cached else None
-        spread = scale.spread.unsqueeze(-1).to(last.dtype)
-        head: Any = self.network.head
-        outputs, values, inputs, patch = [], [], [], last
-        for step in range(future.shape[1]):
-            inputs.append(torch.cat([patch, future[:, step].to(patch.dtype)], dim=-1))
-            given = inputs[-1].unsqueeze(1) if cached else torch.stack(inputs, dim=1)
-            output = self.network.decode(given, memory, cache)[:, -1:]
-            value = self._draw(output, spread) if sample else head.point(output, spread)
+        cache = self.decoder.new_cache() if cached else None
+        spread = window.scale.spread.unsqueeze(-1).to(window.last.dtype)
+        outputs: list[Tensor] = []
+        values: list[Tensor] = []
+        before = [window.last]
+        for _ in range(window.ahead.shape[1]):
+            given = before[-1].unsqueeze(1) if cached else torch.stack(before, dim=1)
+            output = self(window, given, cache)[:, -1:]
+            mixing = self.mixing[min(len(values), 1)]
+            value = self._draw(output, spread, mixing) if sample else self.head.point(output, spread)
             outputs.append(output)
             values.append(value.clamp(-self.limit, self.limit))
-            patch = torch.stack([value[:, 0].clamp(-LIMIT, LIMIT), torch.ones_like(value[:, 0])], dim=-1)
+            before.append(self.as_input(value, known=sample)[:, 0])
         return torch.cat(outputs, dim=1), torch.cat(values, dim=1)
 
-    def _draw(self, output: Tensor, spread: Tensor) -> Tensor:
-        """Draw the values (B, M, P) of patches, correlated within each."""
-        head: Any = self.network.head
-        scores = torch.randn(*output.shape[:3], dtype=self.mixing.dtype, device=output.device) @ self.mixing.T
-        return head.quantiles(output, torch.special.ndtr(scores).unsqueeze(-1), spread).squeeze(-1)
+    def as_input(self, values: Tensor, *, known: bool) -> Tensor:
+        """Return scaled values (...) as the decoder reads them, (..., 2)."""
+        values = values.clamp(-LIMIT, LIMIT)
+        return torch.stack([values, torch.full_like(values, float(known))], dim=-1)
 
-    def patches(self, horizon_values: Tensor) -> Tensor:
-        """Cut (B, H) or (B, H, C) into patches (B, M, P) or (B, M, P, C), padded with zeros at the end."""
-        missing = -horizon_values.shape[1] % self.patch_length
-        padding = (0, missing) if horizon_values.dim() == 2 else (0, 0, 0, missing)
-        return nn.functional.pad(horizon_values, padding).unflatten(1, (-1, self.patch_length))
+    def _draw(self, output: Tensor, spread: Tensor, mixing: Tensor) -> Tensor:
+        """Draw the values (B, M, P) of patches, correlated within each."""
+        scores = torch.randn(*output.shape[:3], dtype=mixing.dtype, device=output.device) @ mixing.T
+        return self.head.quantiles(output, torch.special.ndtr(scores).unsqueeze(-1), spread).squeeze(-1)
+
+
+def in_patches(horizon_values: Tensor) -> Tensor:
+    """Cut (B, H) or (B, H, C) into patches (B, M, P) or (B, M, P, C), padded with zeros at the end."""
+    missing = -horizon_values.shape[1] % PATCH_LENGTH
+    padding = (0, missing) if horizon_values.dim() == 2 else (0, 0, 0, missing)
+    return pad(horizon_values, padding).unflatten(1, (-1, PATCH_LENGTH))
 
 
 def build_forecaster(
-    encoder: str | Callable[..., nn.Module], head: str, lengths: Lengths, *, n_past: int, n_future: int, **width: Any
+    encoder: str | Callable[..., nn.Module],
+    head: str,
+    context: int,
+    *,
+    n_past: int,
+    n_future: int,
+    shrinkage: float = 0.0,
+    **width: Any,
 ) -> SeriesForecaster:
     """Make a network of new weights; `encoder` is a name in ENCODERS or a callable, `head` a name in HEADS.
 
     `width` is d_model, n_heads, n_layers, d_ff and dropout, of encoder and decoder.
     """
     build: Any = ENCODERS[encoder] if isinstance(encoder, str) else encoder
-    own = {"patch_length": lengths.encoder_patch} if encoder == "patch" else {}
-    d_model, patch_length = width["d_model"], lengths.decoder_patch
-    encoder_module = build(1 + n_past + n_future, lengths.context, **own, **width)
-    head_module = HEADS[head](d_model, patch_length)
-    decoder = TransformerDecoder(**width, **PRE_NORM)
-    network = EncoderDecoder(encoder_module, PatchInput(patch_length, n_future, d_model), decoder, head_module)
-    model = SeriesForecaster(network, patch_length, lengths.season, shifted=head != "negative_binomial")
+    own = {"patch_length": PATCH_LENGTH} if encoder == "patch" else {}
+    d_model = width["d_model"]
+    encoder_module = build(N_SERIES + n_past + n_future, context, **own, **width)
+    decoder, head_module = TransformerDecoder(**width, **PRE_NORM), HEADS[head](d_model, PATCH_LENGTH)
+    shifted = head != "negative_binomial"
+    how: dict[str, Any] = {"shifted": shifted, "shrinkage": shrinkage}
+    model = SeriesForecaster(encoder_module, decoder, head_module, d_model, n_future, **how)
     initialise_weights(model)
-    shape = {"encoder": encoder, "head": head, "lengths": lengths, "n_past": n_past, "n_future": n_future}
-    model.settings = shape | width
+    begin_with_simple_forecasts(model)
+    shape = {"encoder": encoder, "head": head, "context": context, "n_past": n_past, "n_future": n_future}
+    model.settings = shape | {"shrinkage": shrinkage} | width
     return model
+
+
+@torch.no_grad()
+def begin_with_simple_forecasts(model: SeriesForecaster) -> None:
+    """Set weights so that a new network forecasts a fixed mixture of the simple forecasts, with bands around it."""
+    nn.init.zeros_(model.mixture.weight)
+    model.mixture.bias[:N_METHODS] = model.beginning
+    model.head.begin()
+
+
+def with_covariates(model: SeriesForecaster, n_past: int, n_future: int) -> SeriesForecaster:
+    """Return a network of the same weights that reads covariates too, which at first change nothing.
+
+    Its encoder is "patch", and it has none so far.
+    """
+    wider = build_forecaster(**model.settings | {"n_past": n_past, "n_future": n_future})
+    weights, wanted = model.state_dict(), wider.state_dict()
+    # Both read patches of channels, of which the new ones come last; the encoder's, values and then their mask.
+    for name, n_parts in (("embedding.weight", 1), ("encoder.embedding.linear.weight", 2)):
+        known, widened = (each[name].unflatten(1, (PATCH_LENGTH, n_parts, -1)) for each in (weights, wanted))
+        widened = torch.zeros_like(widened)
+        widened[..., : known.shape[-1]] = known
+        weights[name] = widened.flatten(1)
+    for name in ("mixture.weight", "mixture.bias"):
+        widened = torch.zeros_like(wanted[name])
+        widened[:N_METHODS] = weights[name]
+        weights[name] = widened
+    wider.load_state_dict(weights)
+    return wider

@@ -1,6 +1,7 @@
 """Heads of the forecaster: decoded tokens (B, M, D) in, what is known of the next values out.
 
-Contract: `head(tokens)` gives outputs (B, M, P, K), K numbers for each of the P values of a patch. All other methods
+Contract: `head(tokens, centre)` gives outputs (B, M, P, K), K numbers for each of the P values of a patch, around a
+centre (B, M, P); `begin()` sets weights of a new head so that it lies there, whatever the tokens. All other methods
 take these outputs. Values are in the scale of their window; `spread` (B, 1, 1) is the size of one unit of that scale,
 which only counts care about. Targets have shape (B, M, P); those that are missing come as some finite number.
 
@@ -18,26 +19,6 @@ from scipy import stats
 from torch import Tensor, nn
 
 
-class PointHead(nn.Linear):
-    """One value, trained with the Huber loss; knows no uncertainty."""
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Return outputs (B, M, P, 1)."""
-        return super().forward(tokens).unsqueeze(-1)
-
-    def losses(self, outputs: Tensor, target: Tensor, spread: Tensor) -> Tensor:
-        """Huber loss, quadratic up to one unit."""
-        return F.huber_loss(outputs.squeeze(-1), target, reduction="none")
-
-    def point(self, outputs: Tensor, spread: Tensor) -> Tensor:
-        """Return the value."""
-        return outputs.squeeze(-1)
-
-    def quantiles(self, outputs: Tensor, levels: Tensor, spread: Tensor) -> Tensor:
-        """Refuse: there are none."""
-        raise ValueError("A forecaster with head='point' has no quantiles, nor samples. Use head='quantile'.")
-
-
 class LinearHead(nn.Module):
     """A linear map from a token to N_OUTPUTS numbers for each value of its patch: what the heads below begin with."""
 
@@ -47,13 +28,32 @@ class LinearHead(nn.Module):
         super().__init__()
         self.linear = nn.Linear(d_model, patch_length * self.N_OUTPUTS)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Return outputs (B, M, P, K)."""
-        return self.linear(tokens).unflatten(-1, (-1, self.N_OUTPUTS))
+    def forward(self, tokens: Tensor, centre: Tensor) -> Tensor:
+        """Return outputs (B, M, P, K), all around the centre (B, M, P)."""
+        return self.linear(tokens).unflatten(-1, (-1, self.N_OUTPUTS)) + centre.unsqueeze(-1)
+
+    @torch.no_grad()
+    def begin(self) -> None:
+        """Lie nearly at the centre."""
+        self.linear.weight.mul_(0.1)
 
     def point(self, outputs: Tensor, spread: Tensor) -> Tensor:
         """Return the first of the outputs."""
         return outputs[..., 0]
+
+
+class PointHead(LinearHead):
+    """One value, trained with the Huber loss; knows no uncertainty."""
+
+    N_OUTPUTS = 1
+
+    def losses(self, outputs: Tensor, target: Tensor, spread: Tensor) -> Tensor:
+        """Huber loss, quadratic up to one unit."""
+        return F.huber_loss(outputs.squeeze(-1), target, reduction="none")
+
+    def quantiles(self, outputs: Tensor, levels: Tensor, spread: Tensor) -> Tensor:
+        """Refuse: there are none."""
+        raise ValueError("A forecaster with head='point' has no quantiles, nor samples. Use head='quantile'.")
 
 
 class QuantileHead(LinearHead):
@@ -68,6 +68,12 @@ class QuantileHead(LinearHead):
     def __init__(self, d_model: int, patch_length: int) -> None:
         super().__init__(d_model, patch_length)
         self.levels = nn.Buffer(torch.tensor(self.LEVELS), persistent=False)
+
+    @torch.no_grad()
+    def begin(self) -> None:
+        """Lie around the centre as the quantiles of a normal distribution of std .8."""
+        super().begin()
+        self.linear.bias.copy_((0.8 * torch.special.ndtri(self.levels)).repeat(len(self.linear.bias) // self.N_OUTPUTS))
 
     def losses(self, outputs: Tensor, target: Tensor, spread: Tensor) -> Tensor:
         """Mean pinball loss over the levels, plus that of the median: later patches and most measures go by it."""
@@ -94,10 +100,10 @@ class StudentTHead(LinearHead):
 
     N_OUTPUTS = 3
 
-    def forward(self, tokens: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor, centre: Tensor) -> Tensor:
         """Return outputs (B, M, P, 3): location, scale, degrees of freedom."""
-        location, scale, freedom = super().forward(tokens).unbind(dim=-1)
-        return torch.stack([location, F.softplus(scale) + 1e-3, F.softplus(freedom) + 2.0], dim=-1)
+        location, scale, freedom = super().forward(tokens, torch.zeros_like(centre)).unbind(dim=-1)
+        return torch.stack([location + centre, F.softplus(scale) + 1e-3, F.softplus(freedom) + 2.0], dim=-1)
 
     def losses(self, outputs: Tensor, target: Tensor, spread: Tensor) -> Tensor:
         """Negative log likelihood."""
@@ -118,9 +124,13 @@ class NegativeBinomialHead(LinearHead):
 
     N_OUTPUTS = 2
 
-    def forward(self, tokens: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor, centre: Tensor) -> Tensor:
         """Return outputs (B, M, P, 2): mean in units of the spread, and dispersion."""
-        return F.softplus(super().forward(tokens)) + 1e-4
+        mean, dispersion = super().forward(tokens, torch.zeros_like(centre)).unbind(dim=-1)
+        centre = centre.clamp(min=0.01)
+        # The inverse of softplus: with nothing added the mean is the centre.
+        mean = mean + centre + (-(-centre).expm1()).log()
+        return F.softplus(torch.stack([mean, dispersion], dim=-1)) + 1e-4
 
     def _failures_and_probability(self, outputs: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
         """Number of failures and probability of success, as scipy counts them."""
@@ -143,7 +153,10 @@ class NegativeBinomialHead(LinearHead):
 
 
 class TokenHead(LinearHead):
-    """A softmax over equal bins of values from -10 to 10 units (Ansari et al. 2024, Chronos); the last take in more."""
+    """A softmax over equal bins of values, 10 units to each side of the centre (Ansari et al. 2024, Chronos).
+
+    The last bins take in more. Behind the logits the outputs have the centre.
+    """
 
     N_OUTPUTS = 400
     LIMIT = 10.0
@@ -153,10 +166,15 @@ class TokenHead(LinearHead):
         super().__init__(d_model, patch_length)
         self.centers = nn.Buffer(-self.LIMIT + self.WIDTH * (torch.arange(self.N_OUTPUTS) + 0.5), persistent=False)
 
+    def forward(self, tokens: Tensor, centre: Tensor) -> Tensor:
+        """Return outputs (B, M, P, 401): logits, and the centre."""
+        return torch.cat([super().forward(tokens, torch.zeros_like(centre)), centre.unsqueeze(-1)], dim=-1)
+
     def losses(self, outputs: Tensor, target: Tensor, spread: Tensor) -> Tensor:
         """Cross-entropy."""
-        token = ((target + self.LIMIT) / self.WIDTH).long().clamp(0, self.N_OUTPUTS - 1)
-        return F.cross_entropy(outputs.flatten(0, -2), token.flatten(), reduction="none").view_as(target)
+        token = ((target - outputs[..., -1] + self.LIMIT) / self.WIDTH).long().clamp(0, self.N_OUTPUTS - 1)
+        logits = outputs[..., :-1].flatten(0, -2)
+        return F.cross_entropy(logits, token.flatten(), reduction="none").view_as(target)
 
     def point(self, outputs: Tensor, spread: Tensor) -> Tensor:
         """Return the median."""
@@ -164,13 +182,13 @@ class TokenHead(LinearHead):
 
     def quantiles(self, outputs: Tensor, levels: Tensor, spread: Tensor) -> Tensor:
         """Return quantiles, values within a bin being equally likely."""
-        probability = outputs.softmax(dim=-1)
+        probability = outputs[..., :-1].softmax(dim=-1)
         cumulative = probability.cumsum(dim=-1)
         wanted = levels.to(outputs.dtype).expand(*outputs.shape[:-1], -1).contiguous()
         token = torch.searchsorted(cumulative, wanted).clamp(max=self.N_OUTPUTS - 1)
         inside = probability.gather(-1, token)
         fraction = ((wanted - cumulative.gather(-1, token) + inside) / inside.clamp(min=1e-12)).clamp(0.0, 1.0)
-        return self.centers[token] + (fraction - 0.5) * self.WIDTH
+        return outputs[..., -1:] + self.centers[token] + (fraction - 0.5) * self.WIDTH
 
 
 HEADS: dict[str, Callable[[int, int], nn.Module]] = {

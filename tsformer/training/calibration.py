@@ -8,8 +8,7 @@ import torch
 from tsformer.data.batch import Batch
 from tsformer.data.rows import Floats
 from tsformer.models.forecaster import SeriesForecaster
-from tsformer.training.devices import ready_to_predict
-from tsformer.training.prediction import roll_out
+from tsformer.training.prediction import forecast_windows
 
 RANKED = torch.special.ndtr(torch.linspace(-6.0, 6.0, 201, dtype=torch.float64))  # levels by which values are ranked
 WINDOWS_PER_BATCH = 64  # bounds memory: each window has all these quantiles
@@ -20,18 +19,16 @@ def conformity_scores(model: SeriesForecaster, windows: Iterable[Batch], device:
 
     It is that of the ends of the narrowest band around the median that holds a value (Chernozhukov et al. 2021).
     """
-    model = ready_to_predict(model, device)
     scores = []
-    with torch.inference_mode():
-        for batch in windows:
-            assert batch.y is not None  # for the type checker: windows always have them
-            assert batch.y_observed is not None
-            bands = roll_out(model, batch.to(device), RANKED.to(device))[1]
-            bands, truth = bands[:, : batch.y.shape[1]].double().cpu(), batch.y.double().unsqueeze(-1)
-            upper = RANKED[(bands < truth).sum(dim=-1).clamp(max=len(RANKED) - 1)]
-            lower = RANKED[((bands <= truth).sum(dim=-1) - 1).clamp(min=0)]
-            scored = batch.y_observed & batch.observed[..., 0].any(dim=1, keepdim=True)
-            scores.append(torch.maximum(upper - 0.5, 0.5 - lower).clamp(min=0.0)[scored])
+    for batch in windows:
+        assert batch.y is not None  # for the type checker: windows always have them
+        assert batch.y_observed is not None
+        bands = torch.from_numpy(forecast_windows(model, [batch], batch.y.shape[1], device, RANKED.tolist())[1])
+        truth = batch.y.double().unsqueeze(-1)
+        upper = RANKED[(bands < truth).sum(dim=-1).clamp(max=len(RANKED) - 1)]
+        lower = RANKED[((bands <= truth).sum(dim=-1) - 1).clamp(min=0)]
+        scored = batch.y_observed & batch.observed[..., 0].any(dim=1, keepdim=True)
+        scores.append(torch.maximum(upper - 0.5, 0.5 - lower).clamp(min=0.0)[scored])
     return torch.cat(scores).sort().values.numpy()
 
 

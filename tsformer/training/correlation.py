@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 from itertools import islice
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from tsformer.data.batch import Batch
 from tsformer.models.forecaster import SeriesForecaster
+from tsformer.training.objectives import known_patches, prepare
 
 N_BATCHES = 10  # of windows that are learnt from
 LEVELS = (0.025, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.975)
@@ -19,25 +19,25 @@ SHRINKAGE = 0.01  # towards independent values: windows with gaps may leave a ma
 def learn_correlation(model: SeriesForecaster, batches: Iterable[Batch]) -> None:
     """Set the model's `mixing`, so that drawn paths swing as the series do.
 
-    A Gaussian copula: the true values of each patch become normal scores by the quantiles forecast of them. Paths are
-    drawn from scores of the same correlation; from a patch to the next, the network sees what was drawn. The model is
-    trained and its head has quantiles; the batches are windows of a context and a horizon.
+    A Gaussian copula: the true values of each patch become normal scores by the quantiles forecast of them, given the
+    true patches before. The first patch and later ones have a correlation each, from scores of which paths are drawn;
+    from a patch to the next, the network sees what was drawn. The model is trained and its head has quantiles; the
+    batches are windows of a context and a horizon.
     """
-    head: Any = model.network.head
     levels = torch.tensor(LEVELS, dtype=torch.float64, device=model.mixing.device)
     products, counts = torch.zeros(2, *model.mixing.shape, dtype=torch.float64, device=levels.device)
     for batch in islice(batches, N_BATCHES):
-        batch = batch.to(levels.device)
-        if batch.y is None or batch.y_observed is None or batch.future is None:
-            raise ValueError("learn_correlation needs a horizon. Got a batch without y, y_observed or future.")
-        memory, scale, last = model.encode(batch.x, batch.observed)
-        outputs, _ = model.roll_out(memory, scale, last, model.patches(batch.future))
-        quantiles = head.quantiles(outputs, levels, scale.spread.unsqueeze(-1).to(outputs.dtype)).double()
-        observed = model.patches(batch.y_observed).flatten(0, 1).double()
-        scores = normal_scores(model.patches(scale.apply(batch.y)), quantiles, levels).flatten(0, 1) * observed
-        products += scores.T @ scores
-        counts += observed.T @ observed
-    model.mixing.copy_(torch.linalg.cholesky(_correlation(products / counts.clamp(min=1))))
+        window, target, observed = prepare(model, batch.to(levels.device))
+        outputs = model(window, torch.cat([window.last.unsqueeze(1), known_patches(model, target, observed)], dim=1))
+        quantiles = model.head.quantiles(outputs, levels, window.scale.spread.unsqueeze(-1).to(outputs.dtype)).double()
+        mask = observed.double()
+        scores = normal_scores(target.double(), quantiles, levels) * mask
+        for i, patches in enumerate((slice(0, 1), slice(1, None))):
+            some_scores, some_mask = (each[:, patches].flatten(0, 1) for each in (scores, mask))
+            products[i] += some_scores.T @ some_scores
+            counts[i] += some_mask.T @ some_mask
+    for mixing, product, count in zip(model.mixing, products, counts, strict=True):
+        mixing.copy_(torch.linalg.cholesky(_correlation(product / count.clamp(min=1))))
 
 
 def normal_scores(values: Tensor, quantiles: Tensor, levels: Tensor) -> Tensor:

@@ -80,7 +80,7 @@ def fit_network(
     schedule, progress = cosine(n_steps, warmup_steps), title if params.verbose else None
     fitted = _train(problem, params, schedule, early_stopping, progress, after_epoch)
     training.end(lambda: attributes(fitted.model))
-    if refit is None or validation is None or fitted.history.interrupted:
+    if refit is None or validation is None or fitted.history.interrupted or not fitted.history.best_step:
         return fitted
     params = replace(params, max_steps=fitted.history.best_step)
     return fit_network(refit, params, task=task, title=f"{title}, refit", attributes=attributes)

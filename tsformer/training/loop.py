@@ -33,6 +33,11 @@ class History:
     best_step: int = 0  # whose weights were kept
     interrupted: bool = False  # by Ctrl-C
 
+    def add(self, row: dict[str, Any], **more: float) -> None:
+        """Append the entries of an epoch."""
+        for name, value in (row | more).items():
+            getattr(self, name).append(value)
+
     def as_dict(self) -> dict[str, list[Any]]:
         """Return the columns that have values: what `pandas.DataFrame` takes."""
         return {name: values for name, values in vars(self).items() if isinstance(values, list) and values}
@@ -141,15 +146,15 @@ def train(
 
     with tqdm(total=n_steps, disable=progress is None, unit="step", desc=progress) as bar:
         try:
+            if early_stopping is not None:
+                early_stopping.measure(kept, 0, device)  # weights that are gone on from may be the best
             while scheduler.last_epoch < n_steps:
                 model.train()
                 losses = torch.stack([take_step(batch) for batch in islice(batches, n_steps - scheduler.last_epoch)])
                 row = {"step": scheduler.last_epoch, "loss": _finite(float(losses.mean()), scheduler.last_epoch)}
-                row["learning_rate"] = float(scheduler.get_last_lr()[0])
                 if early_stopping is not None:
                     row["validation_loss"] = early_stopping.measure(kept, scheduler.last_epoch, device)
-                for name, value in (row | {"seconds": time.perf_counter() - start}).items():
-                    getattr(history, name).append(value)
+                history.add(row, learning_rate=float(scheduler.get_last_lr()[0]), seconds=time.perf_counter() - start)
                 bar.set_postfix({name: value for name, value in row.items() if "loss" in name})
                 if (after_epoch is not None and after_epoch(kept)) or (early_stopping and early_stopping.exhausted):
                     break

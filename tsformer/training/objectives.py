@@ -9,8 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tsformer.data.batch import Batch
-from tsformer.layers.scaling import seasonal_weight
-from tsformer.models.forecaster import LIMIT
+from tsformer.models.forecaster import in_patches
 
 Objective = Callable[[nn.Module, Batch], Tensor]
 
@@ -121,29 +120,38 @@ def forecasting(scheduled_sampling: float) -> Objective:
     each covariate is hidden in half of the windows, so that the network does not learn the series by heart from it.
 
     In a fraction `scheduled_sampling` of the batches the decoder reads its own roll-out instead of the truth, as it
-    must in prediction (Bengio et al. 2015; here by the whole sequence). 0 is pure teacher forcing.
+    must in prediction (Bengio et al. 2015; here by the whole sequence), and is told so. 0 is pure teacher forcing.
     """
 
     def objective(model: Any, batch: Batch) -> Tensor:  # a SeriesForecaster
         if model.training:
             batch = hide_covariates(batch, 0.5)
-        if batch.y is None or batch.y_observed is None or batch.future is None:
-            raise ValueError("The forecasting objective needs a horizon. Got a batch without y, y_observed or future.")
-        memory, scale, last = model.encode(batch.x, batch.observed)
-        target = model.patches(scale.apply(batch.y).clamp(-model.limit, model.limit).to(last.dtype))
-        has_history = batch.observed[..., 0].any(dim=1, keepdim=True)  # without it there is no scale either
-        observed, future = model.patches(batch.y_observed & has_history), model.patches(batch.future.to(last.dtype))
-        # What the decoder reads is the patch before each: all but the last one.
-        given, flags = target[:, :-1], observed[:, :-1].to(last.dtype)
-        if torch.rand(()) < scheduled_sampling and given.shape[1]:
+        window, target, observed = prepare(model, batch)
+        if torch.rand(()) < scheduled_sampling and target.shape[1] > 1:
             with torch.no_grad():
-                given = model.roll_out(memory, scale, last, future[:, :-1])[1]
-            flags = torch.ones_like(flags)
-        before = torch.stack([torch.where(flags > 0, given.clamp(-LIMIT, LIMIT), 0.0), flags], dim=-1)
-        inputs = torch.cat([torch.cat([last.unsqueeze(1), before], dim=1), future], dim=-1)
-        outputs = model(memory, inputs).float()
-        losses = model.network.head.losses(outputs, target.float(), scale.spread.unsqueeze(-1).float())
-        weight = seasonal_weight(batch.x[..., 0], batch.observed[..., 0], model.season, scale.spread).unsqueeze(-1)
-        return (torch.where(observed, losses, 0.0) * weight).sum() / (observed * weight).sum().clamp(min=1e-6)
+                before = model.as_input(model.roll_out(window)[1][:, :-1], known=False)
+        else:
+            before = known_patches(model, target, observed)
+        outputs = model(window, torch.cat([window.last.unsqueeze(1), before], dim=1)).float()
+        scale = window.scale
+        losses = model.head.losses(outputs, target.float(), scale.spread.unsqueeze(-1).float())
+        weight = scale.weight.unsqueeze(-1) * observed
+        return (losses * weight).sum() / weight.sum().clamp(min=1e-6)
 
     return objective
+
+
+def prepare(model: Any, batch: Batch) -> tuple[Any, Tensor, Tensor]:
+    """Encode windows: what the decoder knows of them, and their targets, scaled, with a mask, (B, M, P) each."""
+    if batch.y is None or batch.y_observed is None or batch.future is None:
+        raise ValueError("Forecasting needs a horizon. Got a batch without y, y_observed or future.")
+    window = model.encode(batch.x, batch.observed, batch.future, batch.seasons)
+    target = in_patches(window.scale.apply(batch.y).clamp(-model.limit, model.limit).to(window.last.dtype))
+    has_history = batch.observed[..., 0].any(dim=1, keepdim=True)  # without it there is no scale either
+    return window, target, in_patches(batch.y_observed & has_history)
+
+
+def known_patches(model: Any, target: Tensor, observed: Tensor) -> Tensor:
+    """What the decoder reads before each patch but the first where the truth is known: (B, M - 1, P, 2)."""
+    shown = model.as_input(torch.where(observed, target, 0.0)[:, :-1], known=True)
+    return torch.stack([shown[..., 0], observed[:, :-1].to(shown.dtype)], dim=-1)

@@ -78,3 +78,14 @@ class WeightAverage:
         for average, buffer in self._buffers:
             average.copy_(buffer)
         self.n_updates += 1
+
+
+@torch.no_grad()
+def go_back(model: nn.Module, before: nn.Module, fraction: float = 0.5) -> None:
+    """Move weights a fraction of the way back to those `before` training.
+
+    What is gained on the training data stays for the most part, and so does what was known before (Wortsman et al.
+    2022, "Robust fine-tuning of zero-shot models").
+    """
+    for weight, known in zip(model.parameters(), before.parameters(), strict=True):
+        weight.lerp_(known.to(weight), fraction)
