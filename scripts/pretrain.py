@@ -1,17 +1,16 @@
-"""Trains the encoder of TransformerPretrainer on synthetic series: a configuration in, weights, a card and a log out.
+"""Trains a bundled network on synthetic series: a configuration in, weights, a card and a log out.
 
-The folder given by --out holds checkpoint.pt (to go on from), log.csv (the curve), weights.safetensors (the encoder in
-float16) and card.json. All are written anew at each checkpoint, whole or not at all.
+The folder given by --out holds checkpoint.pt (to go on from), log.csv (the curve), weights.safetensors (in float16) and
+card.json. All are written anew at each checkpoint, whole or not at all.
 
 - The steps between two checkpoints are a segment. Its random numbers are drawn from the seed and its number alone, so
   that a run that was stopped and started again gives on the CPU, bit for bit, what one that was not stopped gives.
-- Validation reads TRAIN files only. Features of the frozen encoder, standard scaling and ridge regression are
-  cross-validated on each; sets that the folders lack are left out, and the log has the columns of those that are there.
+- Validation measures the written weights on parts of data sets that are not their test parts. Sets that the folders
+  lack are left out, and the log has the columns of those that are there.
 """
 
 import argparse
 import csv
-import functools
 import io
 import json
 import os
@@ -19,80 +18,114 @@ import platform
 import subprocess
 import time
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+import pretrain_encoder
+import pretrain_forecaster
 import safetensors.torch
 import torch
-from sklearn.linear_model import RidgeClassifierCV
-from sklearn.model_selection import StratifiedKFold, cross_val_score
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from torch import Generator, Tensor, nn
 
 import tsformer
-from tsformer.data.augment import strong_view
-from tsformer.data.batch import Batch, Minibatches
-from tsformer.data.cases import read_cases
-from tsformer.data.synthetic import SyntheticBatches
-from tsformer.datasets import load_classification
-from tsformer.models.channel_encoder import ChannelEncoder, blank_channel_encoder, build_channel_encoder
-from tsformer.training import objectives
+from tsformer.data.batch import Batch
 from tsformer.training.devices import resolve_device, seeded, to_cpu
 from tsformer.training.loop import train
-from tsformer.training.optim import adamw, cosine
+from tsformer.training.objectives import Objective
+from tsformer.training.optim import WeightAverage, adamw, cosine
 
 HERE = Path(__file__).parent
-DEFAULT = HERE / "pretrain.toml"
 DECIDES = ("seed", "network", "series", "training", "checkpoints")  # the parts that the weights depend on
 
 Config = dict[str, Any]
-State = dict[str, Any]  # of a run between two segments: step, seconds, weights, moments, rows of the log, config
+State = dict[str, Any]  # of a run between two segments: `beginning` names its parts
+
+
+class Kind(Protocol):
+    """What the module of a kind of network says of it."""
+
+    WHAT: str
+    VALIDATED_BY: str
+
+    def build(self, config: Config) -> nn.Module:
+        """Make the network with new weights; its `settings` are what `written` weights are loaded by."""
+
+    def batches(self, config: Config, first: int, n_steps: int, generator: Generator) -> Iterable[Batch]:
+        """Batches of the steps from `first` on."""
+
+    def objective(self, config: Config) -> Objective:
+        """What is learnt."""
+
+    def written(self, model: nn.Module, config: Config) -> dict[str, Tensor]:
+        """Weights that are written, of a trained model in eval mode, which may be changed."""
+
+    def read_sets(self, validation: Config, folders: list[Path]) -> Mapping[str, Any]:
+        """Data sets to validate on, by name."""
+
+    def validate(self, weights: Path, sets: Mapping[str, Any], device: torch.device) -> dict[str, float]:
+        """Scores of the written weights, by column of the log."""
+
+
+KINDS: dict[str, Kind] = {"encoder": pretrain_encoder, "forecaster": pretrain_forecaster}
 
 
 def main() -> None:
     """Read the command line and pretrain."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("kind", choices=KINDS, help="the network to train")
     parser.add_argument("--out", type=Path, required=True, help="folder of the results; a run found there goes on")
-    parser.add_argument("--config", type=Path, default=DEFAULT, help="TOML file; default: scripts/pretrain.toml")
+    parser.add_argument("--config", type=Path, help="TOML file; default: scripts/pretrain_KIND.toml")
     parser.add_argument(
-        "--validate", type=Path, nargs="*", default=[], help="folders of data sets in .ts or .tsv files"
+        "--validate",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="folders of data sets: .ts or .tsv files for the encoder, those of benchmarks/forecasting.py otherwise",
     )
     parser.add_argument("--until", type=int, help="step to stop at, maybe to go on later; default: the last")
     parser.add_argument("--device", default="auto", help="auto (default), cpu or cuda")
     given = parser.parse_args()
     try:
-        config = read_config(given.config)
-        pretrain(config, given.out, folders=given.validate, until=given.until, device=resolve_device(given.device))
-    except ValueError as error:
+        config = read_config(given.kind, given.config)
+        device = resolve_device(given.device)
+        pretrain(given.kind, config, given.out, folders=given.validate, until=given.until, device=device)
+    except (ValueError, OSError) as error:
         parser.error(str(error))
     except KeyboardInterrupt:
         parser.exit(130, f"Stopped. The same command goes on from the last checkpoint in {given.out}.\n")
 
 
-def read_config(path: Path) -> Config:
-    """Read a configuration; ValueError unless it has the keys of the default one, no fewer and no others."""
+def read_config(kind: str, path: Path | None = None) -> Config:
+    """Read a configuration; ValueError unless it has the keys of the kind's default one, no fewer and no others."""
+    default = HERE / f"pretrain_{kind}.toml"
+    path = path or default
     config = tomllib.loads(path.read_text())
-    expected = _keys(tomllib.loads(DEFAULT.read_text()))
-    if different := sorted(_keys(config) ^ expected):
-        raise ValueError(f"{path} must have the keys of {DEFAULT.name}. Missing or unknown: {', '.join(different)}.")
+    if different := sorted(_keys(config) ^ _keys(tomllib.loads(default.read_text()))):
+        raise ValueError(f"{path} must have the keys of {default.name}. Missing or unknown: {', '.join(different)}.")
     return config
 
 
 def pretrain(
-    config: Config, out: Path, *, folders: list[Path], until: int | None = None, device: torch.device
+    kind: str, config: Config, out: Path, *, folders: list[Path], until: int | None = None, device: torch.device
 ) -> State:
     """Train to the end, or to the first checkpoint at or after step `until`, from the checkpoint in `out` if any."""
     out.mkdir(parents=True, exist_ok=True)
-    sets = labelled_sets(config["validation"]["datasets"], folders)
-    state = resumed(out / "checkpoint.pt", config) or beginning(config)
+    state = resumed(out / "checkpoint.pt", kind, config) or beginning(kind, config)
+    sets = KINDS[kind].read_sets(config["validation"], folders)
+    if folders:
+        missing = sorted({*config["validation"]["datasets"]} - {*sets})
+        print(f"Validation on {len(sets)} sets; not found: {', '.join(missing) or 'none'}.")
     steps = config["training"]["steps"]
     while state["step"] < min(steps, until or steps):
         state = train_segment(state, config, device)
+        write_weights(state, config, out / "weights.safetensors", device)
         number = state["step"] // config["checkpoints"]["steps"]
-        if number % config["checkpoints"]["validate"] == 0 or state["step"] == steps:
-            state["rows"][-1] |= validate(network_of(state), sets, device)
+        if sets and (number % config["checkpoints"]["validate"] == 0 or state["step"] == steps):
+            scores = KINDS[kind].validate(out / "weights.safetensors", sets, device)
+            state["rows"][-1] |= scores
+            state["validation"] = {"step": state["step"]} | scores
         keep(state, config, out, device)
         print(json.dumps(state["rows"][-1]), flush=True)
     return state
@@ -101,20 +134,31 @@ def pretrain(
 # A run from segment to segment.
 
 
-def beginning(config: Config) -> State:
+def beginning(kind: str, config: Config) -> State:
     """Return the state before the first step."""
     with seeded(config["seed"], torch.device("cpu")):
-        model = build_channel_encoder(**config["network"])
-    decides = {part: config[part] for part in DECIDES}
-    return {"step": 0, "seconds": 0.0, "weights": model.state_dict(), "moments": {}, "rows": [], "config": decides}
+        weights = KINDS[kind].build(config).state_dict()
+    return {
+        "kind": kind,
+        "config": {part: config[part] for part in DECIDES},
+        "step": 0,
+        "series": 0,
+        "seconds": 0.0,
+        "weights": weights,
+        "average": weights,
+        "moments": {},
+        "rows": [],  # of the log
+        "validation": {},  # the last scores
+    }
 
 
-def resumed(path: Path, config: Config) -> State | None:
+def resumed(path: Path, kind: str, config: Config) -> State | None:
     """Return the state of the run that a checkpoint holds, or None; ValueError where it is of another configuration."""
     if not path.exists():
         return None
     state: State = torch.load(path, weights_only=True)
-    if different := [part for part in DECIDES if state["config"].get(part) != config[part]]:
+    parts = [part for part in DECIDES if state["config"].get(part) != config[part]]
+    if different := (["kind"] if state.get("kind") != kind else parts):
         raise ValueError(
             f"{path} is of a run whose {', '.join(different)} differed. Set them back, or take another --out."
         )
@@ -123,26 +167,23 @@ def resumed(path: Path, config: Config) -> State | None:
 
 def train_segment(state: State, config: Config, device: torch.device) -> State:
     """Train from one checkpoint to the next."""
-    how, done = config["training"], state["step"]
+    kind, how, done = KINDS[state["kind"]], config["training"], state["step"]
     n_steps = min(config["checkpoints"]["steps"], how["steps"] - done)
-    model = network_of(state).to(device)
+    model = network_of(state, config, "weights").to(device)
+    average = average_of(state, config, model)
     optimizer = adamw(model, how["learning_rate"], how["weight_decay"], how["max_grad_norm"])
+    optimizer.register_step_post_hook(lambda *_: average.update())
     if state["moments"]:
         optimizer.load_state_dict(optimizer.state_dict() | {"state": state["moments"]})
     schedule = cosine(how["steps"], round(how["warmup"] * how["steps"]))
-    start = time.perf_counter()
-    views, series = (int(drawn) for drawn in np.random.default_rng([config["seed"], done]).integers(2**31, size=2))
-    with seeded(views, device):
-        batches = SyntheticBatches(
-            n_steps,
-            how["batch_size"],
-            torch.Generator(device).manual_seed(series),
-            n_timepoints=tuple(config["series"]["n_timepoints"]),
-        )
+    start, n_series = time.perf_counter(), [state["series"]]
+    steps, series = (int(drawn) for drawn in np.random.default_rng([config["seed"], done]).integers(2**31, size=2))
+    with seeded(steps, device):
+        batches = kind.batches(config, done, n_steps, torch.Generator(device).manual_seed(series))
         history = train(
             model,
-            _objective(config),
-            batches,
+            kind.objective(config),
+            counted(batches, n_series),
             optimizer,
             lambda step: schedule(done + step),
             n_steps=n_steps,
@@ -152,110 +193,78 @@ def train_segment(state: State, config: Config, device: torch.device) -> State:
         raise KeyboardInterrupt
     row = {
         "step": done + n_steps,
-        "series": (done + n_steps) * how["batch_size"],
+        "series": sum(n_series),
         "seconds": state["seconds"] + time.perf_counter() - start,
         "loss": history.loss[-1],
         "learning_rate": history.learning_rate[-1],
     }
-    moments = to_cpu(optimizer.state_dict()["state"])
-    known = {"config": state["config"], "rows": [*state["rows"], row], "seconds": row["seconds"]}
-    return known | {"step": row["step"], "weights": to_cpu(dict(model.state_dict())), "moments": moments}
-
-
-def network_of(state: State) -> ChannelEncoder:
-    """Build the network with the weights of a state."""
-    with seeded(0, torch.device("cpu")):  # new weights are drawn, to be replaced
-        model = blank_channel_encoder(**state["config"]["network"])
-    model.load_state_dict(state["weights"])
-    return model
-
-
-def _objective(config: Config) -> objectives.Objective:
-    how = config["training"]
-    made: dict[str, Callable[[], objectives.Objective]] = {
-        "contrastive": functools.partial(objectives.contrastive, strong_view, how["temperature"]),
-        "reconstruction": functools.partial(objectives.reconstruction, how["masked_fraction"]),
+    return state | {
+        "step": row["step"],
+        "series": row["series"],
+        "seconds": row["seconds"],
+        "weights": to_cpu(dict(model.state_dict())),
+        "average": to_cpu(dict(average.model.state_dict())),
+        "moments": to_cpu(optimizer.state_dict()["state"]),
+        "rows": [*state["rows"], row],
     }
-    return made[config["network"]["objective"]]()
 
 
-# Validation.
+def network_of(state: State, config: Config, weights: str) -> nn.Module:
+    """Build the network with the "weights" of a state, or their "average"."""
+    with seeded(0, torch.device("cpu")):  # new weights are drawn, to be replaced
+        model = KINDS[state["kind"]].build(config)
+    model.load_state_dict(state[weights])
+    return model.eval()
 
 
-def labelled_sets(names: list[str], folders: list[Path]) -> dict[str, tuple[Batch, np.ndarray]]:
-    """Read the TRAIN files of the named data sets that one of the folders has."""
-    sets = {}
-    for name in names:
-        for folder in folders:
-            try:
-                X, y = load_classification(name, split="train", folder=folder)
-            except FileNotFoundError:
-                continue
-            sets[name] = read_cases(X).batch, y
-            break
-    if folders:
-        print(f"Validation on {len(sets)} sets; not found: {', '.join(sorted({*names} - {*sets})) or 'none'}.")
-    return sets
+def average_of(state: State, config: Config, model: nn.Module) -> WeightAverage:
+    """Return the average of the whole run, which goes on following the model."""
+    average = WeightAverage(model, config["training"]["average"])
+    average.model.load_state_dict(state["average"])
+    average.n_updates = state["step"]
+    return average
 
 
-def validate(
-    model: ChannelEncoder, sets: Mapping[str, tuple[Batch, np.ndarray]], device: torch.device
-) -> dict[str, float]:
-    """Return the cross-validated accuracy of a linear probe on each set, and their mean; empty without sets."""
-    if not sets:
-        return {}
-    model.to(device).eval()
-    accuracy = {name: probe(embed(model, data, device), y) for name, (data, y) in sets.items()}
-    return {"probe": float(np.mean(list(accuracy.values())))} | {f"probe {name}": a for name, a in accuracy.items()}
-
-
-def embed(model: ChannelEncoder, data: Batch, device: torch.device) -> np.ndarray:
-    """Return the features of all cases, (n_cases, n_features), in float32: a curve needs no more."""
-    with torch.inference_mode():
-        batches = (batch.to(device) for batch in Minibatches(data, 64))
-        return torch.cat([model.embed(batch.x, batch.observed).cpu() for batch in batches]).numpy()
-
-
-def probe(features: np.ndarray, y: np.ndarray) -> float:
-    """Return the accuracy of standard scaling and ridge regression, by cross-validation in 5 folds, or fewer."""
-    smallest = int(np.unique(y, return_counts=True)[1].min())
-    folds = StratifiedKFold(max(2, min(5, smallest)), shuffle=True, random_state=0)
-    ridge = make_pipeline(StandardScaler(), RidgeClassifierCV(np.logspace(-3, 5, 9)))
-    return float(cross_val_score(ridge, features.astype(np.float64), y, cv=folds).mean())
+def counted(batches: Iterable[Batch], n_series: list[int]) -> Iterator[Batch]:
+    """Hand batches on, and note how many series each has."""
+    for batch in batches:
+        n_series.append(len(batch))
+        yield batch
 
 
 # What is written.
 
 
+def write_weights(state: State, config: Config, path: Path, device: torch.device) -> None:
+    """Write the averaged weights in half precision, with the settings of their network."""
+    model: Any = network_of(state, config, "average").to(device)
+    written = KINDS[state["kind"]].written(model, config)
+    halves = {name: weight.to("cpu", torch.float16).contiguous() for name, weight in written.items()}
+    # One entry: safetensors writes several in random order, and equal runs are to give equal files.
+    replace(path, safetensors.torch.save(halves, {"network": json.dumps(model.settings)}))
+
+
 def keep(state: State, config: Config, out: Path, device: torch.device) -> None:
-    """Write checkpoint, log, weights and card."""
+    """Write checkpoint, log and card."""
     checkpoint = io.BytesIO()
     torch.save(state, checkpoint)
     replace(out / "checkpoint.pt", checkpoint.getvalue())
     replace(out / "log.csv", as_csv(state["rows"]).encode())
-    encoder = {
-        name.removeprefix("encoder."): weights.to(torch.float16).contiguous()
-        for name, weights in state["weights"].items()
-        if name.startswith("encoder.")
-    }
-    # One entry: safetensors writes several in random order, and equal runs are to give equal files.
-    metadata = {"network": json.dumps(config["network"])}
-    replace(out / "weights.safetensors", safetensors.torch.save(encoder, metadata))
-    replace(out / "card.json", (json.dumps(card(state, config, device), indent=2) + "\n").encode())
+    text = json.dumps(card(state, config, out / "weights.safetensors", device), indent=2)
+    replace(out / "card.json", (text + "\n").encode())
 
 
-def card(state: State, config: Config, device: torch.device) -> dict[str, Any]:
+def card(state: State, config: Config, weights: Path, device: torch.device) -> dict[str, Any]:
     """Return what the weights saw and how they were made."""
-    last = state["rows"][-1]
-    measured = [row for row in state["rows"] if "probe" in row]
+    kind = KINDS[state["kind"]]
     return {
-        "what": "Encoder of tsformer's TransformerPretrainer, weights in float16, trained on synthetic series alone",
+        "what": kind.WHAT,
         "steps": state["step"],
         "finished": state["step"] == config["training"]["steps"],
-        "series_seen": last["series"],
+        "series_seen": state["series"],
         "seconds": round(state["seconds"], 1),
-        "loss": last["loss"],
-        "n_weights": sum(w.numel() for name, w in state["weights"].items() if name.startswith("encoder.")),
+        "loss": state["rows"][-1]["loss"],
+        "n_weights": sum(weight.numel() for weight in safetensors.torch.load_file(weights).values()),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu, {platform.machine()}",
         "threads": torch.get_num_threads(),
         "commit": commit(),
@@ -265,10 +274,8 @@ def card(state: State, config: Config, device: torch.device) -> dict[str, Any]:
             "numpy": np.__version__,
             "python": platform.python_version(),
         },
-        "validated_by": "accuracy of standard scaling and ridge regression by cross-validation on TRAIN files",
-        "validation": {name: a for name, a in measured[-1].items() if name.startswith(("probe", "step"))}
-        if measured
-        else {},
+        "validated_by": kind.VALIDATED_BY,
+        "validation": state["validation"],
         "config": config,
     }
 

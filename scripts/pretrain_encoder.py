@@ -1,0 +1,97 @@
+"""The encoder of TransformerPretrainer: what scripts/pretrain builds, trains it on, writes, and measures it by.
+
+Validation reads TRAIN files only: features of the frozen encoder, standard scaling and ridge regression are
+cross-validated on each.
+"""
+
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.linear_model import RidgeClassifierCV
+from sklearn.model_selection import StratifiedKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import Generator, Tensor, nn
+
+from tsformer.data.augment import strong_view
+from tsformer.data.batch import Batch, Minibatches
+from tsformer.data.cases import read_cases
+from tsformer.data.synthetic import SyntheticBatches
+from tsformer.datasets import load_classification
+from tsformer.estimators.pretrained import load_encoder
+from tsformer.models.channel_encoder import ChannelEncoder, build_channel_encoder
+from tsformer.training import objectives
+
+Config = dict[str, Any]
+Sets = Mapping[str, tuple[Batch, np.ndarray]]  # cases and labels
+
+WHAT = "Encoder of tsformer's TransformerPretrainer, weights in float16, trained on synthetic series alone"
+VALIDATED_BY = "accuracy of standard scaling and ridge regression by cross-validation on TRAIN files"
+
+
+def build(config: Config) -> ChannelEncoder:
+    """Make the network with new weights."""
+    return build_channel_encoder(**config["network"])
+
+
+def batches(config: Config, first: int, n_steps: int, generator: Generator) -> Iterable[Batch]:
+    """Batches of the steps from `first` on, drawn by the generator, on its device."""
+    lengths = tuple(config["series"]["n_timepoints"])
+    return SyntheticBatches(n_steps, config["training"]["batch_size"], generator, n_timepoints=lengths)
+
+
+def objective(config: Config) -> objectives.Objective:
+    """What is learnt."""
+    how = config["training"]
+    made: dict[str, Callable[[], objectives.Objective]] = {
+        "contrastive": functools.partial(objectives.contrastive, strong_view, how["temperature"]),
+        "reconstruction": functools.partial(objectives.reconstruction, how["masked_fraction"]),
+    }
+    return made[config["network"]["objective"]]()
+
+
+def written(model: nn.Module, config: Config) -> dict[str, Tensor]:
+    """Weights that are written: those of the encoder, without what is on top of it in training."""
+    weights = model.state_dict().items()
+    return {name.removeprefix("encoder."): weight for name, weight in weights if name.startswith("encoder.")}
+
+
+def read_sets(validation: Config, folders: list[Path]) -> Sets:
+    """Read the TRAIN files of the named data sets that one of the folders has."""
+    sets = {}
+    for name in validation["datasets"]:
+        for folder in folders:
+            try:
+                X, y = load_classification(name, split="train", folder=folder)
+            except FileNotFoundError:
+                continue
+            sets[name] = read_cases(X).batch, y
+            break
+    return sets
+
+
+def validate(weights: Path, sets: Sets, device: torch.device) -> dict[str, float]:
+    """Return the cross-validated accuracy of a linear probe on each set, and their mean."""
+    model = load_encoder(weights)
+    accuracy = {name: probe(embed(model, data, device), y) for name, (data, y) in sets.items()}
+    return {"probe": float(np.mean(list(accuracy.values())))} | {f"probe {name}": a for name, a in accuracy.items()}
+
+
+def embed(model: ChannelEncoder, data: Batch, device: torch.device) -> np.ndarray:
+    """Return the features of all cases, (n_cases, n_features), in float32: a curve needs no more."""
+    model.to(device).eval()
+    with torch.inference_mode():
+        parts = (batch.to(device) for batch in Minibatches(data, 64))
+        return torch.cat([model.embed(batch.x, batch.observed).cpu() for batch in parts]).numpy()
+
+
+def probe(features: np.ndarray, y: np.ndarray) -> float:
+    """Return the accuracy of standard scaling and ridge regression, by cross-validation in 5 folds, or fewer."""
+    smallest = int(np.unique(y, return_counts=True)[1].min())
+    folds = StratifiedKFold(max(2, min(5, smallest)), shuffle=True, random_state=0)
+    ridge = make_pipeline(StandardScaler(), RidgeClassifierCV(np.logspace(-3, 5, 9)))
+    return float(cross_val_score(ridge, features.astype(np.float64), y, cv=folds).mean())
