@@ -3,7 +3,12 @@
     python benchmarks/forecasting.py --data data/forecast --seeds 0 1 2 --out r.csv
     python benchmarks/forecasting.py --data data/forecast --datasets ETTh1 m3-monthly \
         --models "TransformerForecaster(scheduled_sampling=1.0)" --validation --stride 24 --out tuning.csv
+    python benchmarks/forecasting.py --data data/forecast --weights 0=a.safetensors 1=b.safetensors --out r.csv
     python benchmarks/forecasting.py --summary r.csv
+
+Ours by default are "TransformerForecaster(max_steps=0)", which forecasts without training, "TransformerForecaster",
+which trains as long as its rule says, and "TransformerForecaster(pretrained=None)", which trains from scratch. With
+--weights the first two begin with other weights at each seed, so that they vary with the pretraining too.
 
 With --validation the test parts stay closed, so that a default can be chosen. A fresh process measures each model; one
 without chance runs at one seed.
@@ -20,10 +25,12 @@ longest horizon is left, it forecasts as far as there are targets. The dates of 
 though weekends are absent, so its times are integers. DLinear learns for each horizon, and takes the epoch that is best
 on validation.
 
-**Competition** (M3 and Tourism by frequency): one forecaster of ours for all series of a frequency; the rivals of
-statsforecast are fitted to each series. Means over series unless said:
+**Competition** (M3 and Tourism by frequency, 100 or 20 series of M3 monthly evenly taken, AirPassengers): one
+forecaster of ours for all series, but in m3-monthly-single one for each of 100; the rivals of statsforecast are fitted
+to each series. Means over series unless said:
 
 - smape: 200 |y - f| / (|y| + |f|); mase: the absolute error by that of seasonal naive within the history.
+- median_mase: the same, the median over series.
 - owa: the mean of smape and mase, each divided by that of seasonal naive (not Naive2, as in M4) on the same series.
 - crps: twice the quantile loss, the mean over the quantiles .1 to .9, summed over all series and times and divided by
   the sum of |y|: the weighted quantile loss.
@@ -38,9 +45,10 @@ out.
 The clock runs over `fit` and over the forecasts; statsforecast does both in one, which is under `fit_seconds`. Before
 it a copy of a competition's forecaster runs on two series, so that imports and compilation are not counted.
 
-Numbers in the tables are means over seeds, for ours and DLinear ± the standard deviation where there are several seeds.
-A published number stands with its look-back ("recalled": not stated where the number was read) and its source, which
-says what is known of its protocol; many chose by the test part.
+Numbers in the tables are means over seeds, for ours and DLinear ± the standard deviation where there are several seeds;
+"shipped" is what the weights in the package alone reach, where there are others too. A published number stands with
+what its network was trained on, what there is to download, its look-back ("recalled": not stated where the number was
+read) and its source, which says what is known of its protocol; many chose by the test part.
 """
 
 import argparse
@@ -48,6 +56,7 @@ import contextlib
 import hashlib
 import sys
 import time
+from argparse import ArgumentTypeError
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -71,21 +80,25 @@ from tables import (
 )
 
 COLUMNS = (
-    *("dataset", "split", "stride", "horizon", "model", "seed", "mse", "mae"),
-    *("smape", "mase", "owa", "crps", "coverage_80", "coverage_95", "sum_coverage_80"),
+    *("dataset", "split", "stride", "horizon", "model", "seed", "weights", "mse", "mae"),
+    *("smape", "mase", "median_mase", "owa", "crps", "coverage_80", "coverage_95", "sum_coverage_80"),
     *("fit_seconds", "predict_seconds", "peak_memory_mb", "n_parameters", "n_series", "n_windows"),
     *("version", "code", "commit", "device", "threads", "versions", "started", "error"),
 )
 ROWS = RowFile(
     COLUMNS,
-    ("dataset", "split", "stride", "horizon", "model", "seed"),
+    ("dataset", "split", "stride", "horizon", "model", "seed", "weights"),
     rows_of=lambda task: [task | {"horizon": horizon} for horizon in task["horizons"]],
 )
 PUBLISHED = Path(__file__).with_name("reference") / "forecast_published.csv"
 
 FORECASTERS = {"TransformerForecaster": "tsformer:TransformerForecaster"}
 MODELS = Competition.rivals | LongHorizon.rivals | FORECASTERS
-DEFAULT_MODELS = [name for name in MODELS if name != "AutoTheta"]
+OURS = [f"TransformerForecaster{how}" for how in ("(max_steps=0)", "", "(pretrained=None)")]
+DEFAULT_MODELS = [*(name for name in MODELS if name != "AutoTheta" and name not in FORECASTERS), *OURS]
+# Parameters that say which network it is: a name with one of them takes no other weights.
+OF_NETWORK = {"pretrained", "encoder", "head", "d_model", "n_heads", "n_layers", "d_ff", "dropout"}
+SHIPPED = "shipped"  # how rows name the weights in the package
 PER_HORIZON = {"DLinear"}  # learns anew for each
 SEEDED = {"DLinear"}  # of the rivals
 
@@ -97,7 +110,7 @@ BANDS = (80, 95)
 LEVELS = {20: (0.4, 0.6), 40: (0.3, 0.7), 60: (0.2, 0.8), 80: (0.1, 0.9), 95: (0.025, 0.975)}
 BOUNDS = {"q0.1": "model-lo-80", "q0.9": "model-hi-80", "q0.025": "model-lo-95", "q0.975": "model-hi-95"}
 
-COMPETITION_MEASURES = ["smape", "mase", "owa", "crps", "coverage_80", "coverage_95", "sum_coverage_80"]
+COMPETITION_MEASURES = ["smape", "mase", "median_mase", "owa", "crps", "coverage_80", "coverage_95", "sum_coverage_80"]
 LONG_HORIZON_MEASURES = {
     "mse": "MSE",
     "mae": "MAE",
@@ -105,8 +118,10 @@ LONG_HORIZON_MEASURES = {
     "coverage_95": "Share of values inside the 95 % band",
 }
 HORIZONS = ["96", "192", "336", "720"]  # of published numbers
+PUBLISHED_MEASURES = ("mse", "mae", "mase")
+ABOUT = ["method", "lookback", "trained_on", "download", "source"]  # published numbers
 DIGITS = {"smape": 2}
-HEADINGS = {"smape": "sMAPE", "mase": "MASE", "owa": "OWA", "crps": "CRPS"}
+HEADINGS = {"smape": "sMAPE", "mase": "MASE", "median_mase": "median MASE", "owa": "OWA", "crps": "CRPS"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -129,8 +144,16 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         type=partial(canonical, known=MODELS),
         default=DEFAULT_MODELS,
         metavar="NAME",
-        help=f"{', '.join(MODELS)} (default: all but AutoTheta) or module:Class of an estimator with our methods; with "
-        "parameters: 'NAME(key=value, ...)'",
+        help=f"{', '.join(MODELS)} (default: all but AutoTheta, and ours in three ways) or module:Class of an "
+        "estimator with our methods; with parameters: 'NAME(key=value, ...)'",
+    )
+    add(
+        "--weights",
+        nargs="+",
+        type=weights_of_seed,
+        default=[],
+        metavar="SEED=FILE",
+        help="pretrained weights that ours begins with at these seeds, instead of those in the package at --seeds",
     )
     add("--validation", action="store_true", help="score on validation data; the test parts stay closed")
     add("--stride", type=int, default=1, help="time points between windows of a long horizon; needs --validation")
@@ -139,6 +162,17 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     if options.stride < 1 or (options.stride > 1 and not options.validation):
         command.error("--stride must be at least 1, and 1 without --validation: test results are of all windows")
     return options
+
+
+def weights_of_seed(argument: str) -> Row:
+    """Read SEED=FILE: columns of a row, and the file."""
+    seed, _, file = argument.partition("=")
+    if not seed.isdigit() or not Path(file).is_file():
+        raise ArgumentTypeError(f"{argument!r} is not SEED=FILE, a whole number and weights that are there.")
+    from tsformer.estimators.pretrained import BUNDLED
+
+    digest, shipped = (hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in (file, BUNDLED[bare(OURS[1])]))
+    return {"seed": int(seed), "weights": SHIPPED if digest == shipped else digest[:12], "pretrained": file}
 
 
 def run(tasks: list[Row], options: argparse.Namespace) -> int:
@@ -169,11 +203,23 @@ def tasks_of(name: str, model: str, options: argparse.Namespace) -> list[Row]:
     same |= {"split": "validation" if options.validation else "test", "threads": options.threads}
     same |= {"stride": options.stride if isinstance(dataset, LongHorizon) else 1}
     same |= {"code": code_hash(), "commit": commit()}
-    seeds = [0] if is_rival(model, dataset) and bare(model) not in SEEDED else dict.fromkeys(options.seeds)
     each = [[horizon] for horizon in dataset.horizons]
     together = [list(dataset.horizons)]
     parts = each if bare(model) in PER_HORIZON else together
-    return [same | {"seed": seed, "horizons": horizons} for horizons in parts for seed in seeds]
+    chances = chances_of(model, dataset, options)
+    return [same | chance | {"horizons": horizons} for horizons in parts for chance in chances]
+
+
+def chances_of(model: str, dataset: LongHorizon | Competition, options: argparse.Namespace) -> list[Row]:
+    """Name the seeds to run a model at, each with the weights that it begins with."""
+    parameters = parse_name(model, MODELS)[1]
+    begins_with_weights = bare(model) in FORECASTERS and OF_NETWORK.isdisjoint(parameters)
+    if begins_with_weights and options.weights:
+        return list(options.weights)
+    has_none = is_rival(model, dataset) and bare(model) not in SEEDED
+    has_none |= begins_with_weights and parameters.get("max_steps") == 0
+    seeds = [0] if has_none else dict.fromkeys(options.seeds)
+    return [{"seed": seed, "weights": SHIPPED if begins_with_weights else ""} for seed in seeds]
 
 
 def outcome(row: Row) -> str:
@@ -304,12 +350,16 @@ def measure_competition(task: Row, dataset: Competition) -> list[Row]:
     with contextlib.suppress(Exception):  # what cannot learn from so few stays cold
         forecast_competition(build(task, dataset, max_steps=1), few, task, dataset)
 
-    model = build(task, dataset)
-    forecast, sums, seconds = forecast_competition(model, history, task, dataset)
+    alone = dataset.alone and not is_rival(task["model"], dataset)
+    parts = []
+    for _, known in history.groupby("unique_id") if alone else [("all", history)]:
+        model = build(task, dataset)
+        parts.append(forecast_competition(model, known, task, dataset))
+    forecasts, sums, seconds = zip(*parts, strict=True)
     return [
-        score_competition(forecast, truth, history, dataset.season)
-        | score_sums(sums, truth)
-        | seconds
+        score_competition(pd.concat(forecasts), truth, history, dataset.season)
+        | (score_sums(pd.concat(sums), truth) if sums[0] is not None else {})
+        | {name: round(sum(each[name] for each in seconds), 4) for name in seconds[0]}
         | network(model)
         | {
             "peak_memory_mb": round(peak_memory_mb(), 1),
@@ -330,14 +380,14 @@ def forecast_competition(
 
         runner = StatsForecast(models=[model], freq=dataset.freq, n_jobs=task["threads"])
         forecast = from_levels(runner.forecast(df=history, h=horizon, level=list(LEVELS)), model.alias)
-        return forecast, None, {"fit_seconds": round(time.perf_counter() - began, 4), "predict_seconds": 0.0}
+        return forecast, None, {"fit_seconds": time.perf_counter() - began, "predict_seconds": 0.0}
     model.fit(history)
     fitted = time.perf_counter()
     forecast = model.predict(horizon=horizon, quantiles=list(QUANTILES))
     forecast.columns = [{"y": "point"}.get(name, name.removeprefix("y-")) for name in forecast.columns]
     seconds = {"fit_seconds": fitted - began, "predict_seconds": time.perf_counter() - fitted}
     sums = path_sums(model.sample(N_PATHS, horizon=horizon)) if dataset.season == 12 else None
-    return forecast, sums, {name: round(value, 4) for name, value in seconds.items()}
+    return forecast, sums, seconds
 
 
 def from_levels(forecast: pd.DataFrame, model: str) -> pd.DataFrame:
@@ -362,12 +412,14 @@ def score_competition(forecast: pd.DataFrame, truth: pd.DataFrame, history: pd.D
     if scored.isna().any(axis=None) or len(scored) != len(truth):
         raise ValueError(f"Of {len(truth)} values {int(scored.isna().any(axis=1).sum())} have no whole forecast.")
     points = ["point", "naive"]
-    percent, scaled = smape(scored, points)[points].mean(), mase(scored, points, season, history)[points].mean()
+    percent, of_series = smape(scored, points)[points].mean(), mase(scored, points, season, history)[points]
+    scaled = of_series.mean()
     losses = [quantile_loss(scored, {"loss": f"q{q}"}, q)["loss"].mean() for q in DECILES]
     bands = scored.rename(columns=BOUNDS)
     return {
         "smape": 200 * percent["point"],
         "mase": scaled["point"],
+        "median_mase": of_series["point"].median(),
         "owa": (percent["point"] / percent["naive"] + scaled["point"] / scaled["naive"]) / 2,
         # All series have as many values, so that the mean of their means is that of all.
         "crps": 2 * np.mean(losses) / truth["y"].abs().mean(),
@@ -376,10 +428,8 @@ def score_competition(forecast: pd.DataFrame, truth: pd.DataFrame, history: pd.D
     }
 
 
-def score_sums(sums: pd.DataFrame | None, truth: pd.DataFrame) -> Row:
+def score_sums(sums: pd.DataFrame, truth: pd.DataFrame) -> Row:
     """Count the series whose sum over the horizon lies in the band of 80 %."""
-    if sums is None:
-        return {}
     actual = truth.groupby("unique_id")["y"].sum()
     return {"sum_coverage_80": ((sums[0.1] <= actual) & (actual <= sums[0.9])).mean()}
 
@@ -398,9 +448,14 @@ def suits(name: str, dataset: LongHorizon | Competition) -> bool:
 
 
 def build(task: Row, dataset: LongHorizon | Competition, **instead: Any) -> Any:
-    """Make a task's model with what it takes of seed, season and horizon."""
-    given = {"random_state": task["seed"], "horizon": max(task["horizons"])}
-    given |= {"season": dataset.season, "season_length": dataset.season}
+    """Make a task's model with what it takes of seed, horizon, weights and, if it is a rival, season."""
+    given = {
+        "random_state": task["seed"],
+        "horizon": max(task["horizons"]),
+        "pretrained": task.get("pretrained", "auto"),
+    }
+    if is_rival(task["model"], dataset):
+        given |= {"season": dataset.season, "season_length": dataset.season}
     return made(task["model"], FORECASTERS | dataset.rivals, given, **instead)
 
 
@@ -418,17 +473,35 @@ def model_version(name: str, dataset: LongHorizon | Competition) -> str:
 
 def summarise(results: Path, published: Path) -> str:
     """Write `<results>.md` beside a CSV of results, and return its text."""
-    rows = read_rows(results, ["dataset", "split", "model"])
-    parts = [provenance_section(rows)]
+    rows = read_rows(results, ["dataset", "split", "model", "weights"])
+    rows = rows.reindex(columns=rows.columns.union(list(COLUMNS), sort=False))  # older files lack some
+    parts = [provenance_section(rows), *weights_section(rows)]
     for (split, dataset, stride), part in rows.groupby(["split", "dataset", "stride"], sort=False):
         thinned = "" if str(stride) == "1" else f", a window every {stride} time points"
         parts.append(f"## {dataset}, {split}{thinned}")
         if part["mse"].notna().any():
             parts += long_horizon_section(part)
-            parts += published_section(str(dataset), published) if split == "test" else []
         elif part["mase"].notna().any():
             parts += competition_section(part)
+        parts += published_section(str(dataset), published) if split == "test" else []
     return write_summary(results, [*parts, failures(rows)])
+
+
+def weights_section(rows: pd.DataFrame) -> list[str]:
+    """Say which weights ours began with, where they are not all those in the package."""
+    weights = rows[["seed", "weights"]].dropna().drop_duplicates()
+    if set(weights["weights"]) <= {SHIPPED}:
+        return []
+    named = ", ".join(f"{row.weights} at seed {row.seed}" for row in weights.sort_values("seed").itertuples())
+    return [f"Pretrained weights: {named}."]
+
+
+def of_shipped(rows: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """Write the mean that the shipped weights alone reach, as a column beside those over all: none without others."""
+    if rows["weights"].nunique() < 2:
+        return pd.DataFrame()
+    means = rows[rows["weights"] == SHIPPED].groupby("model")[measure].mean()
+    return means.map(lambda mean: number(mean, 3)).to_frame(SHIPPED)
 
 
 def long_horizon_section(rows: pd.DataFrame) -> list[str]:
@@ -446,24 +519,26 @@ def long_horizon_table(rows: pd.DataFrame, measure: str) -> pd.DataFrame:
     """Lay out a measure: a row for each model, least mean first; no mean where a horizon is missing."""
     mean = rows.pivot_table(index="model", columns="horizon", values=measure).mean(axis=1, skipna=False)
     table = over_seeds(rows, measure).loc[mean.sort_values().index]
-    return table.assign(mean=mean.map(lambda value: number(value, 3)), seconds=seconds_of(rows))
+    table = table.assign(mean=mean.map(lambda value: number(value, 3))).join(of_shipped(rows, measure)).fillna("")
+    return table.assign(seconds=seconds_of(rows))
 
 
 def published_section(dataset: str, path: Path) -> list[str]:
     """Show published errors at the same dataset, least mean first."""
-    published = pd.read_csv(path, dtype={"horizon": str, "lookback": str})
-    published = published[published["dataset"] == dataset]
-    if published.empty:
-        return [f"No published numbers for {dataset} in {path.name}."]
+    published = pd.read_csv(path, dtype=dict.fromkeys(ABOUT, str) | {"horizon": str})
+    published = published[published["dataset"] == dataset].fillna(dict.fromkeys(["horizon", *ABOUT], ""))
     tables = []
-    for measure in ("mse", "mae"):
-        wide = published.pivot_table(index=["method", "lookback", "source"], columns="horizon", values=measure)
-        wide = wide.reindex(columns=[*HORIZONS, "avg"])
-        wide["mean"] = wide.pop("avg").fillna(wide[HORIZONS].mean(axis=1, skipna=False))
-        wide = wide.sort_values("mean").map(lambda value: number(value, 3)).reset_index()
-        wide = wide[["method", "lookback", *HORIZONS, "mean", "source"]].rename_axis(columns=None)
-        tables += [f"Published {measure.upper()}:", markdown(wide.set_index("method"))]
-    return tables
+    for measure in PUBLISHED_MEASURES:
+        if (measured := published.dropna(subset=measure)).empty:
+            continue
+        wide = measured.pivot_table(index=ABOUT, columns="horizon", values=measure)
+        if measured["horizon"].any():
+            wide = wide.reindex(columns=[*HORIZONS, "avg"])
+            wide["mean"] = wide.pop("avg").fillna(wide[HORIZONS].mean(axis=1, skipna=False))
+        wide = wide.sort_values(wide.columns[-1]).map(lambda value: number(value, 3)).rename(columns={"": "MASE"})
+        wide = wide.rename_axis(columns=None).reset_index(ABOUT[1:])
+        tables += [f"Published {measure.upper()}:", markdown(wide[[*wide.columns[len(ABOUT) - 1 :], *ABOUT[1:]]])]
+    return tables or [f"No published numbers for {dataset} in {path.name}."]
 
 
 def competition_section(rows: pd.DataFrame) -> list[str]:
@@ -471,9 +546,11 @@ def competition_section(rows: pd.DataFrame) -> list[str]:
     (horizon,) = rows["horizon"].unique()
     table = pd.DataFrame({measure: over_seeds(rows, measure)[horizon] for measure in COMPETITION_MEASURES})
     order = rows.groupby("model")["mase"].mean().dropna().sort_values().index
+    shipped = of_shipped(rows, "mase").rename(columns={SHIPPED: f"MASE, {SHIPPED}"})
+    table = table.loc[order].rename(columns=HEADINGS).join(shipped).fillna("")
     return [
         f"{rows['n_series'].max():.0f} series, {horizon} steps; OWA relative to seasonal naive:",
-        markdown(table.loc[order].assign(seconds=seconds_of(rows)).rename(columns=HEADINGS)),
+        markdown(table.assign(seconds=seconds_of(rows))),
     ]
 
 

@@ -1,14 +1,17 @@
 """Reads forecasting datasets: a folder of CSV files enters, frames leave that hold what a forecaster may see.
 
 The folder holds `ETTh1.csv.gz`, `ETTm1.csv.gz` and `exchange_rate.csv.gz` (wide, `date` first) and `m3.csv.gz` and
-`tourism.csv.gz` (columns unique_id, ds, y, freq, split).
+`tourism.csv.gz` (columns unique_id, ds, y, freq, split). AirPassengers comes with the package.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+
+from tsformer.datasets import load_forecasting
 
 
 @dataclass(frozen=True)
@@ -29,12 +32,14 @@ class LongHorizon:
 
 @dataclass(frozen=True)
 class Competition:
-    """The series of one frequency of a long frame."""
+    """The series of one frequency of a long frame, or `n_series` of them; `alone`: a forecaster for each by itself."""
 
-    file: str
+    file: str  # "" is AirPassengers
     freq: str
     season: int
     horizons: tuple[int]
+    n_series: int | None = None
+    alone: bool = False
     rivals = {
         "SeasonalNaive": "statsforecast.models:SeasonalNaive",
         "AutoETS": "statsforecast.models:AutoETS",
@@ -58,6 +63,10 @@ DATASETS: dict[str, LongHorizon | Competition] = {
     "tourism-yearly": Competition("tourism.csv.gz", "YS", 1, (4,)),
     "tourism-quarterly": Competition("tourism.csv.gz", "QS", 4, (8,)),
     "tourism-monthly": Competition("tourism.csv.gz", "MS", 12, (24,)),
+    "m3-monthly-100": Competition("m3.csv.gz", "MS", 12, (18,), n_series=100),
+    "m3-monthly-20": Competition("m3.csv.gz", "MS", 12, (18,), n_series=20),
+    "m3-monthly-single": Competition("m3.csv.gz", "MS", 12, (18,), n_series=100, alone=True),
+    "AirPassengers": Competition("", "MS", 12, (12,)),
 }
 
 
@@ -94,8 +103,7 @@ def sizes_of(parts: Sequence[float], n_rows: int) -> tuple[int, int, int]:
 
 def read_competition(folder: Path, dataset: Competition, split: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read the series of a frequency: their history and the horizon after it, by series and time."""
-    rows = pd.read_csv(folder / dataset.file, parse_dates=["ds"], dtype={"unique_id": str})
-    rows = rows[rows["freq"] == dataset.freq].sort_values(["unique_id", "ds"], ignore_index=True)
+    rows = series_in(folder / dataset.file, dataset.freq) if dataset.file else air_passengers(dataset.horizons[0])
     is_truth = rows["split"] == "test"
     if split == "validation":
         rows = rows[~is_truth]
@@ -103,8 +111,27 @@ def read_competition(folder: Path, dataset: Competition, split: str) -> tuple[pd
         n_known = (~is_truth).groupby(rows["unique_id"]).transform("sum")
         long_enough = n_known >= max(dataset.horizons[0], 2 * dataset.season)
         rows, is_truth = rows[long_enough], is_truth[long_enough]
+    taken = rows["unique_id"].isin(evenly(rows["unique_id"].unique(), dataset.n_series))
+    rows, is_truth = rows[taken], is_truth[taken]
     columns = ["unique_id", "ds", "y"]
     return rows.loc[~is_truth, columns].reset_index(drop=True), rows.loc[is_truth, columns].reset_index(drop=True)
+
+
+def series_in(file: Path, freq: str) -> pd.DataFrame:
+    """Read the series of a frequency, by series and time."""
+    rows = pd.read_csv(file, parse_dates=["ds"], dtype={"unique_id": str})
+    return rows[rows["freq"] == freq].sort_values(["unique_id", "ds"], ignore_index=True)
+
+
+def air_passengers(horizon: int) -> pd.DataFrame:
+    """Return AirPassengers in the same form, its end being the test part."""
+    rows = load_forecasting("AirPassengers").rename("y").rename_axis("ds").reset_index().assign(unique_id="passengers")
+    return rows.assign(split=np.where(rows.index < len(rows) - horizon, "train", "test"))
+
+
+def evenly(ids: np.ndarray, n: int | None) -> np.ndarray:
+    """Take `n` names, the first and the last and as far apart as can be; None takes all."""
+    return ids if n is None else ids[np.linspace(0, len(ids) - 1, min(n, len(ids))).astype(int)]
 
 
 def seasonal_naive(truth: pd.DataFrame, history: pd.DataFrame, season: int) -> pd.DataFrame:

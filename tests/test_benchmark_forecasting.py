@@ -1,13 +1,19 @@
 import csv
+import hashlib
 import json
 import os
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from tsformer.estimators.pretrained import BUNDLED
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 
@@ -319,6 +325,96 @@ def test_forecasting__ours__runs_under_both_protocols(workplace):
     assert all(0 <= float(competed[name]) <= 1 for name in ("coverage_80", "coverage_95", "sum_coverage_80"))
 
 
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_read_competition__air_passengers__has_the_last_year_to_forecast(split):
+    history, truth = data.read_competition(Path(), data.DATASETS["AirPassengers"], split)
+    assert (len(history), len(truth)) == ((132, 12) if split == "test" else (120, 12))
+    assert truth["ds"].iloc[0] == history["ds"].iloc[-1] + pd.DateOffset(months=1)
+    assert truth["y"].iloc[-1] == (432 if split == "test" else 405)
+
+
+def test_read_competition__some_series__are_the_first_the_last_and_those_evenly_between(workplace):
+    competition([40] * 9).to_csv("months.csv", index=False)
+    history, truth = data.read_competition(Path(), replace(MONTHS, n_series=3), "test")
+    assert [*history["unique_id"].unique()] == [*truth["unique_id"].unique()] == ["s0", "s4", "s8"]
+    assert data.read_competition(Path(), replace(MONTHS, n_series=30), "test")[0]["unique_id"].nunique() == 9
+
+
+def test_competition__alone__fits_each_series_by_itself_and_scores_all(workplace, monkeypatch):
+    run("--models", "helpers:Last", "SeasonalNaive", "--datasets", "months")
+    together = rows_of()
+    monkeypatch.setattr(forecasting, "DATASETS", {"months": replace(MONTHS, alone=True)})
+    Path("fits").unlink()
+    forecasting.main(["--data", ".", "--out", "alone.csv", "--models", "helpers:Last", "SeasonalNaive", "--seeds", "0"])
+    assert Path("fits").read_text().splitlines()[1:] == ["37 3", "47 3", "22 3"]  # the first only warms up
+    measures = [*forecasting.COMPETITION_MEASURES, "n_series"]
+    for row, of_all in zip(rows_of("alone.csv"), together, strict=True):  # what repeats the last value learns nothing
+        assert [row[name] for name in measures] == [of_all[name] for name in measures]
+
+
+# Pretrained weights
+
+
+def tasks(*arguments):
+    return forecasting.all_tasks(
+        forecasting.parse(["--data", ".", "--out", "r.csv", "--datasets", "months", *arguments])
+    )
+
+
+def test_tasks__of_ours__name_seeds_and_weights_where_they_matter(workplace):
+    zero_shot, fitted, from_scratch = forecasting.OURS
+    Path("other.safetensors").write_bytes(b"other")
+    models = ["--models", zero_shot, fitted, from_scratch, "--seeds", "0", "1"]
+    found = [(task["model"], task["seed"], task["weights"]) for task in tasks(*models)]
+    assert found == [
+        (zero_shot, 0, "shipped"),  # no chance in it
+        (fitted, 0, "shipped"),
+        (fitted, 1, "shipped"),
+        (from_scratch, 0, ""),
+        (from_scratch, 1, ""),
+    ]
+    other = hashlib.sha256(b"other").hexdigest()[:12]
+    weights = ["--weights", "3=other.safetensors", f"4={BUNDLED['TransformerForecaster']}"]
+    found = [(task["model"], task["seed"], task["weights"]) for task in tasks(*models, *weights)]
+    assert found == [
+        *((model, seed, name) for model in (zero_shot, fitted) for seed, name in ((3, other), (4, "shipped"))),
+        (from_scratch, 0, ""),
+        (from_scratch, 1, ""),
+    ]
+
+
+@pytest.mark.parametrize("argument", ["other.safetensors", "one=months.csv", "1=absent.safetensors"])
+def test_weights__no_seed_or_no_file__are_refused(argument, workplace, capsys):
+    with pytest.raises(SystemExit):
+        tasks("--weights", argument)
+    assert "is not SEED=FILE" in capsys.readouterr().err
+
+
+def test_weights__of_several_pretrainings__are_begun_with_and_shown_by_mean_and_shipped_one(workplace):
+    bundled = BUNDLED["TransformerForecaster"]
+    weights = load_file(bundled)
+    with safe_open(bundled, "pt") as file:
+        changed = weights | {"mixture.bias": weights["mixture.bias"] + 0.1}
+        save_file(changed, "other.safetensors", file.metadata())
+    given = ["--weights", f"0={bundled}", "1=other.safetensors"]
+    assert run("--datasets", "months", "--models", forecasting.OURS[0], "SeasonalNaive", *given) == 0
+    shipped, other, naive = rows_of()
+    assert (shipped["weights"], len(other["weights"]), naive["weights"]) == ("shipped", 12, "")
+    assert float(shipped["mase"]) < float(other["mase"])
+    assert all(float(row["median_mase"]) > 0 for row in rows_of())
+    text = Path("r.md").read_text()
+    assert f"Pretrained weights: shipped at seed 0, {other['weights']} at seed 1." in text
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ")]
+    header, row = next(line for line in cells if "MASE, shipped" in line), next(r for r in cells if "max_steps" in r[0])
+    means = dict(zip(header, row, strict=True))
+    mases = [float(shipped["mase"]), float(other["mase"])]
+    assert means["MASE"] == f"{np.mean(mases):.3f} ± {np.std(mases, ddof=1):.3f}"
+    assert means["MASE, shipped"] == f"{mases[0]:.3f}"
+
+    run("--datasets", "months", "--models", forecasting.OURS[0], *given)  # all there: nothing is measured again
+    assert len(rows_of()) == 3
+
+
 # The file of rows
 
 
@@ -425,16 +521,23 @@ def test_forecasting__bad_arguments__are_refused_before_any_work(arguments, mess
 
 def test_summarise__published_numbers__stand_with_look_back_and_source(workplace):
     Path("published.csv").write_text(
-        "dataset,horizon,lookback,method,mse,mae,source\n"
-        + "".join(f"tiny,{h},512 (recalled),Rival,0.{h},0.5,somewhere\n" for h in (96, 192, 336, 720))
-        + "tiny,avg,96,Mean,0.2,0.3,elsewhere\nother,96,96,Absent,0.1,0.1,x\n"
+        "dataset,horizon,lookback,method,mse,mae,mase,trained_on,download,source\n"
+        + "".join(f"tiny,{h},512 (recalled),Rival,0.{h},0.5,,its train part,,somewhere\n" for h in (96, 192, 336, 720))
+        + "tiny,avg,96,Mean,0.2,0.3,,other real data,3 MB,elsewhere\nother,96,96,Absent,0.1,0.1,,,,x\n"
+        + "months,,,Worse,,,1.5,,35 MB,there\nmonths,,,Better,,,0.9,synthetic series,,there\n"
     )
-    run("--datasets", "tiny", "--models", "LastValue", "helpers:Last", "--seeds", "0", "1")
+    run("--models", "LastValue", "helpers:Last", "SeasonalNaive", "--seeds", "0", "1")
     text = forecasting.summarise(Path("r.csv"), Path("published.csv"))
     assert "In the scale of train, over 19 windows of 2, 16 windows of 5" in text
     assert "± 0.000" in text
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ")]
-    assert ["Rival", "512 (recalled)", "0.960", "0.192", "0.336", "0.720", "0.552", "somewhere"] in cells
-    assert ["Mean", "96", "", "", "", "", "0.200", "elsewhere"] in cells
+    rival = ["Rival", "0.960", "0.192", "0.336", "0.720", "0.552", "512 (recalled)", "its train part", "", "somewhere"]
+    assert rival in cells
+    assert ["Mean", "", "", "", "", "0.200", "96", "other real data", "3 MB", "elsewhere"] in cells
+    better, worse = (
+        ["Better", "0.900", "", "synthetic series", "", "there"],
+        ["Worse", "1.500", "", "", "35 MB", "there"],
+    )
+    assert cells.index(better) < cells.index(worse)
     assert "Absent" not in text
     assert "No row failed." in text
