@@ -115,12 +115,12 @@ def test_forecast__a_mistake_in_what_to_write__is_told_before_training(
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 def test_forecast__dates_of_digits_into_a_file__reads_them_by_their_format_and_warns_in_a_line(tmp_path, capsys):
-    months(24).assign(month=lambda df: df["month"].dt.strftime("%Y%m%d")).to_csv(tmp_path / "data.csv", index=False)
+    months(23).assign(month=lambda df: df["month"].dt.strftime("%Y%m%d")).to_csv(tmp_path / "data.csv", index=False)
     arguments = ["--time", "month", "--date-format", "%Y%m%d", "--horizon", "24", "--out", str(tmp_path / "out.csv")]
     assert main(["forecast", str(tmp_path / "data.csv"), *arguments]) == 0
-    assert pd.read_csv(tmp_path / "out.csv")["month"].iloc[0] == "2020-01-01"
+    assert pd.read_csv(tmp_path / "out.csv")["month"].iloc[0] == "2019-12-01"
     told = capsys.readouterr().err  # without --quiet, but no terminal: no progress bar
-    assert told.startswith("tsformer: warning: horizon=24, but the longest series")
+    assert told.startswith("tsformer: warning: These times usually have a season of 12 steps")
     assert told.count("\n") == 1
 
 

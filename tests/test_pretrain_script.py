@@ -156,6 +156,7 @@ def test_pretrain__finished_forecaster__writes_weights_that_forecast_as_the_aver
     forecast = zero_shot.predict(level=80)
     assert not torch.equal(zero_shot.model_.mixing, torch.eye(12).repeat(2, 1, 1))  # paths are correlated
     zero_shot.model_ = pretrain.network_of(state, config, "average")
+    zero_shot.model_.shrinkage = config["shrinkage"]
     np.testing.assert_allclose(forecast, zero_shot.predict(level=80), atol=0.02)
 
 

@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--out", type=Path, required=True, help="CSV to write: prediction and probabilities")
     classify.set_defaults(command=_classify)
 
-    forecast = commands.add_parser("forecast", help="train on series and forecast them")
+    forecast = commands.add_parser("forecast", help="forecast series, by pretrained weights")
     add = forecast.add_argument
     add("data", type=Path, metavar="DATA", help="CSV with a column of times")
     add("--horizon", type=int, default=24, help="time points to forecast (default: 24)")

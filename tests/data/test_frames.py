@@ -395,6 +395,7 @@ WIDE = pd.DataFrame({"a": np.arange(30.0), "b": 1.0}, index=DAYS)
         (LONG.assign(y=LONG["y"].where(LONG["unique_id"] == "a")), "Series 'b' has no value in column 'y', only NaN"),
         (LONG[:30].assign(unique_id=7, y=np.nan), "Series 7 has no value"),
         (WIDE.assign(b=np.nan), "The series has no value in column 'b', only NaN"),
+        (pd.Series(np.nan, DAYS), "The series has no value, only NaN"),
         (WIDE.set_axis(["a", "a"], axis=1), r"The columns of df must be unique. Got \['a', 'a'\]"),
         (WIDE.set_axis(DAYS.astype(str)), "The index of df should have either timestamps or integers, got"),
         (

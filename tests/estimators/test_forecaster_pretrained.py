@@ -22,7 +22,7 @@ from sklearn.preprocessing import StandardScaler
 import tsformer
 from tsformer import TransformerForecaster, TransformerPretrainer
 from tsformer.estimators import pretrained as pretrained_weights
-from tsformer.estimators.pretrained import BUNDLED, FORECASTER
+from tsformer.estimators.pretrained import BUNDLED, ENCODER, FORECASTER
 from tsformer.model_selection import TemporalSplit
 
 
@@ -110,7 +110,9 @@ def test_max_steps_0__everything_else__works_as_after_training(tmp_path):
 def test_max_steps_0__covariates__change_nothing_as_long_as_nobody_trains(form):
     df, ahead = with_covariates(form)
     plain = df.drop(columns=["visits", "price", "promotion", "size"])
-    with pytest.warns(UserWarning, match=r"leaves covariates without effect: .* Train, or drop them"):
+    with pytest.warns(
+        UserWarning, match=r"covariates and the calendar without effect: .* Set max_steps='auto', or drop"
+    ):
         forecaster = at_once(calendar=True, **COVARIATES).fit(df)
     name = "y" if form == "long" else "sales"
     expected = pd.DataFrame(at_once().fit(plain).predict())[name]
@@ -160,7 +162,7 @@ def test_max_steps_auto__by_what_there_is_to_learn__trains_or_not_and_says_why(m
     caplog.set_level(logging.INFO, logger="tsformer")
     shape = {"d_model": 16, "n_heads": 2, "n_layers": 1, "max_steps": "auto"}
     assert at_once("auto", max_steps="auto").fit(wave()).n_iter_ == 0
-    assert "at most 0 steps: pretrained weights, to which so few values have nothing to add" in caplog.text
+    assert "no training: pretrained weights, to which so few values have nothing to add" in caplog.text
     assert at_once(None, **shape).fit(wave()).n_iter_ == 3
     assert "at most 3 steps: new weights" in caplog.text
     monkeypatch.setattr(pretrained_weights, "FEW_VALUES", len(wave()))
@@ -247,6 +249,11 @@ def test_fit__file_of_another_estimator__names_it(tmp_path):
         at_once(tmp_path / "model").fit(wave())
 
 
+def test_fit__weights_of_the_encoder__are_said_to_be_none_of_a_forecaster():
+    with pytest.raises(ValueError, match=r"names .*, which is damaged or holds no weights of a TransformerForecaster"):
+        at_once(BUNDLED[ENCODER]).fit(wave())
+
+
 def test_fit__no_file__says_what_is_taken(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"must be 'auto', 'bundled', .* Got 'bundeld', and there is no such"):
         at_once("bundeld").fit(wave())
@@ -261,7 +268,9 @@ def test_fit__damaged_file__says_so(settings, tmp_path):
         path.write_bytes(b"not at all")
     else:
         save_file({"weight": torch.zeros(2)}, path, {"network": settings})
-    with pytest.raises(ValueError, match=r"The 'pretrained' parameter names .* (damaged|fits no network)"):
+    with pytest.raises(
+        ValueError, match=r"The 'pretrained' parameter names .* damaged or holds no weights of a TransformerForecaster"
+    ):
         at_once(path).fit(wave())
 
 

@@ -429,7 +429,9 @@ def test_fit__damaged_file__says_so(tmp_path):
         small(pretrained=path).fit(X, y)
     for network in ("{}", '{"objective": "none", "encoder": "patch", "n_timepoints": 8, "d_model": 4}'):
         save_file({"weight": torch.zeros(2)}, path, {"network": network})
-        with pytest.raises(ValueError, match=r"The 'pretrained' parameter names .* fits no network: "):
+        with pytest.raises(
+            ValueError, match=r"The 'pretrained' parameter names .* holds no weights of a TransformerPretrainer: "
+        ):
             small(pretrained=path).fit(X, y)
 
 

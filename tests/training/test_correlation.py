@@ -32,7 +32,7 @@ def test_learn_correlation__series_that_stray__go_together_within_a_patch_and_no
     torch.testing.assert_close(correlation.diagonal(dim1=1, dim2=2), torch.ones(2, 12))
     assert torch.equal(model.mixing, model.mixing.tril())
     neighbours = correlation.diagonal(offset=1, dim1=1, dim2=2)
-    assert (neighbours > 0.8).all() if steady else (neighbours < 0.6).all()  # what a forecast misses by is shared
+    assert (neighbours > 0.7).all() if steady else (neighbours < 0.6).all()  # what a forecast misses by is shared
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tsformer.data import frequency
 from tsformer.data.frequency import Frequency
-from tsformer.data.messages import quoted, series_name, shown
+from tsformer.data.messages import in_column, quoted, series_name, shown
 from tsformer.data.rows import Floats, Layout, Rows, SortedRows, numbered, numbers_of, rows_of, sort_rows
 
 Fill = Literal["ffill", "interpolate"] | float | None
@@ -286,7 +286,7 @@ def _check_observed(ordered: SortedRows, form: Form, known: Any) -> None:
     if without.any():
         code, channel = np.argwhere(without)[0]
         raise ValueError(
-            f"{series_name(ordered.ids[code])} has no value in column {quoted(form.columns[channel])}, only NaN. "
+            f"{series_name(ordered.ids[code])} has no value{in_column(form.columns[channel])}, only NaN. "
             "Each series must have at least one; leave this one out."
         )
 

@@ -20,6 +20,11 @@ def quoted(name: Any) -> str:
     return repr(name.item() if isinstance(name, np.generic) else name)
 
 
+def in_column(name: Any) -> str:
+    """Where something is; nothing of the column of a Series without a name."""
+    return "" if name is None else f" in column {quoted(name)}"
+
+
 def shown(time: Any) -> str:
     """A time as messages show it."""
     return str(time).removesuffix(" 00:00:00")

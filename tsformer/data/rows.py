@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tsformer.data.messages import listed, quoted, series_name, shown
+from tsformer.data.messages import in_column, listed, series_name, shown
 
 Floats = NDArray[np.float64]
 Layout = Literal["wide", "long", "panel"]
@@ -168,7 +168,7 @@ def sort_rows(
     if len(infinite := np.argwhere(np.isinf(values))):
         row, column = infinite[0]
         raise ValueError(
-            f"{series_name(unique[codes[row]])}{of} contains infinity in column {quoted(list(columns)[column])} at "
+            f"{series_name(unique[codes[row]])}{of} contains infinity{in_column(list(columns)[column])} at "
             f"{shown(times[row])}. Values must be finite, or NaN where missing."
         )
     return SortedRows(unique, codes, times, values)

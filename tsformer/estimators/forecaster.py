@@ -68,9 +68,9 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         Time points that the encoder reads; "auto" is 21 seasons, but at least 180 and about 504 time points, and no
         more than the longest series.
     pretrained : "auto", "bundled", path, fitted TransformerForecaster or None, default="auto"
-        Weights to begin with, and with them encoder, head, widths and layers, whatever these say. "bundled" comes with
-        the package, and so does "auto", unless encoder, head, width or layers are set to others. None begins anew. A
-        path is that of a file which `tsformer.save` or `scripts/pretrain forecaster` wrote.
+        Weights to begin with, and with them encoder, widths and layers, whatever these say; the head must be theirs.
+        "bundled" comes with the package, and so does "auto", unless encoder, head, width or layers are set to others.
+        None begins anew. A path is that of a file which `tsformer.save` or `scripts/pretrain forecaster` wrote.
     season : int, list of ints or "auto", default="auto"
         Steps after which series repeat themselves, 1 for none. Of a list the shortest is the season, and the longest is
         looked back to as well, as in [24, 168]. "auto" is what the frequency usually has: 12 of months, 52 of weeks, 7
@@ -82,8 +82,9 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         What is learnt of the next values: quantiles, one value, a Student t or (for counts) negative binomial
         distribution, or a softmax over bins of values.
     max_steps : int or "auto", default="auto"
-        Optimiser steps. 0 never trains: the pretrained weights forecast as they are. "auto" is 1,000 from new weights;
-        from pretrained ones it depends on how many values the series have in all, and the log says what it came to.
+        Optimiser steps. 0 never trains: the pretrained weights forecast as they are. "auto" is 1,000 from new weights.
+        From pretrained ones it is 300 with covariates that they do not know; else 0 for fewer than 10,000 values in
+        all, at most 300 where early stopping watches long series, and 100 for others. The log says which and why.
     scheduled_sampling : float in [0, 1], default=0.5
         Fraction of training batches in which the decoder reads its own forecasts instead of the true values.
     early_stopping : bool or "auto", default="auto"
@@ -140,9 +141,9 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
 
     Notes
     -----
-    What is learnt in training from pretrained weights is halved: the weights kept are the mean of those before and
-    after. `batch_size="auto"` stands for a quarter of the number of series, but at least 64 and at most 512, and for
-    no more than a quarter of the windows, or 16. An epoch is 50 batches.
+    After training from pretrained weights the mean of those before and after is kept, unless early stopping tells what
+    training is worth, or covariates are new to them. `batch_size="auto"` stands for a quarter of the number of series,
+    but at least 64 and at most 512, and for no more than a quarter of the windows, or 16. An epoch is 50 batches.
 
     References
     ----------
@@ -244,7 +245,8 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         y : None
             As in fit.
         refit : bool, default=False
-            Train on, from the present weights, with all histories. Otherwise the network stays as it is.
+            Train on, from the present weights, with all histories, for as many steps as `max_steps` says: by "auto"
+            for none where few values are there. Otherwise the network stays as it is.
 
         Returns
         -------
@@ -462,7 +464,8 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         n_steps, why = self._n_steps(series, start, is_long=bool(is_long))
         LOG.info(
             f"{type(self).__name__}: {series.n_series} series of up to {max(map(len, series.values))} time points; "
-            f"{lengths}; on {resolve_device(self.device)}, at most {n_steps} steps: {why}."
+            f"{lengths}; on {resolve_device(self.device)}, {f'at most {n_steps} steps' if n_steps else 'no training'}: "
+            f"{why}."
         )
         if n_steps == 0:
             with seeded(draw_seed(self.random_state), torch.device("cpu")):
@@ -511,12 +514,13 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
             return steps_to_train(start, n_values, is_long=is_long)
         if self.max_steps == 0 and not start.has_learnt:
             warn_user(
-                "max_steps=0 leaves new weights as they are drawn: forecasts are a fixed mixture of simple ones. Set "
-                "pretrained='bundled', or train."
+                "max_steps=0 leaves new weights as they are drawn: forecasts are a fixed mixture of simple ones. Leave "
+                "encoder, head, width and layers as they are, with pretrained='auto', or train."
             )
         elif self.max_steps == 0 and start.has_new_covariates:
             warn_user(
-                "max_steps=0 leaves covariates without effect: the pretrained weights know none. Train, or drop them."
+                "max_steps=0 leaves covariates and the calendar without effect: the pretrained weights know none. Set "
+                "max_steps='auto', or drop them."
             )
         return self.max_steps, "as max_steps says"
 

@@ -77,12 +77,12 @@ def steps_to_train(start: Start, n_values: int, *, is_long: bool) -> tuple[int, 
     """Return how many steps max_steps="auto" stands for, with so many values in all, and why."""
     if not start.has_learnt:
         return FROM_SCRATCH, "new weights"
-    if is_long:
-        return LONG_TRAINING, "pretrained weights, as long as they gain on what long series hold back"
     if start.has_new_covariates:
-        return FROM_SCRATCH, "pretrained weights that know no covariates yet"
+        return LONG_TRAINING, "pretrained weights that know no covariates yet"
     if n_values < FEW_VALUES:
         return 0, "pretrained weights, to which so few values have nothing to add"
+    if is_long:
+        return LONG_TRAINING, "pretrained weights, as long as they gain on what long series hold back"
     return SHORT_TRAINING, "pretrained weights, between which and those trained the mean is kept"
 
 
@@ -120,7 +120,7 @@ def _read(path: Path, kind: str) -> Any:
                 return _with_weights(kind, json.loads(settings), weights)
     except (SafetensorError, TypeError, KeyError, RuntimeError) as error:
         raise ValueError(
-            f"The 'pretrained' parameter names {path}, which is damaged or fits no network: {error!r}."
+            f"The 'pretrained' parameter names {path}, which is damaged or holds no weights of a {kind}: {error!r}."
         ) from error
     with open_archive(path) as (document, store):
         if document["class"] == kind:

@@ -64,16 +64,17 @@ class TransformerClassifier(WrapsClassifier, BaseClassifier):
 
 @takes_parameters_of(tsformer.TransformerForecaster, without=LEFT_OUT)
 class TransformerForecaster(BaseForecaster):
-    """Forecast series by an encoder-decoder Transformer: `tsformer.TransformerForecaster` for sktime.
+    """Forecast series by a pretrained encoder-decoder Transformer: `tsformer.TransformerForecaster` for sktime.
 
-    One network learns from all series of y: from each column, of each instance of a panel, of each node of a hierarchy.
+    One network forecasts all series of y: each column, of each instance of a panel, of each node of a hierarchy.
     X holds covariates that are known ahead: values missing in the history are masked, and predict needs a row for each
     time up to the last of fh. Left out are the parameters that name columns, and `warm_start`, for which sktime has
     `pretrain`.
 
-    `fit` after `pretrain` trains on from the weights learnt there. `update` appends times, or replaces those known, and
-    trains on unless `update_params=False`. Networks are trained for `horizon`; any fh after the last time is forecast,
-    by rolling out where it is longer. Steps of fh count from the end of each series.
+    `fit` after `pretrain` goes on from the weights learnt there. `update` appends times, or replaces those known, and
+    trains on unless `update_params=False`. How long each trains is what `max_steps` says: by "auto" not at all for few
+    values. Any fh after the last time is forecast, by rolling out where it is longer than `horizon`. Steps of fh count
+    from the end of each series.
 
     Parameters
     ----------

@@ -109,9 +109,7 @@ class SeriesForecaster(nn.Module):
         """Read a context x (B, T, C), the series first, and the covariates known ahead, `future` (B, H, n_future)."""
         dtype = self.mixture.weight.dtype
         known, ahead = observed[..., 0], in_patches(future.to(dtype))
-        horizon = (
-            ahead.shape[1] * PATCH_LENGTH
-        )  # whole patches: what one begins with does not depend on where it is cut
+        horizon = ahead.shape[1] * PATCH_LENGTH  # in whole patches: how one begins must not depend on where it ends
         found = describe(x[..., 0], known, seasons, horizon, shifted=self.shifted)
         inputs = torch.cat([found.series.to(dtype), x[..., 1:].to(dtype)], dim=-1)
         input_mask = torch.cat([known.unsqueeze(-1).expand_as(found.series), observed[..., 1:]], dim=-1)
