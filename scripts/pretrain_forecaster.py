@@ -106,7 +106,9 @@ def validate(weights: Path | None, sets: Mapping[str, ToForecast], device: torch
     for name, data in sets.items():
         dataset = DATASETS[name]
         horizons, stride = WINDOWS.get(name, (dataset.horizons, 1))
-        forecaster = TransformerForecaster(pretrained=weights, max_steps=0, horizon=max(horizons), device=str(device))
+        forecaster = TransformerForecaster(
+            pretrained=weights, max_steps=0, horizon=max(horizons), device=str(device), random_state=0
+        )
         forecaster.fit(data.history)
         if isinstance(dataset, LongHorizon):
             scores |= score_windows(name, forecaster, data, horizons, stride)
