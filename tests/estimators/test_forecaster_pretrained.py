@@ -124,7 +124,7 @@ def test_max_steps_0__covariates__change_nothing_as_long_as_nobody_trains(form):
 
 def test_max_steps_0__new_weights__forecast_by_simple_forecasts():
     seasonal = pd.Series(np.tile(np.arange(12.0), 6), pd.date_range("2015-01-31", periods=72, freq="ME"))
-    with pytest.warns(UserWarning, match=r"a fixed mixture of simple ones\. Set pretrained='bundled', or train"):
+    with pytest.warns(UserWarning, match=r"a fixed mixture of simple ones\. Leave encoder, head, width"):
         forecaster = at_once(None, d_model=16, n_heads=2, n_layers=1).fit(seasonal)
     assert_allclose(forecaster.predict(), np.arange(6.0), atol=1.0)
 
