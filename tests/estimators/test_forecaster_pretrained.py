@@ -288,3 +288,16 @@ def test_pretrained__weights_of_another_head__are_refused():
     )
     with pytest.raises(ValueError, match=message):
         at_once("bundled", head="point").fit(wave())
+
+
+def test_pretrained__weights_that_cannot_take_these_covariates__are_refused():
+    df, _ = with_covariates()
+    message = r"read 0 past covariates and 1 known ahead, .* Got 0 and 0; name the same, or set pretrained='bundled'"
+    knows_one = small(max_steps=1, future_cols=["promotion"]).fit(
+        pd.DataFrame({"y": wave(), "promotion": wave() > 100.0})
+    )
+    with pytest.raises(ValueError, match=message):
+        at_once(knows_one).fit(wave())
+    other = small(max_steps=1, encoder="transformer").fit(wave())
+    with pytest.raises(ValueError, match=r"if encoder='patch'\. Got weights of encoder='transformer'"):
+        at_once(other, **COVARIATES).fit(df)

@@ -25,7 +25,7 @@ ENCODER, FORECASTER = "TransformerPretrainer", "TransformerForecaster"
 BUNDLED = {ENCODER: WEIGHTS / "encoder.safetensors", FORECASTER: WEIGHTS / "forecaster.safetensors"}
 BUILD: dict[str, Callable[..., Any]] = {ENCODER: blank_channel_encoder, FORECASTER: build_forecaster}
 FROM_SCRATCH, LONG_TRAINING, SHORT_TRAINING = 1000, 300, 100  # steps
-FEW_VALUES = 10_000  # from which pretrained weights learn nothing
+FEW_VALUES = 10_000  # below so many in all, pretrained weights stay as they are
 ACCEPTED: list[Any] = [str, os.PathLike, HasMethods("fit"), None]  # what the parameter may be
 
 
@@ -68,9 +68,25 @@ def start_forecaster(pretrained: Any, shape: dict[str, Any], context: int, n_pas
         )
     is_new = not covariates.items() <= network.settings.items()
     if is_new:
+        _check_widens(network.settings, covariates)
         with seeded(0, torch.device("cpu")):  # new weights are drawn, to be replaced
             network = with_covariates(network, n_past, n_future)
     return Start(partial(copy.deepcopy, network), True, is_new, network)
+
+
+def _check_widens(known: dict[str, Any], wanted: dict[str, int]) -> None:
+    """Raise a ValueError unless weights of these settings can be gone on from with as many covariates."""
+    if known["n_past"] or known["n_future"]:
+        raise ValueError(
+            f"The weights to go on from read {known['n_past']} past covariates and {known['n_future']} known ahead, "
+            f"static ones and the calendar included. Got {wanted['n_past']} and {wanted['n_future']}; name the same, "
+            "or set pretrained='bundled'."
+        )
+    if known["encoder"] != "patch":
+        raise ValueError(
+            f"Weights without covariates can be gone on from with some if encoder='patch'. Got weights of "
+            f"encoder={known['encoder']!r}; drop the covariates, or set pretrained='bundled'."
+        )
 
 
 def steps_to_train(start: Start, n_values: int, *, is_long: bool) -> tuple[int, str]:
