@@ -29,7 +29,9 @@ class Batch:
         return replace(batch, x=batch.x[:, :length], observed=batch.observed[:, :length])
 
     def to(self, device: torch.device) -> "Batch":
-        """Return the batch on `device`."""
+        """Return the batch on `device`; by way of pinned memory, so that nothing waits until a GPU has it."""
+        if device.type == "cuda":
+            return self._map(lambda tensor: tensor.pin_memory().to(device, non_blocking=True))
         return self._map(lambda tensor: tensor.to(device))
 
     def _map(self, function: Callable[[Tensor], Tensor]) -> "Batch":

@@ -39,10 +39,14 @@ def attention_weights(query: Tensor, key: Tensor, mask: Tensor | None = None) ->
     return weights.masked_fill(~mask, 0.0)
 
 
+def answers_at_once(mask: Tensor) -> bool:
+    """Whether a branch may depend on a mask: a GPU would first finish all its work, and an exported graph has none."""
+    return mask.is_cpu and not torch.compiler.is_compiling()
+
+
 def padding_mask(token_mask: Tensor) -> Tensor | None:
     """Mask (B, 1, 1, N) that hides the keys where token_mask (B, N) is False; None, which is faster, if none is."""
-    # Asking makes a GPU wait for the answer, a few microseconds a call; a graph that is exported cannot ask.
-    if not torch.compiler.is_compiling() and token_mask.all():
+    if answers_at_once(token_mask) and token_mask.all():
         return None
     return token_mask[:, None, None, :]
 

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tsformer.layers.attention import answers_at_once
+
 
 class TokenEmbedding(nn.Embedding):
     """A vector for each entry of a vocabulary, scaled by sqrt(d_model) as in the 2017 paper, section 3.4."""
@@ -167,8 +169,7 @@ class ObservedBatchNorm(nn.Module):
 
     def forward(self, x: Tensor, token_mask: Tensor) -> Tensor:
         """Normalise x (B, D, N) where token_mask (B, N)."""
-        # The fused kernel refuses a single value; an exported graph cannot ask what is observed.
-        if not torch.compiler.is_compiling() and token_mask.numel() > 1 and token_mask.all():
+        if answers_at_once(token_mask) and token_mask.numel() > 1 and token_mask.all():  # one value has no variance
             running = (self.running_mean, self.running_var)
             return F.batch_norm(x, *running, self.weight, self.bias, self.training, self.momentum, self.eps)
         mask = token_mask.unsqueeze(1)
@@ -181,8 +182,8 @@ class ObservedBatchNorm(nn.Module):
         count = mask.sum().clamp(min=1)
         mean = (x * mask).sum(dim=(0, 2)) / count
         var = ((x - mean.unsqueeze(-1)) * mask).square().sum(dim=(0, 2)) / count
-        if mask.any():
-            unbiased = var.detach() * count / (count - 1).clamp(min=1)
-            self.running_mean.lerp_(mean.detach().to(self.running_mean.dtype), self.momentum)
-            self.running_var.lerp_(unbiased.to(self.running_var.dtype), self.momentum)
+        unbiased = var.detach() * count / (count - 1).clamp(min=1)
+        momentum = self.momentum * mask.any().to(self.running_mean.dtype)  # of nothing observed nothing is learned
+        self.running_mean.lerp_(mean.detach().to(momentum.dtype), momentum)
+        self.running_var.lerp_(unbiased.to(momentum.dtype), momentum)
         return mean, var
