@@ -17,6 +17,7 @@ class Batch:
     weight: Tensor | None = None  # (B,), of the cases in the loss, 1 on average
     y_observed: Tensor | None = None  # (B, H): which values of a horizon are real
     future: Tensor | None = None  # (B, H, n_future), covariates known ahead
+    n_whole: int = 0  # cases of the batch that this is a process's share of; 0 = all are here
     seasons: tuple[int, int] = (1, 0)  # time points in a season, and in a longer one, of windows to forecast; 0 = none
 
     def __len__(self) -> int:
@@ -27,6 +28,10 @@ class Batch:
         batch = self._map(lambda tensor: tensor[index])
         length = int(batch.observed.any(dim=-1).any(dim=0).nonzero().max()) + 1
         return replace(batch, x=batch.x[:, :length], observed=batch.observed[:, :length])
+
+    def part(self, cases: slice) -> "Batch":
+        """Return some cases as they are, with all padding."""
+        return self._map(lambda tensor: tensor[cases])
 
     def to(self, device: torch.device) -> "Batch":
         """Return the batch on `device`; by way of pinned memory, so that nothing waits until a GPU has it."""

@@ -29,7 +29,7 @@ from tsformer.models.frozen import FrozenClassifier
 from tsformer.params import TrainingParams, TransformerParams, constraints_of, documents_parameters_of, values_of
 from tsformer.training import fitting
 from tsformer.training.callbacks import CallbackSupportMixin, whole_fit, with_callbacks
-from tsformer.training.devices import draw_seed, ready_to_predict, resolve_device
+from tsformer.training.devices import ready_to_predict, resolve_device, shared_seed
 from tsformer.training.loop import joined
 from tsformer.training.objectives import classification
 from tsformer.training.prediction import predict_in_batches
@@ -188,7 +188,10 @@ class TransformerClassifier(
         fitted = list(self.model_.networks) if self.warm_start and hasattr(self, "model_") else []
         data, read = self._read_labelled(X, y, sample_weight, from_scratch=not fitted)
         validation = checks.read_validation(self, X_val, y_val, sample_weight_val, read)
-        starts, seed = self._starts(fitted, len(read["classes_"])), draw_seed(self.random_state)
+        starts, seed = (
+            self._starts(fitted, len(read["classes_"])),
+            shared_seed(self),
+        )
         split = fitting.split_cases(data, self, seed, validation) if starts else fitting.Split(data)
         frozen = self._fit_frozen(data, len(read["classes_"]), resolve_device(self.device))
 
@@ -241,7 +244,10 @@ class TransformerClassifier(
         data, read = self._read_labelled(X, y, sample_weight, from_scratch=first, classes=classes)
         n_iter = np.zeros(self.n_estimators, dtype=np.int64) if first else self.n_iter_
         moments = self._moments or [None] * len(n_iter)
-        starts, seed = self._starts(fitted, len(read["classes_"])), draw_seed(self.random_state) + int(n_iter.sum())
+        starts, seed = (
+            self._starts(fitted, len(read["classes_"])),
+            shared_seed(self) + int(n_iter.sum()),
+        )
         members = fitting.pass_over_cases(starts, data, classification(self.label_smoothing), self, seed, moments)
         state = self._state(members, [], None if first else self.model_.frozen)
         state["n_iter_"] += n_iter

@@ -40,7 +40,7 @@ from tsformer.params import TrainingParams, TransformerParams
 from tsformer.training import calibration
 from tsformer.training.callbacks import SILENT, CallbackSupportMixin, Task, whole_fit, with_callbacks
 from tsformer.training.correlation import learn_correlation
-from tsformer.training.devices import draw_seed, portable, resolve_device, seeded
+from tsformer.training.devices import draw_seed, portable, resolve_device, seeded, shared_seed
 from tsformer.training.fitting import LOG, Problem, fit_network, log_end, settled
 from tsformer.training.objectives import forecasting
 from tsformer.training.optim import go_back
@@ -477,7 +477,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         # What is held back tells what training is worth; else half of it is taken back.
         pretrained = start.pretrained if held_back is None and not start.has_new_covariates else None
         size = windows.WINDOWS_PER_BATCH
-        settings = settled(self, max_steps=n_steps, batch_size=size, seed=draw_seed(self.random_state))
+        settings = settled(self, max_steps=n_steps, batch_size=size, seed=shared_seed(self))
 
         def problem(unseen: Any) -> Problem:
             of_windows = histories, unseen, lengths.context, horizon, self.batch_size

@@ -23,7 +23,7 @@ from tsformer.models.channel_encoder import ChannelEncoder
 from tsformer.models.encoders import ENCODERS
 from tsformer.params import TrainingParams, TransformerParams, constraints_of, documents_parameters_of, values_of
 from tsformer.training import fitting, objectives
-from tsformer.training.devices import draw_seed, resolve_device
+from tsformer.training.devices import resolve_device, shared_seed
 from tsformer.training.prediction import predict_in_batches
 
 
@@ -138,7 +138,7 @@ class TransformerPretrainer(CasesMixin, TransformerParams, TrainingParams, Trans
         channels, read = self._read_channels(X, from_scratch=fitted is None)
         if self.max_steps == 0 and fitted is None and self.pretrained is None:
             warn_user("max_steps=0 and pretrained=None leave the weights random. Give pretrained='bundled', or steps.")
-        start, seed = self._start(fitted), draw_seed(self.random_state)
+        start, seed = self._start(fitted), shared_seed(self)
         split = fitting.split_cases(channels, self, seed)
         if self.objective == "contrastive" and split.validation is not None and len(split.validation) < 2:
             raise ValueError(
@@ -162,7 +162,7 @@ class TransformerPretrainer(CasesMixin, TransformerParams, TrainingParams, Trans
         fitted = getattr(self, "model_", None)
         channels, read = self._read_channels(X, from_scratch=fitted is None)
         n_iter = 0 if fitted is None else self.n_iter_
-        start, seed = self._start(fitted), draw_seed(self.random_state) + n_iter
+        start, seed = self._start(fitted), shared_seed(self) + n_iter
         [trained] = fitting.pass_over_cases([start], channels, self._objective(), self, seed, [self._moments])
         state = _state(trained) | {"n_iter_": n_iter + trained.history.best_step, "_moments": trained.moments}
         keep_fitted(self, read | state)

@@ -1,6 +1,7 @@
 """Embeddings: series (B, T, C) or token numbers (B, N) in, tokens (B, N, D) of width d_model out."""
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -155,10 +156,15 @@ def _observed_spans(observed: Tensor, stride: int) -> Tensor:
     return F.max_pool1d(observed.float().unsqueeze(1), stride, ceil_mode=True).squeeze(1) > 0
 
 
+def _as_it_is(x: Tensor) -> Tensor:
+    return x
+
+
 class ObservedBatchNorm(nn.Module):
     """BatchNorm (Ioffe & Szegedy 2015) by the statistics of the observed positions; the others become 0."""
 
     momentum, eps = 0.1, 1e-5
+    total: Callable[[Tensor], Tensor] | None = None  # while several processes train together: the sum over them
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -169,7 +175,8 @@ class ObservedBatchNorm(nn.Module):
 
     def forward(self, x: Tensor, token_mask: Tensor) -> Tensor:
         """Normalise x (B, D, N) where token_mask (B, N)."""
-        if answers_at_once(token_mask) and token_mask.numel() > 1 and token_mask.all():  # one value has no variance
+        alone = self.total is None or not self.training
+        if alone and answers_at_once(token_mask) and token_mask.numel() > 1 and token_mask.all():  # 1 has no variance
             running = (self.running_mean, self.running_var)
             return F.batch_norm(x, *running, self.weight, self.bias, self.training, self.momentum, self.eps)
         mask = token_mask.unsqueeze(1)
@@ -179,11 +186,15 @@ class ObservedBatchNorm(nn.Module):
 
     def _statistics(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and variance (D,) of x where the mask (B, 1, N) is True; the running ones move towards them."""
-        count = mask.sum().clamp(min=1)
-        mean = (x * mask).sum(dim=(0, 2)) / count
-        var = ((x - mean.unsqueeze(-1)) * mask).square().sum(dim=(0, 2)) / count
+        total = self.total or _as_it_is
+        n_observed = total(mask.sum())
+        count = n_observed.clamp(min=1)
+        mean = total((x * mask).sum(dim=(0, 2))) / count
+        var = total(((x - mean.unsqueeze(-1)) * mask).square().sum(dim=(0, 2))) / count
         unbiased = var.detach() * count / (count - 1).clamp(min=1)
-        momentum = self.momentum * mask.any().to(self.running_mean.dtype)  # of nothing observed nothing is learned
+        momentum = self.momentum * (n_observed > 0).to(
+            self.running_mean.dtype
+        )  # of nothing observed nothing is learned
         self.running_mean.lerp_(mean.detach().to(momentum.dtype), momentum)
         self.running_var.lerp_(unbiased.to(momentum.dtype), momentum)
         return mean, var

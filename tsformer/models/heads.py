@@ -107,7 +107,7 @@ class StudentTHead(LinearHead):
         return torch.stack([location + centre, F.softplus(scale) + 1e-3, F.softplus(freedom) + 2.0], dim=-1)
 
     def losses(self, outputs: Tensor, target: Tensor, spread: Tensor) -> Tensor:
-        """Negative log likelihood; that of torch.distributions makes a GPU wait, as it checks the degrees of freedom."""
+        """Negative log likelihood; torch.distributions has it too, but asks a GPU whether its arguments are right."""
         location, scale, freedom = outputs.unbind(dim=-1)
         norm = scale.log() + 0.5 * freedom.log() + 0.5 * math.log(math.pi)
         norm = norm + torch.lgamma(0.5 * freedom) - torch.lgamma(0.5 * (freedom + 1.0))

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tsformer.training import distributed
+
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -22,6 +24,12 @@ def draw_seed(random_state: int | np.random.RandomState | None) -> int:
     return int(random_state)
 
 
+def shared_seed(estimator: Any) -> int:
+    """Draw the seed of an estimator's fit; in a process group it is that of the first process."""
+    distributed.join_torchrun()
+    return distributed.first_of_all(draw_seed(estimator.random_state), resolve_device(estimator.device))
+
+
 def draw_seeds(seed: int, n: int) -> list[int]:
     """Return n seeds, `seed` the first; the further ones of two neighbouring seeds have nothing in common."""
     return [seed, *map(int, np.random.default_rng(seed).integers(2**31, size=max(n - 1, 0)))][:n]
@@ -30,20 +38,28 @@ def draw_seeds(seed: int, n: int) -> list[int]:
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[torch.Generator]:
     """Seed torch inside and give its random state back after; yields a generator for the order of cases."""
-    cuda = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=cuda):
-        # torch.manual_seed would seed all GPUs, those too whose state is not given back.
-        torch.random.default_generator.manual_seed(seed)
-        for used in cuda:
-            with torch.cuda.device(used):
-                torch.cuda.manual_seed(seed)
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        set_seed(seed, device)
         yield torch.Generator().manual_seed(seed)
 
 
+def set_seed(seed: int, device: torch.device) -> None:
+    """Seed torch on the CPU and the device, not all GPUs as torch.manual_seed does: `seeded` gives one state back."""
+    torch.random.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)
+
+
 def resolve_device(device: str) -> torch.device:
-    """Turn the `device` parameter into a device that is there; "auto" is CUDA where there is one."""
+    """Turn the `device` parameter into a device that is there; "auto" is CUDA where there is one.
+
+    Of several processes each has its own GPU, unless a number is given.
+    """
     if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and (own := distributed.own_gpu()) is not None:
+        device = f"cuda:{own}"
     if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
         known = "'auto', 'cpu', 'cuda' or 'cuda:<number>'"
         raise ValueError(f"The 'device' parameter must be {known}. Got {device!r} instead.")

@@ -15,8 +15,9 @@ from torch import nn
 
 from tsformer.data.batch import Batch, Minibatches
 from tsformer.params import TrainingParams, values_of
+from tsformer.training import distributed
 from tsformer.training.callbacks import SILENT, Task
-from tsformer.training.devices import draw_seeds, resolve_device, seeded, to_cpu
+from tsformer.training.devices import draw_seeds, resolve_device, seeded, set_seed, to_cpu
 from tsformer.training.loop import EarlyStopping, History, train
 from tsformer.training.objectives import Objective
 from tsformer.training.optim import Schedule, WeightAverage, adamw, constant, cosine
@@ -112,6 +113,9 @@ def _train(
     device = resolve_device(params.device)
     with seeded(params.random_state, device) as generator:
         model = problem.start().to(device, torch.float32)
+        distributed.spread(model)
+        if rank := distributed.processes()[0]:  # what is random in training differs from share to share
+            set_seed(draw_seeds(params.random_state, rank + 1)[rank], device)
         optimizer = adamw(model, params.learning_rate, params.weight_decay)
         if moments is not None:  # not the whole state: the learning rate may have been set anew
             optimizer.load_state_dict(optimizer.state_dict() | {"state": copy.deepcopy(moments)})
@@ -129,6 +133,7 @@ def _train(
             progress=progress,
             after_epoch=after_epoch,
         )
+        distributed.spread(model)
         if problem.finish is not None:
             problem.finish(model, batches)
     return Fitted(model, history, to_cpu(optimizer.state_dict()["state"]))
