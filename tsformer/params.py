@@ -59,7 +59,7 @@ class TrainingParams:
     max_steps : int or "auto", default="auto"
         Optimiser steps. These are minibatches, not passes over the data as in scikit-learn's `max_iter`.
     batch_size : int or "auto", default="auto"
-        Cases in a minibatch.
+        Cases in a minibatch; where several processes train together, of all of them.
     learning_rate : float, default=3e-3
         Peak learning rate of AdamW; it rises for a tenth of the steps, then falls to 0 by half a cosine.
     weight_decay : float, default=0.05
