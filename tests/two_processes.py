@@ -16,8 +16,11 @@ import torch.distributed
 
 from tsformer import TransformerClassifier, TransformerForecaster, TransformerPretrainer, save
 from tsformer.data.augment import standard_augmentation
+from tsformer.data.batch import Batch
 from tsformer.estimators import pretrainer
 from tsformer.layers.blocks import PRE_NORM
+from tsformer.training import distributed
+from tsformer.training.objectives import info_nce
 
 SMALL = {"d_model": 16, "n_heads": 1, "n_layers": 1, "d_ff": 16, "random_state": 0, "device": "cpu"}
 ALONE = {"n_estimators": 1, "pretrained": None, "batch_size": 8}
@@ -54,8 +57,20 @@ def fitted_arrays(prefix: str, estimator) -> dict[str, np.ndarray]:
     return {f"{prefix}/{name}": np.asarray(values) for name, values in (weights | losses).items()}
 
 
+def contrastive_gradient() -> np.ndarray:
+    """Of views compared with all others; Adam, which divides by its size, would not show a wrong one."""
+    torch.manual_seed(0)
+    layer, x = torch.nn.Linear(4, 3), torch.randn(9, 1, 4)
+    [batch] = distributed.shares([Batch(x, torch.ones_like(x, dtype=torch.bool))], torch.device("cpu"))
+    views = (distributed.of_all(layer(view).squeeze(1), batch) for view in (batch.x, batch.x.square()))
+    loss = info_nce(*views, temperature=0.5)
+    loss.backward()
+    distributed.average_gradients(layer, loss.detach(), interrupted=False)
+    return layer.weight.grad.numpy()
+
+
 def fit_without_chance() -> dict[str, np.ndarray]:
-    arrays = {}
+    arrays = {"gradient/contrastive": contrastive_gradient()}
     for name, estimator in WITHOUT_CHANCE.items():
         given = (X, y) if name == "classifier" else (SERIES,) if "forecaster" in name else (X,)
         arrays |= fitted_arrays(name, estimator.fit(*given))
