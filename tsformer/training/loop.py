@@ -3,6 +3,7 @@
 import copy
 import math
 import time
+import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import islice
@@ -102,7 +103,8 @@ def train(
     """Train `model` in place for `n_steps` steps, or until early stopping runs out of patience.
 
     Random numbers (dropout, augmentation) are torch's; the caller seeds them. A loss that is not finite is a
-    ValueError. On Ctrl-C training ends with a warning, and the model keeps the weights it would have kept.
+    ValueError. On Ctrl-C training ends with a warning, and the model keeps the weights it would have kept; but where
+    many models are fitted to be compared, half a model would be taken for a whole one: there all ends.
 
     Parameters
     ----------
@@ -158,11 +160,21 @@ def train(
                 bar.set_postfix({name: value for name, value in row.items() if "loss" in name})
                 if (after_epoch is not None and after_epoch(kept)) or (early_stopping and early_stopping.exhausted):
                     break
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             history.interrupted = True
-            warn_user(f"Training interrupted by user after {scheduler.last_epoch} steps.")
+            _interrupted(stop, scheduler.last_epoch)
     history.best_step = _keep_best(model, kept, scheduler.last_epoch, early_stopping)
     return history
+
+
+def _interrupted(stop: KeyboardInterrupt, n_steps: int) -> None:
+    """Warn of the end of training; in a cross-validation or a backtest raise it on."""
+    for frame, _ in traceback.walk_stack(None):
+        module = frame.f_globals.get("__name__", "")
+        own = module.startswith("tsformer.") and frame.f_code.co_name == "backtest"
+        if own or module.startswith(("sklearn.model_selection._validation", "sktime.forecasting.model_evaluation")):
+            raise stop
+    warn_user(f"Training interrupted by user after {n_steps} steps.")
 
 
 def _keep_best(model: nn.Module, kept: nn.Module, step: int, early_stopping: EarlyStopping | None) -> int:
