@@ -13,6 +13,7 @@ import hashlib
 import json
 import math
 import os
+import threading
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -62,10 +63,13 @@ def check_place(path: Path) -> None:
 
 
 def write_archive(path: Path, document: dict[str, Any], store: Store) -> None:
-    """Write a document of `FIELDS` and the arrays beside it to a file, whole or not at all."""
+    """Write a document of `FIELDS` and the arrays beside it to a file, whole or not at all.
+
+    Not even kill -9, or others who save to the same place, leave half a file under its name.
+    """
     summaries = {name: _summary(array) for name, array in store.arrays.items()}
     text = json.dumps({"version": VERSION, **document, "arrays": summaries}, allow_nan=False)
-    unfinished = path.with_name(path.name + ".unfinished")
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.unfinished")
     try:
         # Not by safetensors' own save_file: nobody but the owner may read its files.
         unfinished.write_bytes(to_bytes(store.arrays, metadata={"tsformer": text, "sha256": _digest(text.encode())}))
