@@ -433,6 +433,10 @@ MADE_UP = {
         lambda d, a: d["networks"][0].update(d_model=10**6),
         r"expected torch\.float32 of shape \(1000000, 1000000\)",
     ),
+    "an endless range": (
+        lambda d, a: d.update(fitted={"tuple": {"items": {"range": {"bounds": [0, 10**12, 1], "name": None}}}}),
+        r"a range of 1000000000000 has more values than all arrays",
+    ),
     "endless layers": (lambda d, a: d["networks"][0].update(n_layers=10**9), r"more weights than there are"),
     "another setting": (lambda d, a: d["networks"][0].update(hook=1), r"cannot be loaded: TypeError"),
     "a list": (lambda d, a: [d], r"cannot be loaded: AttributeError"),
