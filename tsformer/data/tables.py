@@ -2,6 +2,7 @@
 
 import csv
 import re
+import reprlib
 from collections.abc import Hashable, Iterable
 from pathlib import Path
 from typing import Any
@@ -70,8 +71,8 @@ def _has_decimal_comma(df: pd.DataFrame) -> bool:
             continue
         if with_comma.str.fullmatch(THOUSANDS).all():
             raise ValueError(
-                f"Column {quoted(name)} has numbers such as {with_comma.iloc[0]!r}. If that comma is a decimal one, "
-                "pass --decimal ','; otherwise write them without it."
+                f"Column {quoted(name)} has numbers such as {reprlib.repr(with_comma.iloc[0])}. If that comma is a "
+                "decimal one, pass --decimal ','; otherwise write them without it."
             )
         found = True
     return found
@@ -80,7 +81,7 @@ def _has_decimal_comma(df: pd.DataFrame) -> bool:
 def few(df: pd.DataFrame) -> str:
     """Return the first columns as messages show them."""
     more = f" and {df.shape[1] - 10} more" if df.shape[1] > 10 else ""
-    return f"{list(df.columns[:10])}{more}"
+    return f"[{', '.join(map(reprlib.repr, df.columns[:10]))}]{more}"
 
 
 def check_columns(df: pd.DataFrame, path: Path, named: Iterable[str]) -> None:
@@ -104,7 +105,7 @@ def check_numbers(df: pd.DataFrame, columns: Iterable[Hashable], path: Path) -> 
         if pd.api.types.is_numeric_dtype(df[name]):
             continue
         wrong = df[name][df[name].notna() & pd.to_numeric(df[name], errors="coerce").isna()]
-        shown = f", and has {str(wrong.iloc[0])!r}" if len(wrong) else ""
+        shown = f", and has {reprlib.repr(str(wrong.iloc[0]))}" if len(wrong) else ""
         raise ValueError(
             f"Column {quoted(name)} of {path} must be numeric{shown}. Correct it, or leave the column out. Ids and "
             "times are told by --id and --time."
@@ -122,8 +123,9 @@ def read_dates(texts: pd.Series, date_format: str | None) -> pd.Series:
         unread = texts[pd.to_datetime(texts, format=date_format, errors="coerce", utc=True).isna()]
         reason = "of several offsets. Write all of them in UTC."
         if len(unread):
-            reason = f"that are not of the format {date_format}, the first being {str(unread.iloc[0])!r}. Name theirs "
-            reason += "with --date-format, such as %d.%m.%Y."
+            first = reprlib.repr(str(unread.iloc[0]))
+            reason = f"that are not of the format {date_format}, the first being {first}. Name theirs with "
+            reason += "--date-format, such as %d.%m.%Y."
         raise ValueError(f"Column {texts.name!r} has times {reason}") from error
 
 
