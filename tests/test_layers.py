@@ -24,6 +24,7 @@ LEVELS = [
     {"__init__"},
     {"inspection", "datasets", "model_selection"},
     {"persistence", "plotting", "interop", "export"},
+    {"commands"},
     {"__main__"},
 ]
 LEVEL = {part: level for level, parts in enumerate(LEVELS) for part in parts}

@@ -1,33 +1,27 @@
-"""The command line: `tsformer classify TRAIN TEST --out CSV` and `tsformer forecast DATA --out CSV`."""
+"""The command line: `tsformer classify TRAIN TEST --out CSV` and `tsformer forecast DATA --out CSV`.
+
+What the commands do is in `tsformer.commands`, imported once the arguments are understood: torch takes seconds.
+"""
 
 import argparse
 import re
 import sys
-import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
-
-from tsformer import __version__, plotting
-from tsformer.archive import check_place
-from tsformer.data import tables
-from tsformer.data.files import SUFFIXES, read_series
-from tsformer.data.forecasts import requested_quantiles
-from tsformer.estimators.classifier import TransformerClassifier
-from tsformer.estimators.forecaster import TransformerForecaster
+from tsformer import __version__
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return 0, or 2 after an error, which is told in one line."""
     options = _parser().parse_args(arguments)
+    from tsformer import commands
+
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_: _tell("warning", message)
         try:
-            check_place(options.out)  # before minutes of training
-            options.command(options)
+            commands.COMMANDS[options.command](options)
         except (ValueError, TypeError, OSError, ImportError) as error:
             _tell("error", error)
             return 2
@@ -65,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--id", metavar="COLUMN", help="of a CSV: column that names the cases")
     add("--time", metavar="COLUMN", help="of a CSV with a row for each case and time: column of times; needs --id")
     add("--out", type=Path, required=True, help="CSV to write: prediction and probabilities")
-    classify.set_defaults(command=_classify)
+    classify.set_defaults(command="classify")
 
     forecast = commands.add_parser("forecast", help="forecast series, by pretrained weights")
     add = forecast.add_argument
@@ -82,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--level", type=float, nargs="+", default=[80, 95], help="bands in per cent (default: 80 95)")
     add("--out", type=Path, required=True, help="CSV to write: forecasts and bands")
     add("--plot", type=Path, metavar="PNG", help="picture to write, of the first six series")
-    forecast.set_defaults(command=_forecast)
+    forecast.set_defaults(command="forecast")
 
     for command in (classify, forecast):
         command.add_argument("--sep", type=_separator, help="separator of a CSV (default: found in its first lines)")
@@ -99,96 +93,6 @@ def _separator(text: str) -> str:
     if len(sep) != 1 or sep in '"\r\n':
         raise argparse.ArgumentTypeError(f"must be one character, such as ';' or '\\t'. Got {text!r}.")
     return sep
-
-
-def _shared(options: argparse.Namespace) -> dict[str, Any]:
-    progress = sys.stderr.isatty() and not options.quiet  # in a file its updates would stand one after the other
-    return {"device": options.device, "random_state": options.seed, "verbose": progress}
-
-
-def _classify(options: argparse.Namespace) -> None:
-    (X, y), (X_test, y_test) = (_read(path, options, path == options.train) for path in (options.train, options.test))
-    classifier = TransformerClassifier(**_shared(options))
-    index = None
-    if isinstance(X, pd.DataFrame) and isinstance(X_test, pd.DataFrame):
-        if options.time is not None:
-            classifier.set_params(id_col=options.id, time_col=options.time)
-        index = X_test[options.id].unique() if options.time is not None else X_test.index
-    elif isinstance(X, pd.DataFrame) or isinstance(X_test, pd.DataFrame):
-        raise ValueError(f"TRAIN and TEST must both be .csv, or neither. Got {options.train} and {options.test}.")
-    elif len(X[0]) != len(X_test[0]):
-        raise ValueError(f"{options.test} has series of {len(X_test[0])} channels, but {options.train} of {len(X[0])}.")
-    start = time.perf_counter()
-    classifier.fit(X, y)
-    seconds = time.perf_counter() - start
-    probabilities = classifier.predict_proba(X_test)
-    predictions = classifier.classes_[probabilities.argmax(axis=1)]
-    table = pd.DataFrame(probabilities, index, [f"probability_{label}" for label in classifier.classes_])
-    table.insert(0, "prediction", predictions)
-    table.to_csv(options.out, index_label=options.id or "case")
-    print(f"Trained on {len(y)} cases in {seconds:.0f} s; wrote {len(table)} predictions to {options.out}.")
-    if y_test is not None:
-        print(f"Accuracy against the labels in {options.test.name}: {(predictions == y_test).mean():.3f}")
-
-
-def _read(path: Path, options: argparse.Namespace, labelled: bool) -> tuple[Any, Any]:
-    """Read cases and their labels, None where a file that may be without has none."""
-    if path.suffix in SUFFIXES:
-        return read_series(path, labelled)
-    if path.suffix != ".csv":
-        raise ValueError(f"{path} must be one of {', '.join(SUFFIXES)}, .csv. Got the suffix {path.suffix!r}.")
-    texts = [options.label, options.id, options.date_format and options.time]
-    df = tables.read_table(path, sep=options.sep, decimal=options.decimal, as_text=texts)
-    columns = {"label": options.label, "id": options.id, "time": options.time}
-    return tables.labelled_cases(df, path, labelled, **columns, date_format=options.date_format)
-
-
-def _forecast(options: argparse.Namespace) -> None:
-    df, freq = _read_series(options)
-    requested_quantiles(None, options.level)  # an error of these must not come after training either
-    if options.plot is not None:
-        check_place(options.plot)
-        known = [f".{name}" for name in sorted(plotting.require_matplotlib().Figure().canvas.get_supported_filetypes())]
-        if options.plot.suffix.lower() not in known:
-            raise ValueError(f"--plot must end in one of {', '.join(known)}. Got {options.plot}.")
-    by_id = options.id is not None
-    columns = {"id_col": options.id, "time_col": options.time, "target_cols": options.target or "y"} if by_id else {}
-    if options.season is not None:
-        columns["season"] = options.season[0] if len(options.season) == 1 else options.season
-    if options.max_steps is not None:
-        columns["max_steps"] = options.max_steps
-    forecaster = TransformerForecaster(horizon=options.horizon, freq=freq, **columns, **_shared(options)).fit(df)
-    forecast = pd.DataFrame(forecaster.predict(level=options.level))
-    if isinstance(forecast.columns, pd.MultiIndex):
-        forecast.columns = [name if kind == "point" else f"{name}-{kind}" for name, kind in forecast.columns]
-    forecast.to_csv(options.out, index=not by_id)
-    print(f"Wrote {len(forecast)} rows of forecasts to {options.out}.")
-    if options.plot is not None:
-        first = list(df[options.id].unique() if by_id else df.columns)[: plotting.MAX_PANELS]
-        display = plotting.ForecastDisplay.from_estimator(forecaster, level=options.level, series=first)
-        display.figure_.savefig(options.plot, dpi=150)
-        print(f"Drew {len(first)} series in {options.plot}.")
-
-
-def _read_series(options: argparse.Namespace) -> tuple[pd.DataFrame, str | int | None]:
-    """Read the frame to forecast, long with ids and wide without, and the frequency of its times."""
-    if options.target is not None and options.id is None:
-        raise ValueError("--target names the values of a file with --id, without which each column is a series.")
-    texts = [options.id, options.date_format and (options.time or "ds")]
-    df, freq = tables.read_table(options.data, sep=options.sep, decimal=options.decimal, as_text=texts), options.freq
-    if options.time is None:
-        options.time = tables.UNNAMED if "ds" not in df and tables.UNNAMED in df else "ds"
-    named = [options.time] if options.id is None else [options.time, options.id, options.target or "y"]
-    df = tables.without_row_numbers(df, named)
-    tables.check_columns(df, options.data, named)
-    tables.check_numbers(df, df.columns.drop(options.time) if options.id is None else named[2:], options.data)
-    df[options.time] = tables.read_dates(df[options.time], options.date_format)
-    if pd.api.types.is_integer_dtype(df[options.time]) and freq is not None and freq.isdecimal():
-        freq = int(freq)
-    if options.id is not None:
-        return df[named], freq
-    df = df.set_index(options.time)
-    return df.rename_axis("ds") if options.time == tables.UNNAMED else df, freq
 
 
 if __name__ == "__main__":

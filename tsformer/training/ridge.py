@@ -54,10 +54,8 @@ def best_head(features: Floats, y: Classes, n_classes: int, weight: Floats | Non
 def linear_head(features: Floats, y: Classes, n_classes: int, weight: Floats | None = None) -> tuple[nn.Linear, float]:
     """Fit logits that are linear in the features; also return their error, as in `ridge_logits`."""
     coefficients, bias, error = ridge_logits(features, y, n_classes, PENALTIES, weight)
-    head = nn.utils.skip_init(nn.Linear, features.shape[1], n_classes, dtype=torch.float64)
-    with torch.no_grad():
-        head.weight.copy_(torch.from_numpy(coefficients))
-        head.bias.copy_(torch.from_numpy(bias))
+    head = nn.Linear(features.shape[1], n_classes, device="meta")  # where no weights are drawn
+    head.weight, head.bias = (nn.Parameter(torch.from_numpy(part).contiguous()) for part in (coefficients, bias))
     return head, error
 
 
