@@ -162,19 +162,19 @@ def train(
                     break
         except KeyboardInterrupt as stop:
             history.interrupted = True
-            _interrupted(stop, scheduler.last_epoch)
+            end_early(stop, f"after {scheduler.last_epoch} steps")
     history.best_step = _keep_best(model, kept, scheduler.last_epoch, early_stopping)
     return history
 
 
-def _interrupted(stop: KeyboardInterrupt, n_steps: int) -> None:
-    """Warn of the end of training; in a cross-validation or a backtest raise it on."""
+def end_early(stop: KeyboardInterrupt, when: str) -> None:
+    """Warn that Ctrl-C ended a training; where it is one of a cross-validation or a backtest, raise it on."""
     for frame, _ in traceback.walk_stack(None):
         module = frame.f_globals.get("__name__", "")
         own = module.startswith("tsformer.") and frame.f_code.co_name == "backtest"
         if own or module.startswith(("sklearn.model_selection._validation", "sktime.forecasting.model_evaluation")):
             raise stop
-    warn_user(f"Training interrupted by user after {n_steps} steps.")
+    warn_user(f"Training interrupted by user {when}.")
 
 
 def _keep_best(model: nn.Module, kept: nn.Module, step: int, early_stopping: EarlyStopping | None) -> int:
