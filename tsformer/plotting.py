@@ -481,5 +481,5 @@ def _legend_above(ax: Axes) -> None:
 
 
 def _broken(name: str, width: int) -> str:
-    """Break a long name into lines."""
-    return "\n".join(textwrap.wrap(name, width))
+    """Break a long name into lines, and keep its dollar signs from being taken for formulas."""
+    return "\n".join(textwrap.wrap(name, width)).replace("$", r"\$")

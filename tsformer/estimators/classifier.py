@@ -110,7 +110,7 @@ class TransformerClassifier(
     -----
     `max_steps="auto"` stands for 60 epochs, but at least 400 and at most 1,200 steps a network, of series beyond 1,024
     time points fewer in proportion; `batch_size="auto"` for 16, and 64 from 1,000 cases. After Ctrl-C the finished
-    networks predict, or the first as far as it came.
+    networks predict, or the first as far as it came; in a search or a cross-validation Ctrl-C ends them all.
 
     References
     ----------

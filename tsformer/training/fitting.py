@@ -65,7 +65,8 @@ def fit_network(
     """Train a network by a cosine schedule; a function of its arguments, which touches no state but the task's.
 
     `params` are settled: steps and batches are numbers, and the random state is a seed. After early stopping, `refit`,
-    which has all cases, is trained on anew for as many steps as were best. The training is a part of the callbacks'
+    which has all cases, is trained on anew for as many steps as were best; Ctrl-C in it leaves what was before. The
+    training is a part of the callbacks'
     `task`, called `title`; they may ask what an estimator's fitted `attributes` were, did it end with a network.
     """
     n_steps: Any = params.max_steps
@@ -84,7 +85,8 @@ def fit_network(
     if refit is None or validation is None or fitted.history.interrupted or not fitted.history.best_step:
         return fitted
     params = replace(params, max_steps=fitted.history.best_step)
-    return fit_network(refit, params, task=task, title=f"{title}, refit", attributes=attributes)
+    again = fit_network(refit, params, task=task, title=f"{title}, refit", attributes=attributes)
+    return fitted._replace(history=replace(fitted.history, interrupted=True)) if again.history.interrupted else again
 
 
 def fit_pass(problem: Problem, params: TrainingParams, moments: Moments | None = None) -> Fitted:

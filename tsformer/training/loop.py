@@ -3,6 +3,7 @@
 import copy
 import math
 import time
+import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import islice
@@ -103,7 +104,8 @@ def train(
     """Train `model` in place for `n_steps` steps, or until early stopping runs out of patience.
 
     Random numbers (dropout, augmentation) are torch's; the caller seeds them. A loss that is not finite is a
-    ValueError. On Ctrl-C training ends with a warning, and the model keeps the weights it would have kept.
+    ValueError. On Ctrl-C training ends with a warning, and the model keeps the weights it would have kept; but where
+    many models are fitted to be compared, half a model would be taken for a whole one: there all ends.
 
     Parameters
     ----------
@@ -159,9 +161,9 @@ def train(
                 stopped = (after_epoch and after_epoch(kept)) or (early_stopping and early_stopping.exhausted)
                 if distributed.any_stops(bool(stopped), interrupted(), device):
                     break
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             history.interrupted = True
-            warn_user(f"Training interrupted by user after {scheduler.last_epoch} steps.")
+            end_early(stop, f"after {scheduler.last_epoch} steps")
     history.best_step = _keep_best(model, kept, scheduler.last_epoch, early_stopping)
     return history
 
@@ -178,6 +180,16 @@ def _find_gradients(model: nn.Module, objective: Objective, batch: Batch, precis
         loss = objective(model, batch)
     loss.backward()
     return loss.detach()
+
+
+def end_early(stop: KeyboardInterrupt, when: str) -> None:
+    """Warn that Ctrl-C ended a training; where it is one of a cross-validation or a backtest, raise it on."""
+    for frame, _ in traceback.walk_stack(None):
+        module = frame.f_globals.get("__name__", "")
+        own = module.startswith("tsformer.") and frame.f_code.co_name == "backtest"
+        if own or module.startswith(("sklearn.model_selection._validation", "sktime.forecasting.model_evaluation")):
+            raise stop
+    warn_user(f"Training interrupted by user {when}.")
 
 
 def _keep_best(model: nn.Module, kept: nn.Module, step: int, early_stopping: EarlyStopping | None) -> int:
