@@ -320,10 +320,9 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         """
         n = params.checked_count(n, "n")
         horizon = self.horizon if horizon is None else params.checked_count(horizon, "horizon")
-        series, device = read_histories(self, df), resolve_device(self.device)
+        series, generator = read_histories(self, df), torch.Generator(resolve_device(self.device))
         given = windows_to_forecast(self, series, horizon, future)
-        with seeded(draw_seed(self.random_state), device):
-            paths = draw_paths(self.model_, given, horizon, device, n)
+        paths = draw_paths(self.model_, given, horizon, generator.manual_seed(draw_seed(self.random_state)), n)
         _warn_of_unobserved(self, series, paths[0])
         frames = [pd.DataFrame(to_frame(series, Forecast(path, {}))) for path in paths]
         return pd.concat(frames, keys=range(n), names=["path"])

@@ -1,7 +1,9 @@
 """Where and from which seed networks compute: devices, random states, and networks put in place for a purpose."""
 
 import copy
+import os
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -11,6 +13,17 @@ import torch
 from torch import Tensor, nn
 
 Network = TypeVar("Network", bound=nn.Module)
+
+_drawing = threading.RLock()  # held by the thread that draws from torch's global generators
+
+
+def _renew_lock() -> None:
+    global _drawing
+    _drawing = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows; the thread that holds the lock does not live on in a fork
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 def draw_seed(random_state: int | np.random.RandomState | None) -> int:
@@ -29,9 +42,12 @@ def draw_seeds(seed: int, n: int) -> list[int]:
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[torch.Generator]:
-    """Seed torch inside and give its random state back after; yields a generator for the order of cases."""
+    """Seed torch inside and give its random state back after; yields a generator for the order of cases.
+
+    Dropout and new weights draw from generators that all threads share, so other threads wait here for their turn.
+    """
     cuda = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=cuda):
+    with _drawing, torch.random.fork_rng(devices=cuda):
         # torch.manual_seed would seed all GPUs, those too whose state is not given back.
         torch.random.default_generator.manual_seed(seed)
         for used in cuda:
