@@ -6,10 +6,12 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -82,9 +84,40 @@ def ready_to_predict(model: Network, device: torch.device) -> Network:
 
 
 def portable(state: dict[str, Any]) -> dict[str, Any]:
-    """Put the networks in an estimator's state on the CPU: fitted on a GPU, it must load where there is none."""
+    """Let an estimator's state be pickled for any machine and process: its networks on the CPU, tensors as arrays."""
     networks = {name: copy.deepcopy(value) for name, value in state.items() if isinstance(value, nn.Module)}
-    return state | {name: network.to("cpu", torch.float32) for name, network in networks.items()}
+    learned = state | {name: network.to("cpu", torch.float32) for name, network in networks.items()}
+    learned = {name: value for name, value in learned.items() if next(_tensors(value), None) is not None}
+    return state | copy.deepcopy(learned, {id(tensor): _AsArray(tensor) for tensor in _tensors(learned)})
+
+
+class _AsArray:
+    """Stands for a tensor in a pickle, and is one again after it.
+
+    For another process torch pickles where in memory a tensor lies, and these copies are gone before it has started.
+    """
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = tensor
+
+    def __reduce__(self) -> Any:
+        requires_grad = self.tensor.requires_grad if isinstance(self.tensor, nn.Parameter) else None
+        return _from_array, (self.tensor.detach().cpu().numpy(), requires_grad)
+
+
+def _from_array(array: NDArray[Any], requires_grad: bool | None) -> Tensor:
+    tensor = torch.from_numpy(np.array(array))  # a copy: joblib's may lie in a file that must not be written to
+    return tensor if requires_grad is None else nn.Parameter(tensor, requires_grad)
+
+
+def _tensors(tree: Any) -> Iterator[Tensor]:
+    """The tensors in networks and in nested dicts and lists, such as the states of optimisers."""
+    if isinstance(tree, nn.Module):
+        yield from chain(tree.parameters(), tree.buffers())
+    elif isinstance(tree, dict | list):
+        yield from chain.from_iterable(map(_tensors, tree.values() if isinstance(tree, dict) else tree))
+    elif isinstance(tree, Tensor):
+        yield tree
 
 
 def to_cpu(tree: Any) -> Any:
