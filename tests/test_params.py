@@ -11,9 +11,9 @@ from sklearn.utils._param_validation import make_constraint
 
 import tsformer
 from tsformer.estimators.checks import CasesMixin
-from tsformer.params import TrainingParams, TransformerParams, constraints_of, documents_parameters_of
+from tsformer.params import ParallelParams, TrainingParams, TransformerParams, constraints_of, documents_parameters_of
 
-MIXINS = (TransformerParams, TrainingParams)
+MIXINS = (TransformerParams, TrainingParams, ParallelParams)
 ESTIMATORS = [
     public
     for public in (getattr(tsformer, name) for name in tsformer.__all__)
