@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from numpy.testing import assert_array_equal
 from sklearn.model_selection import GridSearchCV
 
+import tsformer
 from tsformer import TransformerPretrainer
 from tsformer.inspection import attention_over_history, attention_over_time, occlusion
 from tsformer.plotting import AttentionDisplay, ForecastDisplay
@@ -148,6 +149,26 @@ def test_seeded__inside_itself__goes_on_and_gives_each_state_back():
         second = torch.rand(1)
     with seeded(0, cpu):
         assert torch.rand(2)[1] == second
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: small(encoder="transformer", dropout=0.1, n_estimators=2, pretrained="bundled").fit(X, y),
+        lambda: small(encoder="gated_two_tower", pooling="attention").fit(X, y),
+        lambda: TransformerPretrainer(objective="reconstruction", d_model=16, dropout=0.1, max_steps=1).fit(X),
+        lambda: small_forecaster(head="student_t").fit(wave()),
+        lambda: small_forecaster(pretrained="bundled", max_steps=0, encoder="transformer").fit(wave()),
+    ],
+)
+def test_load__while_another_thread_fits__waits_for_nothing_and_changes_none_of_its_draws(make, tmp_path):
+    tsformer.save(make(), tmp_path / "model")
+    with ThreadPoolExecutor(1) as pool, seeded(0, torch.device("cpu")):
+        expected = torch.rand(2)[1]
+        torch.manual_seed(0)
+        torch.rand(1)
+        pool.submit(tsformer.load, tmp_path / "model").result(timeout=60)
+        assert torch.rand(1) == expected
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -56,6 +57,20 @@ def seeded(seed: int, device: torch.device) -> Iterator[torch.Generator]:
             with torch.cuda.device(used):
                 torch.cuda.manual_seed(seed)
         yield torch.Generator().manual_seed(seed)
+
+
+class Undrawn(TorchFunctionMode):
+    """Inside, new weights are those of a generator of its own: for networks that get others at once.
+
+    It waits for no other thread, as `seeded` would. What takes a generator gets one.
+    """
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Call a function of torch."""
+        kwargs = dict(kwargs or {})
+        if "generator" in kwargs or function in (Tensor.uniform_, Tensor.normal_, torch.randn):
+            kwargs["generator"] = torch.Generator().manual_seed(0)
+        return function(*args, **kwargs)
 
 
 def resolve_device(device: str) -> torch.device:
