@@ -32,7 +32,7 @@ LEVEL = {part: level for level, parts in enumerate(LEVELS) for part in parts}
 GIVEN_NAMES = {"_replace", "_asdict", "_fields", "_validate_params", "_init_callback_context"}
 GIVEN_NAMES |= {"_buffers", "_foreach_lerp_", "_getframe"}
 MAX_METHODS, MAX_LINES, MAX_PARAMETERS = 15, 50, 8
-THIRD_PARTIES = {"layers": {"torch"}, "training": {"torch", "tqdm", "numpy", "scipy", "sklearn"}}
+THIRD_PARTIES = {"layers": {"torch"}, "training": {"torch", "joblib", "tqdm", "numpy", "scipy", "sklearn"}}
 
 
 def module_name(path: Path) -> str:

@@ -31,7 +31,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 from torch import nn
 
-from tsformer.training.devices import seeded
+from tsformer.training.devices import Undrawn
 
 VERSION = 1  # of the document; a change that this code cannot read gets the next number
 FIELDS = ("class", "parameters", "fitted", "networks")
@@ -141,14 +141,14 @@ def saved_network(build: Callable[..., nn.Module], number: int, store: Store, se
     known = {name: from_plain(value, store) for name, value in settings.items()}
     if known.get("n_layers", 0) > len(state):
         raise ValueError(f"{known['n_layers']} layers have more weights than there are")
-    with torch.device("meta"):
+    with torch.device("meta"), Undrawn():
         expected = build(**known).state_dict()
     _check_names(state, expected, f"{prefix}*")
     for name, blank in expected.items():
         found, right = (f"{tensor.dtype} of shape {tuple(tensor.shape)}" for tensor in (state[name], blank))
         if found != right:
             raise ValueError(f"{prefix}{name} is {found}, expected {right}")
-    with seeded(0, torch.device("cpu")):  # new weights are drawn, to be replaced; the user's random state is not theirs
+    with Undrawn():
         network: Any = build(**known)
     network.load_state_dict(state)
     return network.eval()

@@ -125,6 +125,24 @@ class TrainingParams:
     }
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
+class ParallelParams:
+    """What runs side by side.
+
+    Parameters
+    ----------
+    n_jobs : int or None, default=None
+        How many networks are trained at a time, each in a process of its own on one thread: those of a classifier in
+        fit, and those of a forecaster in `backtest(refit=True)`. As in scikit-learn, None is 1 outside of a
+        `joblib.parallel_config` and -1 is all cores. A process takes seconds to start. Results are those of one after
+        the other, on one thread.
+    """
+
+    n_jobs: int | None = None
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {"n_jobs": [Integral, None]}
+
+
 def checked_count(value: Any, name: str) -> int:
     """Return an argument of a method that counts something; ValueError unless it is an int from 1."""
     if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:

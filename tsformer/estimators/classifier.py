@@ -26,7 +26,14 @@ from tsformer.models.classifier import Augmentation, SeriesClassifier, build_cla
 from tsformer.models.encoders import ENCODERS
 from tsformer.models.ensemble import Ensemble
 from tsformer.models.frozen import FrozenClassifier
-from tsformer.params import TrainingParams, TransformerParams, constraints_of, documents_parameters_of, values_of
+from tsformer.params import (
+    ParallelParams,
+    TrainingParams,
+    TransformerParams,
+    constraints_of,
+    documents_parameters_of,
+    values_of,
+)
 from tsformer.training import fitting
 from tsformer.training.callbacks import CallbackSupportMixin, whole_fit, with_callbacks
 from tsformer.training.devices import ready_to_predict, resolve_device, shared_seed
@@ -39,12 +46,13 @@ from tsformer.training.ridge import fit_frozen
 MAX_CASES, MAX_CHANNELS = 3_000, 10_000
 
 
-@documents_parameters_of(checks.CasesMixin, TransformerParams, TrainingParams)
+@documents_parameters_of(checks.CasesMixin, TransformerParams, TrainingParams, ParallelParams)
 @dataclass(kw_only=True, eq=False, repr=False)
 class TransformerClassifier(
     checks.CasesMixin,
     TransformerParams,
     TrainingParams,
+    ParallelParams,
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     ClassifierMixin,
@@ -140,6 +148,7 @@ class TransformerClassifier(
         checks.CasesMixin,
         TransformerParams,
         TrainingParams,
+        ParallelParams,
         n_estimators=[Interval(Integral, 0, None, closed="left")],
         pretrained=ACCEPTED,
         scaling=[StrOptions(set(SCALERS)), tuple, list],
@@ -193,14 +202,15 @@ class TransformerClassifier(
             shared_seed(self),
         )
         split = fitting.split_cases(data, self, seed, validation) if starts else fitting.Split(data)
-        frozen = self._fit_frozen(data, len(read["classes_"]), resolve_device(self.device))
+        beside = self._frozen_fit(data, len(read["classes_"]), resolve_device(self.device))
 
-        def attributes(networks: list[SeriesClassifier]) -> dict[str, Any]:
+        def attributes(networks: list[SeriesClassifier], frozen: FrozenClassifier | None) -> dict[str, Any]:
             return read | {"model_": Ensemble([*networks, *fitted[len(networks) :]], frozen)}
 
         objective = classification(self.label_smoothing)
         task = whole_fit(self, len(starts) * (1 if split.refit is None else 2), X, y)
-        members = fitting.fit_to_cases(starts, split, objective, self, seed, task=task, attributes=attributes)
+        told: dict[str, Any] = {"task": task, "attributes": attributes}
+        members, frozen = fitting.fit_to_cases(starts, split, objective, self, seed, beside=beside, **told)
         finished = [member for member in members if not member.history.interrupted]
         state = read | self._state(finished or members, fitted, frozen)
         task.end(lambda: state)
@@ -319,8 +329,8 @@ class TransformerClassifier(
     def _log_probability(self, cases: Cases) -> Tensor:
         return predict_in_batches(self.model_, Ensemble.forward, cases.batch, resolve_device(self.device))
 
-    def _fit_frozen(self, data: Batch, n_classes: int, device: torch.device) -> FrozenClassifier | None:
-        """Fit the member with the pretrained encoder, if there is to be one."""
+    def _frozen_fit(self, data: Batch, n_classes: int, device: torch.device) -> Callable[[], FrozenClassifier] | None:
+        """What fits the member with the pretrained encoder, if there is to be one."""
         if self.pretrained is None:
             if self.n_estimators == 0:
                 raise ValueError("n_estimators=0 leaves no network. Set it to 1 or more, or pretrained='auto'.")
@@ -334,7 +344,7 @@ class TransformerClassifier(
             )
             return None
         encoder = load_encoder("bundled" if self.pretrained == "auto" else self.pretrained)
-        return fit_frozen(encoder, data, n_classes, device)
+        return partial(fit_frozen, encoder, data, n_classes, device)
 
     def _read_labelled(
         self, X: Any, y: Any, sample_weight: Any, *, from_scratch: bool, classes: ArrayLike | None = None
@@ -366,16 +376,13 @@ class TransformerClassifier(
             expected = f"one of {sorted(SCALERS)} or a sequence of them. Got {self.scaling!r} instead."
             raise ValueError(f"The 'scaling' parameter of TransformerClassifier must be {expected}")
         copies: list[fitting.Start] = [partial(fitting.copy_of, model) for model in fitted]
-        scalings = (names[i % len(names)] for i in range(len(fitted), self.n_estimators))
-        return [*copies, *(partial(self._build, n_classes, scaling) for scaling in scalings)]
-
-    def _build(self, n_classes: int, scaling: str, data: Batch) -> SeriesClassifier:
         augment = standard_augmentation if self.augment == "standard" else self.augment
         if isinstance(augment, nn.Module):
             augment = augment.__call__  # else it would become a part of the network, and of its weights
         size = values_of(TransformerParams, self) | {"encoder": self.encoder, "pooling": self.pooling}
-        how = size | {"differences": self.differences, "scaling": scaling, "augment": augment}
-        return build_classifier(data.x, data.observed, n_classes, **how)
+        how = size | {"n_classes": n_classes, "differences": self.differences, "augment": augment}
+        scalings = (names[i % len(names)] for i in range(len(fitted), self.n_estimators))
+        return [*copies, *(partial(_build, scaling=scaling, **how) for scaling in scalings)]
 
     def _state(
         self, members: list[fitting.Fitted], fitted: list[SeriesClassifier], frozen: FrozenClassifier | None
@@ -393,3 +400,7 @@ class TransformerClassifier(
     @property
     def _n_features_out(self) -> int:
         return self.model_.n_features
+
+
+def _build(data: Batch, **how: Any) -> SeriesClassifier:
+    return build_classifier(data.x, data.observed, **how)

@@ -36,7 +36,7 @@ from tsformer.models.forecaster import (
     choose_lengths,
 )
 from tsformer.models.heads import HEADS
-from tsformer.params import TrainingParams, TransformerParams
+from tsformer.params import ParallelParams, TrainingParams, TransformerParams
 from tsformer.training import calibration
 from tsformer.training.callbacks import SILENT, CallbackSupportMixin, Task, whole_fit, with_callbacks
 from tsformer.training.correlation import learn_correlation
@@ -44,6 +44,7 @@ from tsformer.training.devices import draw_seed, portable, resolve_device, seede
 from tsformer.training.fitting import LOG, Problem, fit_network, log_end, settled
 from tsformer.training.objectives import forecasting
 from tsformer.training.optim import go_back
+from tsformer.training.parallel import side_by_side
 from tsformer.training.prediction import draw_paths, forecast_windows
 
 Frame = pd.Series | pd.DataFrame
@@ -51,9 +52,9 @@ Frame = pd.Series | pd.DataFrame
 LONG = 20  # training horizons in a series from which early_stopping="auto" stops early
 
 
-@params.documents_parameters_of(TransformerParams, TrainingParams)
+@params.documents_parameters_of(TransformerParams, TrainingParams, ParallelParams)
 @dataclass(kw_only=True, eq=False, repr=False)
-class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMixin, BaseEstimator):
+class TransformerForecaster(TransformerParams, TrainingParams, ParallelParams, CallbackSupportMixin, BaseEstimator):
     """Forecast series by a pretrained encoder-decoder Transformer, autoregressive by the patch.
 
     Its weights, which come with the package, were trained on synthetic series alone. Few series are forecast without
@@ -188,6 +189,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = params.constraints_of(
         TransformerParams,
         TrainingParams,
+        ParallelParams,
         horizon=[params.COUNT],
         context_length=[params.COUNT, StrOptions({"auto"})],
         pretrained=ACCEPTED,
@@ -320,10 +322,9 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         """
         n = params.checked_count(n, "n")
         horizon = self.horizon if horizon is None else params.checked_count(horizon, "horizon")
-        series, device = read_histories(self, df), resolve_device(self.device)
+        series, generator = read_histories(self, df), torch.Generator(resolve_device(self.device))
         given = windows_to_forecast(self, series, horizon, future)
-        with seeded(draw_seed(self.random_state), device):
-            paths = draw_paths(self.model_, given, horizon, device, n)
+        paths = draw_paths(self.model_, given, horizon, generator.manual_seed(draw_seed(self.random_state)), n)
         _warn_of_unobserved(self, series, paths[0])
         frames = [pd.DataFrame(to_frame(series, Forecast(path, {}))) for path in paths]
         return pd.concat(frames, keys=range(n), names=["path"])
@@ -370,11 +371,9 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         _check_longer(series, left[0], f"{n_windows} windows need", "lower n_windows or step_size")
         known = [without_last(series, n) for n in left]
         if refit:
-            forecasts = []
-            for n, part in zip(left, known, strict=True):
-                forecaster = clone(self)
-                keep_fitted(forecaster, forecaster._train(part, from_scratch=True))
-                forecasts += forecaster._forecast_past(series, [n], wanted)
+            fresh, before = clone(self), zip(left, known, strict=True)
+            refits = [partial(_refit_and_forecast, fresh, part, series, n, wanted) for n, part in before]
+            forecasts = list(side_by_side(refits, self.n_jobs))
         else:
             forecasts = self._forecast_past(series, left, wanted)
         frames = [pd.DataFrame(to_frame(*each, levels)) for each in zip(known, forecasts, strict=True)]
@@ -535,6 +534,16 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         of_windows = series, self.covariate_scaler_, left, lengths.context, self.horizon, lengths.seasons
         past = windows.past_windows(*of_windows)
         return _forecast(self, series, past, self.horizon, quantiles).in_parts(len(left))
+
+
+def _refit_and_forecast(
+    fresh: TransformerForecaster, known: SeriesSet, series: SeriesSet, n: int, quantiles: Sequence[float]
+) -> Forecast:
+    """Train a forecaster on what is known of series, and forecast from there what comes before their last n values."""
+    forecaster = clone(fresh)
+    keep_fitted(forecaster, forecaster._train(known, from_scratch=True))
+    [forecast] = forecaster._forecast_past(series, [n], quantiles)
+    return forecast
 
 
 def _finish(pretrained: SeriesForecaster | None, model: Any, batches: Iterable[Batch], *, has_quantiles: bool) -> None:

@@ -10,10 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from joblib import effective_n_jobs
 from sklearn.model_selection import train_test_split
 from torch import nn
 
 from tsformer.data.batch import Batch, Minibatches
+from tsformer.data.messages import warn_user
 from tsformer.params import TrainingParams, values_of
 from tsformer.training import distributed
 from tsformer.training.callbacks import SILENT, Task
@@ -21,6 +23,7 @@ from tsformer.training.devices import draw_seeds, resolve_device, seeded, set_se
 from tsformer.training.loop import EarlyStopping, History, train
 from tsformer.training.objectives import Objective
 from tsformer.training.optim import Schedule, WeightAverage, adamw, constant, cosine
+from tsformer.training.parallel import side_by_side
 
 Attributes = Callable[[Any], dict[str, Any]]
 Moments = dict[str, Any]
@@ -210,13 +213,14 @@ def fit_to_cases(
     estimator: TrainingParams,
     seed: int,
     *,
+    beside: Callable[[], Any] | None = None,
     task: Task = SILENT,
-    attributes: Attributes = lambda networks: {},
-) -> list[Fitted]:
-    """Fit networks to the same cases, one after the other, until one is interrupted or a callback wants no more.
+    attributes: Callable[[list[Any], Any], dict[str, Any]] = lambda networks, made: {},
+) -> tuple[list[Fitted], Any]:
+    """Fit networks to the same cases until one is interrupted or a callback wants no more; return what is `beside` too.
 
-    There may be "auto" among the estimator's parameters. `attributes` takes the list of the networks so far, else it is
-    as in `fit_network`.
+    An estimator with n_jobs has that many made at a time, `beside` first. There may be "auto" among its parameters.
+    `attributes` takes the list of the networks so far and what is beside, else it is as in `fit_network`.
     """
     params = settled_for_cases(estimator, split.training, seed)
     n_cases, n_timepoints, n_channels = split.training.x.shape
@@ -226,32 +230,48 @@ def fit_to_cases(
         f"{classes}; networks: {len(starts)}, on {resolve_device(estimator.device)}, each for at most "
         f"{params.max_steps} steps of up to {params.batch_size} cases."
     )
-    members: list[Fitted] = []
-    for i, own_seed in enumerate(draw_seeds(seed, len(starts))):
-        problem, params = _problem_of(starts[i], split.training, objective, estimator, own_seed)
-        validation = refit = None
-        if split.validation is not None:
-            validation = Minibatches(split.validation, params.batch_size), objective
-        if split.refit is not None:
-            refit = _problem_of(starts[i], split.refit, objective, estimator, own_seed)[0]
-        fitted = fit_network(
-            problem,
-            params,
-            validation=validation,
-            refit=refit,
-            task=task,
-            title=f"network {i + 1} of {len(starts)}" if len(starts) > 1 else "network",
-            attributes=partial(_with_those_before, attributes, [member.model for member in members]),
-        )
-        members.append(fitted)
-        if members[-1].history.interrupted or task.stopped:
-            break
+    own_seeds = draw_seeds(seed, len(starts))
+    trainings = [_training(*each, split, objective, estimator) for each in zip(starts, own_seeds, strict=True)]
+    if len(starts) > 1:
+        trainings = [partial(each, title=f"network {i + 1} of {len(starts)}") for i, each in enumerate(trainings)]
+    made, members, n_jobs = None, list[Fitted](), getattr(estimator, "n_jobs", 1)
+
+    def told(network: nn.Module) -> dict[str, Any]:
+        return attributes([*(member.model for member in members), network], made)
+
+    if task is not SILENT:
+        n_jobs = _one_job(n_jobs)
+        trainings = [partial(each, task=task, attributes=told) for each in trainings]
+    results = side_by_side([*([] if beside is None else [beside]), *trainings], n_jobs)
+    made = None if beside is None else next(results)
+    try:
+        for member in results:
+            members.append(member)
+            if member.history.interrupted or task.stopped:
+                break
+    except KeyboardInterrupt:
+        if not members:
+            raise
+        warn_user(f"Training interrupted by user after {len(members)} of {len(starts)} networks.")
     log_end(estimator, [member.history for member in members])
-    return members
+    return members, made
 
 
-def _with_those_before(attributes: Attributes, before: list[nn.Module], network: nn.Module) -> dict[str, Any]:
-    return attributes([*before, network])
+def _training(start: Start, seed: int, split: Split, objective: Objective, estimator: Any) -> Callable[..., Fitted]:
+    """Put the training of a network together; a worker may get it, so it knows nothing of the estimator."""
+    problem, params = _problem_of(start, split.training, objective, estimator, seed)
+    validation = refit = None
+    if split.validation is not None:
+        validation = Minibatches(split.validation, params.batch_size), objective
+    if split.refit is not None:
+        refit = _problem_of(start, split.refit, objective, estimator, seed)[0]
+    return partial(fit_network, problem, params, validation=validation, refit=refit)
+
+
+def _one_job(n_jobs: int | None) -> int:
+    if effective_n_jobs(n_jobs) > 1:
+        warn_user(f"Callbacks hear of one network after the other: n_jobs={n_jobs} has no effect. Drop either.")
+    return 1
 
 
 def pass_over_cases(

@@ -40,15 +40,20 @@ def forecast_windows(
 
 
 def draw_paths(
-    model: SeriesForecaster, windows: Iterable[Batch], horizon: int, device: torch.device, n_paths: int
+    model: SeriesForecaster, windows: Iterable[Batch], horizon: int, generator: torch.Generator, n_paths: int
 ) -> Floats:
-    """Draw what may follow each window, which is read once: (n_paths, n_windows, H), NaN without an observed value."""
-    drawn = []
+    """Draw what may follow each window, which is read once: (n_paths, n_windows, H), NaN without an observed value.
+
+    It is computed on the generator's device.
+    """
+    drawn, device = [], generator.device
     ready_to_predict(model, device)
     for batch in windows:
         window, unobserved = _encode(model, batch, device)
         with torch.inference_mode():
-            paths = [window.scale.undo(model.roll_out(window, sample=True)[1].flatten(1)) for _ in range(n_paths)]
+            paths = [
+                window.scale.undo(model.roll_out(window, drawn_by=generator)[1].flatten(1)) for _ in range(n_paths)
+            ]
         values = torch.stack(paths)[:, :, :horizon]
         values = values if model.shifted else values.round()  # counts again, whatever scaling has rounded
         drawn.append(values.masked_fill(unobserved.view(1, -1, 1), torch.nan).cpu())
