@@ -15,7 +15,8 @@ CASES = np.arange(24.0).reshape(4, 2, 3)  # 4 cases, 2 channels, 3 time points
 
 
 def batch_of(X):
-    return read_cases(X).batch
+    data = read_cases(X).data
+    return data.select(torch.arange(len(data)))
 
 
 # Arrays.
@@ -248,8 +249,9 @@ EXPECTED = Batch(
 @pytest.mark.parametrize("form", FORMS)
 def test_read_cases__every_form__gives_the_series_in_order_of_cases_and_time(form):
     cases = read_cases(FORMS[form])
-    assert torch.equal(cases.batch.x, EXPECTED.x)
-    assert torch.equal(cases.batch.observed, EXPECTED.observed)
+    batch = cases.data.select(torch.arange(3))
+    assert torch.equal(batch.x, EXPECTED.x)
+    assert torch.equal(batch.observed, EXPECTED.observed)
     assert cases.columns is None if form in NAMELESS else list(cases.columns) == ["u", "v"]
     assert (len(cases), cases.n_channels, cases.is_table) == (3, 2, False)
 
@@ -300,7 +302,7 @@ def test_cases__header__is_what_columns_or_channels_a_later_X_must_have(X, is_ta
     cases = read_cases(X)
     assert cases.is_table is is_table
     assert (cases.columns if columns is None else list(cases.columns)) == columns
-    width = len(columns) if columns else cases.batch.x.shape[1] if is_table else cases.n_channels
+    width = len(columns) if columns else cases.data.n_timepoints if is_table else cases.n_channels
     assert cases.header.shape == (0, width)
     assert list(getattr(cases.header, "columns", ())) == (columns or [])
 
@@ -314,9 +316,8 @@ def test_read_cases__frames_with_ids__keep_the_times_of_each_case():
 def test_read_cases__ten_thousand_ids_of_float32__are_float64_like_all_frames_with_ids():
     ids = np.repeat(np.arange(10_000)[::-1], 2)
     frame = pd.DataFrame({"unique_id": ids, "ds": np.tile([0, 1], 10_000), "u": ids.astype(np.float32)})
-    cases = read_cases(frame)
-    assert cases.batch.x.dtype == torch.float64
-    assert_array_equal(cases.batch.x[:, 1, 0], cases.ids)
+    assert batch_of(frame).x.dtype == torch.float64
+    assert_array_equal(batch_of(frame).x[:, 1, 0], read_cases(frame).ids)
 
 
 def test_read_cases__columns_of_other_names__are_found_by_them():

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from tsformer.layers.blocks import initialise_weights
 from tsformer.layers.pooling import POOLINGS
-from tsformer.layers.scaling import SCALERS, ChannelScaler, FirstDifferences, RobustScaler
+from tsformer.layers.scaling import SCALERS, ChannelScaler, Chunks, FirstDifferences, RobustScaler
 from tsformer.models.encoders import ENCODERS
 
 Augmentation = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -50,14 +50,14 @@ class SeriesClassifier(nn.Module):
 
 
 def build_classifier(
-    x: Tensor, observed: Tensor, n_classes: int, *, augment: Augmentation | None, **settings: Any
+    series: Chunks, n_channels: int, n_timepoints: int, n_classes: int, *, augment: Augmentation | None, **settings: Any
 ) -> SeriesClassifier:
-    """Make a network of new weights, scaling as training series x (B, T, C) do; `settings`: of `blank_classifier`."""
-    model = blank_classifier(x.shape[2], x.shape[1], n_classes, **settings)
+    """Make a network of new weights, scaling as training `series` do; `settings`: of `blank_classifier`."""
+    model = blank_classifier(n_channels, n_timepoints, n_classes, **settings)
     model.augment = augment
-    model.scaler.fit(x, observed)
+    model.scaler.fit(series)
     if model.differences is not None:
-        model.differences.fit(model.scaler(x, observed), observed)
+        model.differences.fit(lambda: ((model.scaler(x, observed), observed) for x, observed in series()))
     initialise_weights(model)
     return model
 
