@@ -1,6 +1,7 @@
 """Cases: every form gives the series it stands for, ids are matched, and what is wrong is told where it is."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -8,8 +9,9 @@ import pytest
 import torch
 from numpy.testing import assert_array_equal
 
+from tsformer.data import batch as batch_module
 from tsformer.data.batch import Batch
-from tsformer.data.cases import by_id, check_n_channels, read_cases
+from tsformer.data.cases import as_channels, by_id, check_n_channels, read_cases
 
 CASES = np.arange(24.0).reshape(4, 2, 3)  # 4 cases, 2 channels, 3 time points
 
@@ -190,6 +192,59 @@ def test_read_cases__dates__are_refused():
 def test_read_cases__lists_of_unequal_length__names_the_remedy():
     with pytest.raises(ValueError, match=r"pass \[numpy\.asarray\(series\) for series in X\]"):
         read_cases([[1.0, 2.0], [1.0, 2.0, 3.0]])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int16"])
+def test_read_cases__array_on_disk__is_neither_copied_nor_changed_and_read_as_one_in_memory(dtype, tmp_path):
+    X = (100.0 * np.random.default_rng(0).normal(size=(6, 2, 5))).astype(dtype)
+    X.tofile(tmp_path / "X")
+    mapped = np.memmap(tmp_path / "X", dtype, mode="r", shape=X.shape)
+    data, index = read_cases(mapped).data, torch.tensor([4, 1])
+    assert np.shares_memory(data.series, mapped)
+    assert np.shares_memory(data.subset(np.array([3, 2])).series, mapped)
+    batch, expected = (each.select(index) for each in (data, read_cases(X).data))
+    assert torch.equal(batch.x, expected.x)
+    batch.x.fill_(7.0)
+    assert_array_equal(mapped, X)
+
+
+@pytest.mark.parametrize("form", [np.asarray, list])
+def test_stored_cases__subset__is_selected_by_its_own_numbers_without_padding_that_none_needs(form):
+    X = np.arange(60.0).reshape(5, 2, 6)
+    X[[1, 3], :, 4:] = np.nan
+    data = replace(read_cases(form(X)).data, y=torch.arange(5), weight=torch.arange(5.0))
+    subset = data.subset(np.array([3, 1, 4])).subset(np.array([1, 0]))
+    assert (len(subset), subset.n_timepoints, subset.n_channels) == (2, 4, 2)
+    batch = subset.select(torch.tensor([1, 0]))
+    assert_array_equal(batch.x, X[[3, 1], :, :4].transpose(0, 2, 1))
+    assert (batch.y.tolist(), batch.weight.tolist()) == ([3, 1], [3.0, 1.0])
+
+
+@pytest.mark.parametrize("form", [np.asarray, list])
+def test_stored_cases__chunks__hold_all_cases_in_order(form, monkeypatch):
+    monkeypatch.setattr(batch_module, "VALUES_AT_ONCE", 7)
+    parts = list(read_cases(form(CASES)).data.chunks())
+    assert len(parts) == 4
+    assert_array_equal(torch.cat([x for x, _ in parts]), CASES.transpose(0, 2, 1))
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_read_cases__wrong_case_behind_the_first_chunk__is_numbered_among_all(wrong, monkeypatch):
+    monkeypatch.setattr(batch_module, "VALUES_AT_ONCE", 7)
+    X = CASES.copy()
+    X[2] = wrong
+    with pytest.raises(ValueError, match=r"[Cc]ase 2"):
+        read_cases(X)
+
+
+@pytest.mark.parametrize("form", [np.asarray, list])
+def test_as_channels__channels_with_a_value__become_cases(form):
+    X = CASES.copy()
+    X[1, 0] = np.nan
+    channels = as_channels(read_cases(form(X)).data, "X")
+    assert (len(channels), channels.n_channels) == (7, 1)
+    values = channels.select(torch.arange(7)).x[..., 0]
+    assert_array_equal(values, np.delete(X.reshape(8, 3), 2, axis=0))
 
 
 # Frames and tensors.

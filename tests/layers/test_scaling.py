@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from tsformer.layers import scaling
 from tsformer.layers.scaling import (
     CLIP,
     SCALERS,
@@ -73,6 +74,18 @@ def test_scaler__constant_channel_in_float32__becomes_zero_not_rounding_noise(sc
     x = torch.full((7, 13, 1), 0.1)
     scaler = scaler(1).fit(whole(x, all_observed(x)))
     assert scaler(x, all_observed(x)).abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("scaler", SCALERS.values())
+def test_scaler__series_in_chunks__have_the_statistics_of_all(scaler, monkeypatch):
+    x = torch.randn(20, 9, 3, dtype=torch.float64).cumsum(dim=0) + 1e6
+    observed = torch.rand(20, 9, 3) < 0.8
+    observed[:4, :, 1], observed[..., 2] = False, False
+    expected = scaler(3).fit(whole(x, observed))
+    monkeypatch.setattr(scaling, "VALUES_TO_SORT", 100)
+    fitted = scaler(3).fit(lambda: zip(x.split(3), observed.split(3), strict=True))
+    for name, buffer in expected.named_buffers():
+        torch.testing.assert_close(fitted.get_buffer(name), buffer, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("scaler", SCALERS.values())

@@ -44,8 +44,11 @@ def warp_time(x: Tensor, observed: Tensor, *, fraction: float, amplitude: float,
     start = cut * torch.rand(n_cases, 1, device=x.device)
     source = (start + (1.0 - cut) * warped).clamp(0.0, 1.0) * last
 
-    altered = torch.rand(n_cases, 1, device=x.device) < fraction
-    return interpolate(x, observed, torch.where(altered & (time <= last), source, time))
+    # Drawn on the host: a GPU would have to be waited for to know which cases to leave out.
+    altered = (torch.rand(n_cases) < fraction).nonzero().flatten().to(x.device)
+    source = torch.where(time <= last, source, time)[altered]
+    values, mask = interpolate(x[altered], observed[altered], source)
+    return torch.where(observed, x, 0.0).index_copy_(0, altered, values), observed.index_copy(0, altered, mask)
 
 
 def vary_gain(x: Tensor, *, std: float) -> Tensor:
@@ -64,7 +67,7 @@ def warp_magnitude(x: Tensor, *, amplitude: float) -> Tensor:
 
 def add_noise(x: Tensor, *, std: float | Tensor) -> Tensor:
     """Add noise drawn from N(0, std) to each value."""
-    return x + std * torch.randn_like(x)
+    return torch.randn_like(x).mul_(std).add_(x)
 
 
 def blank_window(x: Tensor, observed: Tensor, *, fraction: float, width: float) -> Tensor:
@@ -75,4 +78,4 @@ def blank_window(x: Tensor, observed: Tensor, *, fraction: float, width: float) 
     size = (width * length).floor()
     start = (torch.rand(n_cases, 1, device=x.device) * (length - size + 1)).floor()
     blanked = (time >= start) & (time < start + size) & (torch.rand(n_cases, 1, device=x.device) < fraction)
-    return x.masked_fill(blanked.unsqueeze(-1), 0.0)
+    return torch.where(blanked.unsqueeze(-1), 0.0, x)

@@ -87,7 +87,7 @@ class ChannelScaler(Float64Statistics):
 
     def forward(self, x: Tensor, observed: Tensor) -> Tensor:
         """Return scaled x (B, T, C), clipped at 20 standard deviations, 0 where not observed."""
-        return (x - self.mean).div_(self.std).clamp_(-CLIP, CLIP).masked_fill_(~observed, 0.0)
+        return torch.where(observed, (x - self.mean).div_(self.std).clamp_(-CLIP, CLIP), 0.0)
 
 
 class RobustScaler(Float64Statistics):
