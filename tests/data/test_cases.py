@@ -10,6 +10,7 @@ import torch
 from numpy.testing import assert_array_equal
 
 from tsformer.data import batch as batch_module
+from tsformer.data import cases as cases_module
 from tsformer.data.batch import Batch
 from tsformer.data.cases import as_channels, by_id, check_n_channels, read_cases
 
@@ -230,7 +231,7 @@ def test_stored_cases__chunks__hold_all_cases_in_order(form, monkeypatch):
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])
 def test_read_cases__wrong_case_behind_the_first_chunk__is_numbered_among_all(wrong, monkeypatch):
-    monkeypatch.setattr(batch_module, "VALUES_AT_ONCE", 7)
+    monkeypatch.setattr(cases_module, "VALUES_AT_ONCE", 7)
     X = CASES.copy()
     X[2] = wrong
     with pytest.raises(ValueError, match=r"[Cc]ase 2"):

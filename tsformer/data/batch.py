@@ -89,7 +89,7 @@ class StoredCases:
 
     def chunks(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Read all cases in order, some at a time: x (B, T, C) and what is observed."""
-        size = cases_at_once(self.n_timepoints * self.n_channels)
+        size = cases_at_once(self.n_timepoints * self.n_channels, VALUES_AT_ONCE)
         return ((batch.x, batch.observed) for batch in Minibatches(self, size))
 
     def _read(self, rows: NDArray[np.int64], length: int) -> Array:
@@ -104,9 +104,9 @@ class StoredCases:
         return x
 
 
-def cases_at_once(n_values: int, most: int = 2**30) -> int:
-    """Return how many cases of `n_values` each to read at a time."""
-    return max(1, min(most, VALUES_AT_ONCE // n_values))
+def cases_at_once(n_values: int, at_once: int) -> int:
+    """Return how many cases of `n_values` each to take at a time, so that they have no more than `at_once` in all."""
+    return max(1, at_once // n_values)
 
 
 def _chosen(values: Tensor | None, index: NDArray[np.int64]) -> Tensor | None:

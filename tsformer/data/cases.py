@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.utils import check_array
 
-from tsformer.data.batch import Array, Series, StoredCases, cases_at_once
+from tsformer.data.batch import VALUES_AT_ONCE, Array, Series, StoredCases, cases_at_once
 from tsformer.data.messages import listed, quoted, series_name
 from tsformer.data.rows import numbers_of, rows_of, sort_rows
 
@@ -318,7 +318,7 @@ def _lengths(series: Series, name: str) -> NDArray[np.int64]:
     """Return the length of each case up to its last value, 0 without one; values must not be infinite."""
     if isinstance(series, list):
         return np.concatenate([_observed_lengths(case[None], f"{name}[{i}]") for i, case in enumerate(series)])
-    size = cases_at_once(series[0].size)
+    size = cases_at_once(series[0].size, VALUES_AT_ONCE)
     parts = [(start, series[start : start + size]) for start in range(0, len(series), size)]
     return np.concatenate([_observed_lengths(part, name, start) for start, part in parts])
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from tsformer.layers.blocks import initialise_weights
@@ -11,6 +12,8 @@ from tsformer.layers.scaling import SCALERS, ChannelScaler, Chunks, FirstDiffere
 from tsformer.models.encoders import ENCODERS
 
 Augmentation = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+VALUES_AT_ONCE = 2**18  # that are scaled, in float64: with millions new memory took longer than the sums
 
 
 class SeriesClassifier(nn.Module):
@@ -40,13 +43,23 @@ class SeriesClassifier(nn.Module):
 
     def tokens(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
         """Return what the encoder makes of the series: tokens (B, N, D) and their mask (B, N)."""
-        x = self.scaler(x, observed).to(self.head.weight.dtype)
-        if self.differences is not None:
-            x, observed = self.differences(x, observed)
+        x, observed = self.inputs(x, observed)
         # After the differences: those of a smooth series are small, and noise on its values would drown them.
         if self.augment is not None and self.training:
             x, observed = self.augment(x, observed)
         return self.encoder(x, observed)
+
+    def inputs(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the scaled series and their differences, with a mask (B, T, C or 2 C): what is augmented."""
+        size = max(1, VALUES_AT_ONCE // (x.shape[1] * x.shape[2]))
+        if torch.compiler.is_compiling() or len(x) <= size:
+            return self._inputs(x, observed)
+        values, masks = zip(*map(self._inputs, x.split(size), observed.split(size)), strict=True)
+        return torch.cat(values), torch.cat(masks)
+
+    def _inputs(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
+        x = self.scaler(x, observed).to(self.head.weight.dtype)
+        return (x, observed) if self.differences is None else self.differences(x, observed)
 
 
 def build_classifier(

@@ -10,7 +10,7 @@ from tsformer.data.rows import Floats
 from tsformer.models.forecaster import SeriesForecaster, Window
 from tsformer.training.devices import ready_to_predict
 
-CASES_PER_BATCH = 64  # at most, of short series; bounds memory
+CASES_PER_BATCH, VALUES_PER_BATCH = 64, 2**18  # at most; bound memory
 
 
 def predict_in_batches(
@@ -19,7 +19,7 @@ def predict_in_batches(
     """Apply a method of the model's class to (x, observed) of all cases; the results are joined on the CPU."""
     ready_to_predict(model, device)
     with torch.inference_mode():
-        size = cases_at_once(data.n_timepoints * data.n_channels, CASES_PER_BATCH)
+        size = min(CASES_PER_BATCH, cases_at_once(data.n_timepoints * data.n_channels, VALUES_PER_BATCH))
         batches = (batch.to(device) for batch in Minibatches(data, size))
         return torch.cat([method(model, batch.x, batch.observed).cpu() for batch in batches])
 
