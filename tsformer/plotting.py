@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from tsformer.data.batch import Minibatches
 from tsformer.data.cases import Cases
 from tsformer.data.forecasts import Forecast, future_times, quantiles_of, requested_quantiles
 from tsformer.data.frames import SeriesSet
@@ -366,13 +367,14 @@ def _cases_seen(classifier: TransformerClassifier, X: Any) -> list[CaseAttention
     scale = min(0.0, float(drop.min())), max(0.1, float(drop.max()))  # next to nothing should look so
     columns = channel_names(classifier, "channel ") if cases.n_channels > 1 else [""]
     panels = []
-    for case, probability in enumerate(classifier.predict_proba(X)):
+    each = zip(classifier.predict_proba(X), Minibatches(cases.data, 1), strict=True)
+    for case, (probability, batch) in enumerate(each):
         name = f"case {case if cases.ids is None else cases.ids[case]}"
         name += f": class {classifier.classes_[probability.argmax()]}, probability {probability.max():.2f}"
-        observed = cases.batch.observed[case].numpy()
+        observed = batch.observed[0].numpy()
         seen = np.flatnonzero(observed.any(axis=1))
         times = _times_of(cases, case, int(seen[-1]) + 1)
-        values = np.where(observed, cases.batch.x[case], np.nan)[: len(times)]
+        values = np.where(observed, batch.x[0], np.nan)
         shares = received[case, : len(times)] * len(seen)
         panels.append(CaseAttention(name, pd.DataFrame(values, times, columns), shares, drop[case], scale))
     return panels

@@ -15,7 +15,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_s
 from torch import nn
 
 from tsformer import TransformerClassifier
-from tsformer.data.batch import Batch
+from tsformer.data.cases import stored
 from tsformer.datasets import load_classification
 from tsformer.layers.pooling import POOLINGS
 from tsformer.models.encoders import ENCODERS
@@ -504,7 +504,7 @@ def test_history__early_stopping__has_a_validation_loss_for_each_epoch():
     [(24, 16, 2, 400), (160, "auto", 2, 10 * 60), (24, 1, 2, 1200), (24, 1, 2048, 600), (24, 1, 18000, 400)],
 )
 def test_max_steps__auto__is_60_epochs_within_its_bounds(n_cases, batch_size, n_timepoints, n_steps):
-    cases = Batch(torch.zeros(n_cases, n_timepoints, 1), torch.ones(n_cases, n_timepoints, 1, dtype=torch.bool))
+    cases = stored(np.zeros((n_cases, 1, n_timepoints)), "X")
 
     params = settled_for_cases(small(max_steps="auto", batch_size=batch_size), cases, seed=0)
 

@@ -15,7 +15,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor, nn
 
 from tsformer.data.augment import standard_augmentation
-from tsformer.data.batch import Batch
+from tsformer.data.batch import StoredCases
 from tsformer.data.cases import Cases, by_id
 from tsformer.estimators import checks
 from tsformer.estimators.pretrained import ACCEPTED, load_encoder
@@ -298,7 +298,7 @@ class TransformerClassifier(
             With `pretrained`, further columns: those of `TransformerPretrainer.transform`.
         """
         cases = checks.read_like_fit(self, X)
-        embedded = predict_in_batches(self.model_, Ensemble.embed, cases.batch, resolve_device(self.device))
+        embedded = predict_in_batches(self.model_, Ensemble.embed, cases.data, resolve_device(self.device))
         return checks.with_ids(self, cases, embedded.double().numpy())
 
     def attention_maps(self, X: Any) -> list[list[NDArray[np.float32]]]:
@@ -314,28 +314,30 @@ class TransformerClassifier(
             padding whose window holds nothing else has a row of zeros. The second half of the layers of
             `encoder="gated_two_tower"` are those over channels.
         """
-        data, device = checks.read_like_fit(self, X).batch, resolve_device(self.device)
+        data, device = checks.read_like_fit(self, X).data, resolve_device(self.device)
         if not len(self.model_.networks):
             raise ValueError("attention_maps is of trained networks, of which n_estimators=0 has none: set 1 or more.")
-        maps = []
+        # All cases in one batch, so that all have the same number of tokens.
+        batch, maps = data.select(torch.arange(len(data))).to(device), []
         for model in self.model_.networks:
             ready_to_predict(model, device)
-            # All cases in one batch, so that all have the same number of tokens.
             with torch.inference_mode(), record_attention(model) as layers:
-                model(data.x.to(device), data.observed.to(device))
+                model(batch.x, batch.observed)
             maps.append([weights.float().cpu().numpy() for weights in layers])
         return maps
 
     def _log_probability(self, cases: Cases) -> Tensor:
-        return predict_in_batches(self.model_, Ensemble.forward, cases.batch, resolve_device(self.device))
+        return predict_in_batches(self.model_, Ensemble.forward, cases.data, resolve_device(self.device))
 
-    def _frozen_fit(self, data: Batch, n_classes: int, device: torch.device) -> Callable[[], FrozenClassifier] | None:
+    def _frozen_fit(
+        self, data: StoredCases, n_classes: int, device: torch.device
+    ) -> Callable[[], FrozenClassifier] | None:
         """What fits the member with the pretrained encoder, if there is to be one."""
         if self.pretrained is None:
             if self.n_estimators == 0:
                 raise ValueError("n_estimators=0 leaves no network. Set it to 1 or more, or pretrained='auto'.")
             return None
-        n_channels = len(data) * data.x.shape[2]
+        n_channels = len(data) * data.n_channels
         is_large = len(data) > MAX_CASES or n_channels > MAX_CHANNELS
         if self.pretrained == "auto" and self.n_estimators > 0 and is_large:
             fitting.LOG.info(
@@ -348,7 +350,7 @@ class TransformerClassifier(
 
     def _read_labelled(
         self, X: Any, y: Any, sample_weight: Any, *, from_scratch: bool, classes: ArrayLike | None = None
-    ) -> tuple[Batch, dict[str, Any]]:
+    ) -> tuple[StoredCases, dict[str, Any]]:
         """Read training cases without those of weight 0, and what fitted attributes say of them."""
         cases, read = checks.read_to_fit(self, X, from_scratch=from_scratch)
         y = checks.check_labels(self, y, cases)
@@ -362,7 +364,7 @@ class TransformerClassifier(
                 "The number of classes has to be greater than one; got 1 class. Give cases of at least two."
             )
         data = checks.label(cases, y, weight, read["classes_"], "y")
-        return data, {"n_timepoints_": data.x.shape[1]} | read
+        return data, {"n_timepoints_": data.n_timepoints} | read
 
     def _starts(self, fitted: Sequence[SeriesClassifier], n_classes: int) -> list[fitting.Start]:
         """How each network begins, from the training cases: as a copy of a fitted one, or new."""
@@ -402,5 +404,5 @@ class TransformerClassifier(
         return self.model_.n_features
 
 
-def _build(data: Batch, **how: Any) -> SeriesClassifier:
-    return build_classifier(data.x, data.observed, **how)
+def _build(data: StoredCases, **how: Any) -> SeriesClassifier:
+    return build_classifier(data.chunks, data.n_channels, data.n_timepoints, **how)

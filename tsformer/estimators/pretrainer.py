@@ -14,7 +14,8 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 from torch import nn
 
 from tsformer.data.augment import strong_view
-from tsformer.data.batch import Batch
+from tsformer.data.batch import StoredCases
+from tsformer.data.cases import as_channels
 from tsformer.data.messages import warn_user
 from tsformer.estimators.checks import CasesMixin, channel_names, keep_fitted, read_like_fit, read_to_fit, with_ids
 from tsformer.estimators.pretrained import ACCEPTED, load_encoder
@@ -181,7 +182,7 @@ class TransformerPretrainer(CasesMixin, TransformerParams, TrainingParams, Trans
             `get_feature_names_out` names them.
         """
         cases = read_like_fit(self, X)
-        embedded = predict_in_batches(self.model_, ChannelEncoder.embed, cases.batch, resolve_device(self.device))
+        embedded = predict_in_batches(self.model_, ChannelEncoder.embed, cases.data, resolve_device(self.device))
         return with_ids(self, cases, embedded.double().numpy())
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
@@ -200,11 +201,10 @@ class TransformerPretrainer(CasesMixin, TransformerParams, TrainingParams, Trans
         check_is_fitted(self, "model_")
         return self.model_.encoder
 
-    def _read_channels(self, X: Any, *, from_scratch: bool) -> tuple[Batch, dict[str, Any]]:
-        """Read series, make each channel that has a value a case of its own, and say what the fitted attributes are."""
+    def _read_channels(self, X: Any, *, from_scratch: bool) -> tuple[StoredCases, dict[str, Any]]:
+        """Make each channel that has a value a case of its own, and say what the fitted attributes are."""
         cases, read = read_to_fit(self, X, from_scratch=from_scratch)
-        x, observed = channel_encoder.as_channels(cases.batch.x, cases.batch.observed)
-        return Batch(x, observed).select(observed.flatten(1).any(dim=1).nonzero().flatten()), read
+        return as_channels(cases.data, "X"), read
 
     def _start(self, fitted: ChannelEncoder | None) -> fitting.Start:
         """How the network begins: as a copy of a fitted one, or with new weights, whatever the series."""

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from tsformer.layers.attention import answers_at_once
 
+MOST_CHANNELS = 64  # that convolutions read, or d_model if larger
+
 
 class TokenEmbedding(nn.Embedding):
     """A vector for each entry of a vocabulary, scaled by sqrt(d_model) as in the 2017 paper, section 3.4."""
@@ -77,10 +79,31 @@ def segment_means(x: Tensor, observed: Tensor, n_segments: int) -> tuple[Tensor,
     return total(torch.where(observed, x, 0.0)) / count.clamp(min=1), count > 0
 
 
+class ChannelMixing(nn.Module):
+    """Makes of more than `MOST_CHANNELS` or d_model channels so many, each a weighted sum of all; leaves fewer alone.
+
+    Channels are mixed before their course is looked at, at a fraction of the cost; `n_channels` is how many are left.
+    """
+
+    def __init__(self, n_channels: int, d_model: int) -> None:
+        super().__init__()
+        most = max(MOST_CHANNELS, d_model)
+        self.n_channels = min(n_channels, most)
+        self.linear = nn.Linear(n_channels, most, bias=False) if n_channels > most else None
+
+    def forward(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
+        """Map series (B, T, C) and their mask, a channel that is not observed counting as 0, to (B, T, n_channels)."""
+        x = torch.where(observed, x, 0.0)
+        if self.linear is None:
+            return x, observed
+        mixed = self.linear(x)
+        return mixed, observed.any(dim=-1, keepdim=True).expand_as(mixed)
+
+
 class ConvolutionalEmbedding(nn.Module):
     """Convolutions of odd `kernel_sizes` side by side, sharing d_model; then one with a stride that makes the tokens.
 
-    `coarse_stride` is that of the parallel ones, for very long series.
+    `coarse_stride` is that of the parallel ones, for very long series. Very many channels are mixed first.
     """
 
     def __init__(
@@ -92,8 +115,9 @@ class ConvolutionalEmbedding(nn.Module):
             raise ValueError(f"The 'kernel_sizes' parameter must hold odd numbers. Got {kernel_sizes} instead.")
         sizes = [max(size, _covering_width(coarse_stride)) for size in kernel_sizes[:d_model]]
         widths = [d_model // len(sizes) + (i < d_model % len(sizes)) for i in range(len(sizes))]
+        self.mixing = ChannelMixing(n_channels, d_model)
         self.scales = nn.ModuleList(
-            nn.Conv1d(n_channels, width, size, stride=coarse_stride, padding=size // 2, bias=False)
+            nn.Conv1d(self.mixing.n_channels, width, size, stride=coarse_stride, padding=size // 2, bias=False)
             for width, size in zip(widths, sizes, strict=True)
         )
         self.scales_norm = ObservedBatchNorm(d_model)
@@ -104,7 +128,8 @@ class ConvolutionalEmbedding(nn.Module):
     def forward(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
         """Return tokens (B, N, D) and their mask (B, N); N = ceil(T / (stride * coarse_stride))."""
         # What is hidden, padding above all, is zeroed before each convolution: it must not leak into its neighbours.
-        x = torch.where(observed, x, 0.0).transpose(1, 2)  # (B, C, T)
+        x, observed = self.mixing(x, observed)
+        x = x.transpose(1, 2).contiguous()  # (B, C, T), else each convolution would copy it
         token_mask = _observed_spans(observed.any(dim=-1), self.coarse_stride)
         x = F.gelu(self.scales_norm(torch.cat([scale(x) for scale in self.scales], dim=1), token_mask))
         token_mask = _observed_spans(token_mask, self.stride)

@@ -14,7 +14,7 @@ from joblib import effective_n_jobs
 from sklearn.model_selection import train_test_split
 from torch import nn
 
-from tsformer.data.batch import Batch, Minibatches
+from tsformer.data.batch import Batch, Minibatches, StoredCases
 from tsformer.data.messages import warn_user
 from tsformer.params import TrainingParams, values_of
 from tsformer.training import distributed
@@ -161,10 +161,10 @@ def log_end(estimator: object, histories: list[History]) -> None:
 
 # Networks that learn from cases.
 
-Start = Callable[[Batch], nn.Module]  # from the training cases to the network that training begins with
+Start = Callable[[StoredCases], nn.Module]  # from the training cases to the network that training begins with
 
 
-def copy_of(network: nn.Module, cases: Batch) -> nn.Module:
+def copy_of(network: nn.Module, cases: StoredCases) -> nn.Module:
     """Begin with a copy of a fitted network, whatever the cases."""
     return copy.deepcopy(network)
 
@@ -172,12 +172,12 @@ def copy_of(network: nn.Module, cases: Batch) -> nn.Module:
 class Split(NamedTuple):
     """Cases to train on, those that early stopping measures, and those to train on anew after it."""
 
-    training: Batch
-    validation: Batch | None = None
-    refit: Batch | None = None
+    training: StoredCases
+    validation: StoredCases | None = None
+    refit: StoredCases | None = None
 
 
-def split_cases(cases: Batch, params: TrainingParams, seed: int, validation: Batch | None = None) -> Split:
+def split_cases(cases: StoredCases, params: TrainingParams, seed: int, validation: StoredCases | None = None) -> Split:
     """Split off cases for early stopping, with the proportions of the classes if labelled, unless they are given."""
     if validation is not None or not params.early_stopping:
         return Split(cases, validation)
@@ -190,13 +190,12 @@ def split_cases(cases: Batch, params: TrainingParams, seed: int, validation: Bat
             f"early_stopping could not hold back validation_fraction={fraction} of {len(cases)} cases: "
             f"{str(error).rstrip('.')}. Change validation_fraction, {other_cases}or set early_stopping=False."
         ) from error
-    training, validation = (cases.select(torch.from_numpy(part)) for part in (kept, held))
-    return Split(training, validation, cases if params.refit else None)
+    return Split(cases.subset(kept), cases.subset(held), cases if params.refit else None)
 
 
-def settled_for_cases(params: TrainingParams, cases: Batch, seed: int) -> TrainingParams:
+def settled_for_cases(params: TrainingParams, cases: StoredCases, seed: int) -> TrainingParams:
     """Return the training parameters with what "auto" stands for when these cases are trained on."""
-    n_cases, n_timepoints, _ = cases.x.shape
+    n_cases, n_timepoints = len(cases), cases.n_timepoints
     batch_size, max_steps = params.batch_size, params.max_steps
     if batch_size == "auto":
         batch_size = 16 if n_cases < 1000 else 64
@@ -223,10 +222,11 @@ def fit_to_cases(
     `attributes` takes the list of the networks so far and what is beside, else it is as in `fit_network`.
     """
     params = settled_for_cases(estimator, split.training, seed)
-    n_cases, n_timepoints, n_channels = split.training.x.shape
-    classes = "" if split.training.y is None else f" and {len(split.training.y.unique())} classes"
+    cases = split.training
+    classes = "" if cases.y is None else f" and {len(cases.y.unique())} classes"
     LOG.info(
-        f"{type(estimator).__name__}: {n_cases} cases of {n_channels} channels, up to {n_timepoints} time points"
+        f"{type(estimator).__name__}: {len(cases)} cases of {cases.n_channels} channels, up to {cases.n_timepoints} "
+        f"time points"
         f"{classes}; networks: {len(starts)}, on {resolve_device(estimator.device)}, each for at most "
         f"{params.max_steps} steps of up to {params.batch_size} cases."
     )
@@ -276,7 +276,7 @@ def _one_job(n_jobs: int | None) -> int:
 
 def pass_over_cases(
     starts: Sequence[Start],
-    cases: Batch,
+    cases: StoredCases,
     objective: Objective,
     estimator: TrainingParams,
     seed: int,
@@ -287,7 +287,7 @@ def pass_over_cases(
     return [fit_pass(*_problem_of(start, cases, objective, estimator, own), known) for start, own, known in each]
 
 
-def _problem_of(start: Start, cases: Batch, objective: Objective, params: Any, seed: int) -> tuple[Problem, Any]:
+def _problem_of(start: Start, cases: StoredCases, objective: Objective, params: Any, seed: int) -> tuple[Problem, Any]:
     """Pose the problem of learning from cases, and settle the parameters for it."""
     params = settled_for_cases(params, cases, seed)
     batches = partial(Minibatches, cases, params.batch_size)
