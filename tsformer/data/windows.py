@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tsformer.data.batch import Batch
 from tsformer.data.covariates import CovariateScaler, check_known_ahead
-from tsformer.data.frames import SeriesSet, known_before_last
+from tsformer.data.frames import SeriesSet, known_before_last, last_part
 from tsformer.data.rows import Floats
 
 BATCHES_PER_EPOCH = 50  # of training windows
@@ -205,7 +205,7 @@ def windows_ahead(
 
     `rows` holds future covariates of the horizon. Static ones and the calendar are known for `reach` time points too.
     """
-    reach = max(horizon, reach)
+    series, reach = last_part(series, context, to_fill=False), max(horizon, reach)
     histories = join(series.values, *covariates.apply(series, rows, horizon=horizon, reach=reach), reach, seasons)
     return last_windows(histories, [0], context, reach)
 
@@ -221,6 +221,7 @@ def past_windows(
 ) -> Iterable[Batch]:
     """Cut the windows of each series that know all but its last n time points, for each n of `left`."""
     check_known_ahead(series, max(left))
+    series = last_part(series, context + max(left), to_fill=series.fill == "interpolate")
     scaled = covariates.apply(series)
     if series.fill != "interpolate":
         return last_windows(join(series.values, *scaled, 0, seasons), left, context, horizon, batch_size)
