@@ -14,7 +14,7 @@ import pytest
 from archives import rewritten
 from estimators.waves import cut, waves
 from estimators.waves import small as small_classifier
-from forecasts import COVARIATES, long_frame, wave, with_covariates
+from forecasts import COVARIATES, long_frame, seen_by_fit, wave, with_covariates
 from forecasts import small as small_forecaster
 from numpy.testing import assert_allclose, assert_array_equal
 from pandas.testing import assert_frame_equal
@@ -240,6 +240,7 @@ def test_load__forecaster_with_its_history__goes_on_by_update_and_training(path)
         loaded.update(rest)
 
 
+@seen_by_fit
 @pytest.mark.parametrize("form", ["wide", "long", "panel"])
 def test_load__forecaster_with_covariates__works_as_before(form, path):
     df, ahead = with_covariates(form)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tsformer.data import frequency
 from tsformer.data.frequency import Frequency
-from tsformer.data.messages import in_column, quoted, series_name, shown
+from tsformer.data.messages import in_column, quoted, series_name, shown, warn_user
 from tsformer.data.rows import Floats, Layout, Rows, SortedRows, numbered, numbers_of, rows_of, sort_rows
 
 Fill = Literal["ffill", "interpolate"] | float | None
@@ -248,15 +248,48 @@ def _stacked(rows: Floats, more: Floats) -> Floats:
     return np.concatenate([rows, more])
 
 
-def without_last(series: SeriesSet, n: int) -> SeriesSet:
-    """Return series as they were known n time points before their ends."""
-    cut = _shortened(series, [slice(None, -n)] * series.n_series)
+def without_last(series: SeriesSet, n: int, *, short_whole: bool = False) -> SeriesSet:
+    """Return series as they were known n time points before their ends: the short ones empty, or left whole."""
+    is_short = [short_whole and len(rows) <= n for rows in series.values]
+    cut = _shortened(series, [slice(None, None if short else -n) for short in is_short])
     if series.fill != "interpolate":
         return cut
     # By nothing that came later.
     lengths = [len(rows) for rows in cut.values]
     values = _filled(np.concatenate(cut.unfilled), np.repeat(np.arange(len(lengths)), lengths), series.fill)
     return cut._replace(values=np.split(values, np.cumsum(lengths)[:-1]))
+
+
+def chosen(series: SeriesSet, kept: NDArray[np.bool_]) -> SeriesSet:
+    """Return some series (n_series,) alone."""
+    codes = np.flatnonzero(kept)
+    lists: Any = {name: [part[code] for code in codes] for name in PER_SERIES if (part := getattr(series, name))}
+    return series._replace(ids=series.ids[codes], static=series.static[codes], **lists)
+
+
+def are_longer(series: SeriesSet, n: int, needs: str, remedy: str) -> NDArray[np.bool_]:
+    """Which series (n_series,) have more than n time points; a warning names others, an error says that none has."""
+    lengths = np.array([len(rows) for rows in series.values])
+    needed, short = f"{needs} more than {n} time points of a series.", np.flatnonzero(lengths <= n)
+    if len(short) == len(lengths):
+        name, longest = series_name(series.ids[int(lengths.argmax())]), lengths.max()
+        raise ValueError(f"{needed} {name} has {longest}{', and none has more' if len(short) > 1 else ''}; {remedy}.")
+    warn_of_left_out(series, lengths <= n, needed)
+    return lengths > n
+
+
+def warn_of_left_out(series: SeriesSet, left_out: NDArray[np.bool_], why: str) -> None:
+    """Warn of series (n_series,) that are left out, if any."""
+    if len(codes := np.flatnonzero(left_out)):
+        some = ", ".join(f"{quoted(series.ids[code])} with {len(series.values[code])}" for code in codes[:3])
+        more = f" and {len(codes) - 3} more" if len(codes) > 3 else ""
+        warn_user(f"{why} {len(codes)} of {series.n_series} series are too short and left out: {some}{more}.")
+
+
+def ends_of(series: SeriesSet) -> pd.Index[Any]:
+    """The last time of each series."""
+    ends = [times[-1:] for times in series.times]
+    return ends[0].append(ends[1:])
 
 
 def last_part(series: SeriesSet, n: int, *, to_fill: bool = True) -> SeriesSet:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pandas.tseries.frequencies import to_offset
 
 from tsformer.data.messages import listed, series_name
-from tsformer.data.rows import Floats, SortedRows, instants
+from tsformer.data.rows import DATES, Floats, SortedRows, instants
 
 Frequency = int | pd.offsets.BaseOffset
 
@@ -91,13 +91,16 @@ def _length(freq: Any, times: pd.Index[Any]) -> pd.Timedelta | None:
     return pd.Timedelta(freq) if isinstance(freq, pd.offsets.Tick) else None
 
 
+def are_of_one_kind(times: pd.Index[Any], like: pd.Index[Any]) -> bool:
+    """Whether times can be compared."""
+    if isinstance(times, pd.DatetimeIndex) and isinstance(like, pd.DatetimeIndex):
+        return str(times.tz) == str(like.tz)
+    return bool(times.dtype == like.dtype) or times.dtype.kind + like.dtype.kind in ("ii", "iu", "ui", "uu")
+
+
 def check_same_kind(times: pd.Index[Any], like: pd.Index[Any], name: str) -> None:
     """Raise a ValueError where times of a frame cannot be compared with those of the targets."""
-    if isinstance(times, pd.DatetimeIndex) and isinstance(like, pd.DatetimeIndex):
-        same = str(times.tz) == str(like.tz)
-    else:
-        same = times.dtype == like.dtype or times.dtype.kind + like.dtype.kind in ("ii", "iu", "ui", "uu")
-    if not same:
+    if not are_of_one_kind(times, like):
         fit, got = str(like.dtype), str(times.dtype)
         raise ValueError(
             f"The times of {name} must be of the same kind as those that fit saw, {fit!r}. Got {got!r}; put such times "
@@ -162,6 +165,16 @@ def time_range(first: Any, n_times: int, freq: Any, like: pd.Index[Any]) -> pd.I
     if _length(freq, like) is not None:
         return pd.date_range(first, periods=n_times, freq=freq, name=like.name).as_unit(like.unit)
     return _zoned(pd.date_range(first.tz_localize(None), periods=n_times, freq=freq), like)
+
+
+def time_before(times: pd.Index[Any], n: int, freq: Any) -> pd.Index[Any]:
+    """Return the time that is n steps before the first of some, alone."""
+    first: Any = times[:1]
+    if isinstance(times, pd.DatetimeIndex) and _is_by_calendar(times, freq):
+        return _zoned(pd.DatetimeIndex([first[0].tz_localize(None) - n * freq]), times)
+    if isinstance(times, DATES):
+        return first - (n * freq if isinstance(times, pd.DatetimeIndex) else n)
+    return first.astype("int64") - n * freq
 
 
 def follows(ordered: SortedRows, freq: Any) -> bool:
