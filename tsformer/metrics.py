@@ -204,9 +204,7 @@ def _scales(cases: _Cases, seasonality: int, power: int) -> Floats:
     seasonality = checked_count(seasonality, "seasonality")
     if cases.histories is None:
         raise ValueError("y_train must hold the histories of arrays: the error is scaled by their differences.")
-    absent: Any = np.isnan(cases.forecasts).all(
-        axis=(1, 2)
-    )  # of which whoever made the forecasts has told
+    absent: Any = np.isnan(cases.forecasts).all(axis=(1, 2))  # of which whoever made the forecasts has told
     if empty := [i for i, history in enumerate(cases.histories) if not len(history) and not absent[i]]:
         raise ValueError(
             f"{_name(cases, empty[0])} has no history to scale its error by. Pass the time points before the forecast "

@@ -158,7 +158,7 @@ def test_quantiles_of__level_that_is_no_percentage__is_refused(level):
 
 def test_requested_quantiles__asked_twice__are_one_column_each():
     assert requested_quantiles(None, [80, 80.0, 95]) == (quantiles_of([80, 95]), [80.0, 95.0])
-    assert requested_quantiles([0.1, 0.2, 0.1 + 0.2, 0.3], None)[0] == [0.1, 0.2, 0.1 + 0.2]
+    assert requested_quantiles([0.1, 0.1 + 0.2, 0.4, 0.3], None)[0] == [0.1, 0.3, 0.4]
     columns = forecast_columns(
         "long", False, pd.Index(["y"]), [None, "q" + as_text(0.1 + 0.2), "lo-" + as_text(99.99999)]
     )

@@ -219,7 +219,7 @@ def test_backtest__target_called_cutoff__is_an_error(fitted):
 
 def test_backtest__more_windows_than_there_is_history__is_an_error(fitted):
     with pytest.raises(
-        ValueError, match=r"12 windows need more than 72 time points of a series\. The series has 72; lower"
+        ValueError, match=r"n_windows=12 needs more than 72 time points of a series\. The series has 72; lower"
     ):
         fitted.backtest(wave(), n_windows=12)
 

@@ -158,7 +158,7 @@ def at_once(**changes) -> TransformerForecaster:
 @pytest.mark.parametrize("refit", [False, True])
 def test_backtest__short_series__are_named_and_missing_where_nothing_comes_before(refit, fill):
     forecaster = at_once(fill=fill).fit(SHORT)
-    message = r"2 windows need more than 12 .* 2 of 3 series are too short and left out: 'b' with 9, 'c' with 4\.$"
+    message = r"n_windows=2 needs more than 12 .* 2 of 3 series are too short and left out: 'b' with 9, 'c' with 4\.$"
     with pytest.warns(UserWarning, match=message) as told:
         past = forecaster.backtest(SHORT, n_windows=2, level=80, refit=refit)
     assert [each.filename for each in told] == [__file__]

@@ -37,7 +37,7 @@ def requested_quantiles(
         numbers = [] if asked is None else [float(number) for number in np.atleast_1d(asked)]
     except (ValueError, TypeError) as error:
         raise ValueError(f"{name} must be a number or a list of them, such as {example}. Got {asked!r}.") from error
-    numbers = list({as_text(number): number for number in reversed(numbers)}.values())[::-1]  # each column once
+    numbers = list({as_text(number): number for number in numbers}.values())  # each column once
     if level is not None:
         return quantiles_of(numbers), numbers
     if all(0 < number < 1 for number in numbers):

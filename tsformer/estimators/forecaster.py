@@ -378,7 +378,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
             raise ValueError("The result of backtest has a column 'cutoff'. Rename that column of df.")
         step = self.horizon if step_size is None else params.checked_count(step_size, "step_size")
         left = [self.horizon + step * i for i in reversed(range(params.checked_count(n_windows, "n_windows")))]
-        are_longer(series, left[0], f"{n_windows} windows need", "lower n_windows or step_size")
+        are_longer(series, left[0], f"n_windows={n_windows} needs", "lower n_windows or step_size")
         if refit:
             forecasts = []
             for n in left:
