@@ -195,6 +195,7 @@ def works_alike(loaded, forecaster, df):
     assert loaded.score(df) == pytest.approx(forecaster.score(df), rel=1e-6)
 
 
+@seen_by_fit
 @pytest.mark.parametrize("form", FORMS)
 def test_load__forecaster_of_frames_in_any_form__works_as_before(form, path):
     df = FORMS[form]
