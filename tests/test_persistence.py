@@ -206,6 +206,7 @@ def test_load__forecaster_of_frames_in_any_form__works_as_before(form, path):
     assert loaded.lengths_ == forecaster.lengths_
 
 
+@seen_by_fit
 @pytest.mark.parametrize("head", HEADS)
 def test_load__forecaster_of_any_head_and_encoder__works_as_before(head, path):
     encoder = dict(zip(HEADS, ENCODERS, strict=False))[head]
