@@ -335,7 +335,13 @@ def training_step(size: StepSize, device: str, precision: torch.dtype) -> Callab
     x = torch.randn(size.n_cases, size.n_timepoints, size.n_channels, dtype=torch.float64)
     batch = Batch(x, torch.ones_like(x, dtype=torch.bool), torch.arange(size.n_cases) % 2)
     shape: dict[str, Any] = {"d_model": size.d_model, "n_heads": max(1, size.d_model // 64), "n_layers": size.n_layers}
-    how = {"scaling": "standard", "differences": True, "encoder": size.encoder, "pooling": "mean", "dropout": 0.0}
+    how: dict[str, Any] = {
+        "scaling": "standard",
+        "differences": True,
+        "encoder": size.encoder,
+        "pooling": "mean",
+        "dropout": 0.0,
+    }
     sizes, how = (size.n_channels, size.n_timepoints, 2), shape | how
     model = build_classifier(lambda: [(x, batch.observed)], *sizes, augment=None, d_ff=4 * size.d_model, **how)
     model = model.to(device, torch.float32).train()

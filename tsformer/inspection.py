@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from tsformer.data.batch import Batch
 from tsformer.estimators.checks import read_like_fit
 from tsformer.estimators.classifier import TransformerClassifier
-from tsformer.estimators.forecaster import Frame, TransformerForecaster, read_histories, windows_to_forecast
+from tsformer.estimators.forecaster import TransformerForecaster, read_histories
+from tsformer.estimators.forecasting import Frame, windows_to_forecast
 from tsformer.layers.attention import record_attention
 from tsformer.models.classifier import SeriesClassifier
 from tsformer.models.ensemble import Ensemble

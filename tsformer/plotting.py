@@ -19,7 +19,8 @@ from tsformer.data.frames import SeriesSet
 from tsformer.data.messages import quoted
 from tsformer.estimators.checks import channel_names, read_like_fit
 from tsformer.estimators.classifier import TransformerClassifier
-from tsformer.estimators.forecaster import Frame, TransformerForecaster, forecast_series, windows_to_forecast
+from tsformer.estimators.forecaster import TransformerForecaster, forecast_series
+from tsformer.estimators.forecasting import Frame, windows_to_forecast
 from tsformer.estimators.pretrainer import TransformerPretrainer
 from tsformer.inspection import attention_over_history, attention_over_time, check_kind, occlusion
 from tsformer.params import checked_count

@@ -7,6 +7,7 @@ from layouts import DAYS, TIMES, long_frame, one_series, read
 from pandas.testing import assert_index_equal
 
 from tsformer.data.forecasts import future_times
+from tsformer.data.frequency import time_before
 
 
 @pytest.mark.parametrize(
@@ -179,3 +180,17 @@ def test_read_series__frequency_finer_than_the_data__is_an_error(freq, message):
     monthly = pd.Series(np.arange(40.0), index=pd.date_range("2021-01-01", periods=40, freq="MS"))
     with pytest.raises(ValueError, match=message):
         read(monthly, freq=freq)
+
+
+@pytest.mark.parametrize("freq", ["D", "7D", "W", "B", "2MS", "QE", "h", "YS-MAR"])
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
+def test_time_before__dates__is_where_the_range_began(freq, zone):
+    times = pd.date_range("2024-03-25", periods=30, freq=freq, tz=zone)
+    assert_index_equal(time_before(times[12:], 12, times.freq), times[:1])
+
+
+def test_time_before__periods_and_integers__is_where_the_range_began():
+    assert_index_equal(
+        time_before(pd.period_range("2024-05", periods=3, freq="M"), 4, 1), pd.PeriodIndex(["2024-01"], freq="M")
+    )
+    assert list(time_before(pd.RangeIndex(20, 30, 2), 3, 2)) == [14]

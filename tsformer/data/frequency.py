@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pandas.tseries.frequencies import to_offset
 
 from tsformer.data.messages import listed, series_name
-from tsformer.data.rows import Floats, SortedRows, instants
+from tsformer.data.rows import DATES, Floats, SortedRows, instants
 
 Frequency = int | pd.offsets.BaseOffset
 
@@ -91,13 +91,16 @@ def _length(freq: Any, times: pd.Index[Any]) -> pd.Timedelta | None:
     return pd.Timedelta(freq) if isinstance(freq, pd.offsets.Tick) else None
 
 
+def are_of_one_kind(times: pd.Index[Any], like: pd.Index[Any]) -> bool:
+    """Whether times can be compared."""
+    if isinstance(times, pd.DatetimeIndex) and isinstance(like, pd.DatetimeIndex):
+        return str(times.tz) == str(like.tz)
+    return bool(times.dtype == like.dtype) or times.dtype.kind + like.dtype.kind in ("ii", "iu", "ui", "uu")
+
+
 def check_same_kind(times: pd.Index[Any], like: pd.Index[Any], name: str) -> None:
     """Raise a ValueError where times of a frame cannot be compared with those of the targets."""
-    if isinstance(times, pd.DatetimeIndex) and isinstance(like, pd.DatetimeIndex):
-        same = str(times.tz) == str(like.tz)
-    else:
-        same = times.dtype == like.dtype or times.dtype.kind + like.dtype.kind in ("ii", "iu", "ui", "uu")
-    if not same:
+    if not are_of_one_kind(times, like):
         fit, got = str(like.dtype), str(times.dtype)
         raise ValueError(
             f"The times of {name} must be of the same kind as those that fit saw, {fit!r}. Got {got!r}; put such times "
@@ -105,20 +108,36 @@ def check_same_kind(times: pd.Index[Any], like: pd.Index[Any], name: str) -> Non
         )
 
 
+def _ordinals(ordered: SortedRows, freq: Any) -> tuple[NDArray[np.int64], int]:
+    """Times as integers (N,), of which a step of `freq` has as many as are returned; -1 is on no grid of dates."""
+    times: Any = ordered.times
+    if _is_by_calendar(times, freq):
+        return _calendar(times, freq).get_indexer(times), freq.n
+    length = _length(freq, times)
+    return instants(times), getattr(freq, "n", freq) if length is None else length // pd.Timedelta(1, times.unit)
+
+
 def _steps(ordered: SortedRows, freq: Any) -> NDArray[np.int64]:
     """Steps of `freq` (N,) from the first time of a series to each of its times, -1 where that is no whole number."""
-    times: Any = ordered.times
-    on_grid = np.ones(len(times), dtype=bool)
-    length = _length(freq, times)
-    if length is not None:
-        ordinals, step = instants(times), length // pd.Timedelta(1, times.unit)
-    elif isinstance(times, pd.DatetimeIndex):
-        ordinals, step = _calendar(times, freq).get_indexer(times), freq.n
-        on_grid = ordinals >= 0
-    else:
-        ordinals, step = instants(times), getattr(freq, "n", freq)
+    ordinals, step = _ordinals(ordered, freq)
+    on_grid = ordinals >= 0 if _is_by_calendar(ordered.times, freq) else True
     steps, rest = np.divmod(ordinals - ordinals[ordered.starts][ordered.codes], step)
     return np.where(on_grid & (rest == 0), steps, -1)
+
+
+def _takes_single_steps(ordered: SortedRows, freq: Any) -> bool:
+    """Whether no time of a series is left out, or off the grid."""
+    ordinals, step = _ordinals(ordered, freq)
+    if _is_by_calendar(ordered.times, freq) and (ordinals < 0).any():
+        return False
+    between = np.diff(ordinals)
+    between[ordered.starts[1:] - 1] = step  # from a series to the next
+    return bool((between == step).all())
+
+
+def _is_by_calendar(times: pd.Index[Any], freq: Any) -> bool:
+    """Whether steps of dates vary in length, so that they are counted on a calendar."""
+    return isinstance(times, pd.DatetimeIndex) and _length(freq, times) is None
 
 
 def _calendar(times: pd.DatetimeIndex, freq: Any) -> pd.DatetimeIndex:
@@ -148,6 +167,16 @@ def time_range(first: Any, n_times: int, freq: Any, like: pd.Index[Any]) -> pd.I
     return _zoned(pd.date_range(first.tz_localize(None), periods=n_times, freq=freq), like)
 
 
+def time_before(times: pd.Index[Any], n: int, freq: Any) -> pd.Index[Any]:
+    """Return the time that is n steps before the first of some, alone."""
+    first: Any = times[:1]
+    if isinstance(times, pd.DatetimeIndex) and _is_by_calendar(times, freq):
+        return _zoned(pd.DatetimeIndex([first[0].tz_localize(None) - n * freq]), times)
+    if isinstance(times, DATES):
+        return first - (n * freq if isinstance(times, pd.DatetimeIndex) else n)
+    return first.astype("int64") - n * freq
+
+
 def follows(ordered: SortedRows, freq: Any) -> bool:
     """Whether each series takes single steps of a frequency that is of the kind of the times."""
     times: Any = ordered.times
@@ -157,13 +186,15 @@ def follows(ordered: SortedRows, freq: Any) -> bool:
     is_too_fine = length is not None and length < pd.Timedelta(1, times.unit)
     if is_too_fine or isinstance(times, pd.DatetimeIndex) != isinstance(freq, pd.offsets.BaseOffset):
         return False
-    return bool((_steps(ordered, freq) == ordered.ranks).all())
+    return _takes_single_steps(ordered, freq)
 
 
 def make_regular(
     ordered: SortedRows, freq: Frequency, *, insert: bool
 ) -> tuple[NDArray[np.intp], Floats, list[pd.Index[Any]]]:
     """Codes (M,), values (M, C) and the times of each series with none left out; an error where that cannot be."""
+    if _takes_single_steps(ordered, freq):
+        return ordered.codes, ordered.values, [ordered.times_of(code) for code in range(len(ordered.ids))]
     steps = _steps(ordered, freq)
     wrong = steps < 0 if insert else steps != ordered.ranks
     if wrong.any():
@@ -175,8 +206,6 @@ def make_regular(
         look = _look(_likely(ordered.times_of(int(ordered.lengths.argmax()))), ordered.times)
         raise ValueError(f"{finer} {apart.min()} steps apart.{look}")
     lengths = steps[ordered.starts + ordered.lengths - 1] + 1
-    if lengths.sum() == len(steps):
-        return ordered.codes, ordered.values, [ordered.times_of(code) for code in range(len(ordered.ids))]
     values = np.full((lengths.sum(), ordered.values.shape[1]), np.nan)
     values[(np.cumsum(lengths) - lengths)[ordered.codes] + steps] = ordered.values
     return np.repeat(np.arange(len(lengths)), lengths), values, _complete_times(ordered, lengths, freq)
@@ -184,7 +213,7 @@ def make_regular(
 
 def _complete_times(ordered: SortedRows, lengths: NDArray[np.int64], freq: Any) -> list[pd.Index[Any]]:
     firsts = ordered.times[ordered.starts]
-    if isinstance(ordered.times, pd.DatetimeIndex) and _length(freq, ordered.times) is None:
+    if isinstance(ordered.times, pd.DatetimeIndex) and _is_by_calendar(ordered.times, freq):
         calendar = _calendar(ordered.times, freq)
         begins = calendar.get_indexer(firsts)
         return [calendar[i : i + n * freq.n : freq.n] for i, n in zip(begins, lengths, strict=True)]
