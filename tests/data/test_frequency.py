@@ -74,6 +74,13 @@ def test_read_series__several_series_without_their_ids__hints_at_id_col():
         read(df)
 
 
+@pytest.mark.parametrize("freq", [None, 1])
+def test_read_series__one_time_far_from_all_others__is_told_before_the_memory_is_full(freq):
+    series = pd.Series(1.0, index=[*range(20), 10**12])
+    with pytest.raises(ValueError, match=r"goes from 0 to 1000000000000, .* steps of freq=1, in 21 rows\. Correct"):
+        read(series, freq=freq)
+
+
 def test_read_series__time_between_the_steps__is_named():
     df = long_frame(a=DAYS, b=DAYS[:9].append(pd.DatetimeIndex(["2024-01-10 05:00"])))
     with pytest.raises(ValueError, match="Series 'b' is irregular: 2024-01-10 05:00:00 not on the grid of freq='D'"):

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.tseries.frequencies import to_offset
 
-from tsformer.data.messages import listed, series_name
+from tsformer.data.messages import listed, series_name, shown
 from tsformer.data.rows import DATES, Floats, SortedRows, instants
 
 Frequency = int | pd.offsets.BaseOffset
@@ -196,6 +196,7 @@ def make_regular(
     if _takes_single_steps(ordered, freq):
         return ordered.codes, ordered.values, [ordered.times_of(code) for code in range(len(ordered.ids))]
     steps = _steps(ordered, freq)
+    _check_span(ordered, steps, freq)
     wrong = steps < 0 if insert else steps != ordered.ranks
     if wrong.any():
         code = int(ordered.codes[wrong.argmax()])
@@ -209,6 +210,20 @@ def make_regular(
     values = np.full((lengths.sum(), ordered.values.shape[1]), np.nan)
     values[(np.cumsum(lengths) - lengths)[ordered.codes] + steps] = ordered.values
     return np.repeat(np.arange(len(lengths)), lengths), values, _complete_times(ordered, lengths, freq)
+
+
+def _check_span(ordered: SortedRows, steps: NDArray[np.int64], freq: Frequency) -> None:
+    """Raise a ValueError where far more rows are absent than there are: one time that is wrong fills the memory."""
+    n_times = int(steps[ordered.starts + ordered.lengths - 1].astype(float).sum())
+    if n_times <= max(10_000_000, 1000 * len(steps)):
+        return
+    at = int(steps.argmax())
+    times = ordered.times_of(int(ordered.codes[at]))
+    raise ValueError(
+        f"{series_name(ordered.ids[ordered.codes[at]])} goes from {shown(times[0])} to {shown(times[-1])}, {steps[at]} "
+        f"steps of freq={_alias(freq, times)}, in {len(times)} rows. Correct the time that is wrong, or pass another "
+        "freq=."
+    )
 
 
 def _complete_times(ordered: SortedRows, lengths: NDArray[np.int64], freq: Any) -> list[pd.Index[Any]]:

@@ -20,7 +20,7 @@ from tsformer.params import TrainingParams, values_of
 from tsformer.training import distributed
 from tsformer.training.callbacks import SILENT, Task
 from tsformer.training.devices import draw_seeds, resolve_device, seeded, set_seed, to_cpu
-from tsformer.training.loop import EarlyStopping, History, train
+from tsformer.training.loop import EarlyStopping, History, end_early, train
 from tsformer.training.objectives import Objective
 from tsformer.training.optim import Schedule, WeightAverage, adamw, constant, cosine
 from tsformer.training.parallel import side_by_side
@@ -249,10 +249,10 @@ def fit_to_cases(
             members.append(member)
             if member.history.interrupted or task.stopped:
                 break
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         if not members:
             raise
-        warn_user(f"Training interrupted by user after {len(members)} of {len(starts)} networks.")
+        end_early(stop, f"after {len(members)} of {len(starts)} networks")
     log_end(estimator, [member.history for member in members])
     return members, made
 
