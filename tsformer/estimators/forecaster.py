@@ -25,7 +25,7 @@ from tsformer.data.frames import Columns, SeriesSet, check_counts, read_series, 
 from tsformer.data.messages import quoted, series_name, warn_user
 from tsformer.data.rows import Floats
 from tsformer.data.seasons import choose_season, step_of
-from tsformer.estimators.checks import keep_fitted
+from tsformer.estimators.checks import keep_fitted, place
 from tsformer.estimators.pretrained import ACCEPTED, Start, start_forecaster, steps_to_train
 from tsformer.metrics import mean_absolute_scaled_error
 from tsformer.models.encoders import ENCODERS
@@ -40,7 +40,7 @@ from tsformer.params import TrainingParams, TransformerParams
 from tsformer.training import calibration
 from tsformer.training.callbacks import SILENT, CallbackSupportMixin, Task, whole_fit, with_callbacks
 from tsformer.training.correlation import learn_correlation
-from tsformer.training.devices import draw_seed, portable, resolve_device, seeded
+from tsformer.training.devices import draw_seed, placed, portable, resolve_device, seeded
 from tsformer.training.fitting import LOG, Problem, fit_network, log_end, settled
 from tsformer.training.objectives import forecasting
 from tsformer.training.optim import go_back
@@ -411,6 +411,10 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
     def __getstate__(self) -> dict[str, Any]:
         return portable(super().__getstate__())
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        place(self)
+
     def _read(self, df: Frame, *, from_scratch: bool = False, before: SeriesSet | None = None) -> SeriesSet:
         columns = Columns(*(getattr(self, name) for name in Columns._fields))
         expected = None if from_scratch else self.freq_
@@ -469,7 +473,12 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         )
         if n_steps == 0:
             with seeded(draw_seed(self.random_state), torch.device("cpu")):
-                return {"model_": start.make().eval(), **built, "history_": {}, "n_iter_": 0}
+                return {
+                    "model_": placed(start.make(), resolve_device(self.device)),
+                    **built,
+                    "history_": {},
+                    "n_iter_": 0,
+                }
         joined = covariates.apply(series, reach=horizon)
         histories, held_back = windows.join(series.values, *joined, horizon, lengths.seasons), None
         if is_long if self.early_stopping == "auto" else self.early_stopping:

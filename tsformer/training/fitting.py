@@ -16,7 +16,7 @@ from torch import nn
 from tsformer.data.batch import Batch, Minibatches
 from tsformer.params import TrainingParams, values_of
 from tsformer.training.callbacks import SILENT, Task
-from tsformer.training.devices import draw_seeds, resolve_device, seeded, to_cpu
+from tsformer.training.devices import draw_seeds, placed, resolve_device, seeded, to_cpu
 from tsformer.training.loop import EarlyStopping, History, train
 from tsformer.training.objectives import Objective
 from tsformer.training.optim import Schedule, WeightAverage, adamw, constant, cosine
@@ -131,7 +131,7 @@ def _train(
         )
         if problem.finish is not None:
             problem.finish(model, batches)
-    return Fitted(model, history, to_cpu(optimizer.state_dict()["state"]))
+    return Fitted(placed(model, device), history, to_cpu(optimizer.state_dict()["state"]))
 
 
 def settled(estimator: TrainingParams, *, max_steps: int, batch_size: int, seed: int) -> TrainingParams:

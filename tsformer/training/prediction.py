@@ -15,7 +15,7 @@ CASES_PER_BATCH = 64  # bounds memory
 
 def predict_in_batches(model: nn.Module, method: Callable[..., Tensor], data: Batch, device: torch.device) -> Tensor:
     """Apply a method of the model's class to (x, observed) of all cases; the results are joined on the CPU."""
-    ready_to_predict(model, device)
+    model = ready_to_predict(model, device)
     with torch.inference_mode():
         batches = (batch.to(device) for batch in Minibatches(data, CASES_PER_BATCH))
         return torch.cat([method(model, batch.x, batch.observed).cpu() for batch in batches])
@@ -30,7 +30,7 @@ def forecast_windows(
     """
     wanted = torch.tensor(levels, dtype=torch.float64, device=device)
     points, quantiles = [], []
-    ready_to_predict(model, device)
+    model = ready_to_predict(model, device)
     for batch in windows:
         window, unobserved = _encode(model, batch, device)
         point, band = read_off(model, window, wanted)
@@ -44,7 +44,7 @@ def draw_paths(
 ) -> Floats:
     """Draw what may follow each window, which is read once: (n_paths, n_windows, H), NaN without an observed value."""
     drawn = []
-    ready_to_predict(model, device)
+    model = ready_to_predict(model, device)
     for batch in windows:
         window, unobserved = _encode(model, batch, device)
         with torch.inference_mode():
