@@ -276,7 +276,8 @@ class TransformerClassifier(
         Returns
         -------
         ndarray of shape (n_cases, n_estimators * d_model)
-            With `pretrained`, further columns: those of `TransformerPretrainer.transform`.
+            With `pretrained`, further columns: those of `TransformerPretrainer.transform` for the channels looked at,
+            of short series resampled to half as many points.
         """
         cases = checks.read_like_fit(self, X)
         embedded = predict_in_batches(self.model_, Ensemble.embed, cases.batch, resolve_device(self.device))

@@ -466,19 +466,14 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         horizon = lengths.training_horizon  # windows near an end reach beyond it, where no value is known
         is_long = np.mean([len(rows) >= LONG * horizon for rows in series.values]) >= 0.5
         n_steps, why = self._n_steps(series, start, is_long=bool(is_long))
+        device = resolve_device(self.device)
         LOG.info(
             f"{type(self).__name__}: {series.n_series} series of up to {max(map(len, series.values))} time points; "
-            f"{lengths}; on {resolve_device(self.device)}, {f'at most {n_steps} steps' if n_steps else 'no training'}: "
-            f"{why}."
+            f"{lengths}; on {device}, {f'at most {n_steps} steps' if n_steps else 'no training'}: {why}."
         )
         if n_steps == 0:
             with seeded(draw_seed(self.random_state), torch.device("cpu")):
-                return {
-                    "model_": placed(start.make(), resolve_device(self.device)),
-                    **built,
-                    "history_": {},
-                    "n_iter_": 0,
-                }
+                return {"model_": placed(start.make(), device), **built, "history_": {}, "n_iter_": 0}
         joined = covariates.apply(series, reach=horizon)
         histories, held_back = windows.join(series.values, *joined, horizon, lengths.seasons), None
         if is_long if self.early_stopping == "auto" else self.early_stopping:

@@ -14,9 +14,10 @@ SMALLEST = 1e-12  # part of the variance within classes; a statistic that never 
 
 
 def telling_channels(data: Batch, most: int) -> list[int]:
-    """Return which channels, at most so many, have statistics that differ between classes most, in ascending order.
+    """Return which channels to look at, at most so many, in ascending order.
 
-    It is judged by analysis of variance: that between classes over that within them.
+    Half of them are those whose statistics differ between classes most, by analysis of variance; the others, spread
+    evenly over the rest, tell what such statistics do not.
     """
     n_channels = data.x.shape[2]
     if n_channels <= most:
@@ -24,7 +25,11 @@ def telling_channels(data: Batch, most: int) -> list[int]:
     assert data.y is not None  # for the type checker: a head is fitted to labels
     found = torch.cat([simple_statistics(batch.x, batch.observed) for batch in Minibatches(data, CASES_AT_ONCE)])
     ratio = variance_ratio(found.nan_to_num(), data.y)  # (S, C)
-    return ratio.topk(N_BEST, dim=0).values.mean(dim=0).topk(most).indices.sort().values.tolist()
+    order = ratio.topk(N_BEST, dim=0).values.mean(dim=0).argsort(descending=True, stable=True)
+    n_best = most // 2
+    others = order[n_best:].sort().values
+    spread = torch.linspace(0, len(others) - 1, most - n_best).round().long()
+    return torch.cat([order[:n_best], others[spread]]).sort().values.tolist()
 
 
 def simple_statistics(x: Tensor, observed: Tensor) -> Tensor:
