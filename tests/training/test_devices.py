@@ -70,3 +70,11 @@ def test_placed__classifier_on_the_cpu__is_in_float64_but_for_the_encoder_of_sin
     assert {weight.dtype for weight in model.networks.parameters()} == {torch.float64}
     assert {weight.dtype for weight in model.frozen.network.parameters()} == {torch.float32}
     assert model.frozen.head.weight.dtype == torch.float64
+
+
+def test_placed__network_of_large_cases__is_in_float32_and_a_case_hardly_depends_on_its_company():
+    wide = np.random.default_rng(0).normal(size=(6, 90, 100)) + (y[:6] * 0.3)[:, None, None]
+    clf = small().fit(wide, y[:6])
+    assert {weight.dtype for weight in clf.model_.parameters()} == {torch.float32}
+    alone = np.concatenate([clf.predict_proba(wide[i : i + 1]) for i in range(6)])
+    np.testing.assert_allclose(alone, clf.predict_proba(wide), rtol=0, atol=1e-6)

@@ -11,8 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from tsformer.models.channel_encoder import ChannelEncoder
+from tsformer.models.classifier import SeriesClassifier
 from tsformer.models.ensemble import Ensemble
 from tsformer.models.frozen import FrozenClassifier
+
+LARGE = 2**13  # values of a case: float64 takes four to eight times as long there, and changes probabilities by 2e-7
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -65,7 +68,7 @@ def placed(model: Network, device: torch.device) -> Network:
 
     float32 kernels round differently for batches of different sizes, by some 1e-6, and a prediction must not depend
     on what it is batched with: on the CPU networks are in float64, but for the encoder of single channels, which takes
-    batches of a fixed size. On a GPU float64 would cost too much.
+    batches of a fixed size, and networks of large cases. On a GPU float64 would cost too much.
     """
     model.to(device, torch.float64 if device.type == "cpu" else torch.float32).eval()
     for network in _networks(model):
@@ -93,8 +96,15 @@ def _networks(model: Any) -> list[nn.Module]:
     return [model.network if isinstance(model, FrozenClassifier) else model]
 
 
-def _dtype(network: nn.Module, device: torch.device) -> torch.dtype:
-    return torch.float64 if device.type == "cpu" and not isinstance(network, ChannelEncoder) else torch.float32
+def _dtype(network: Any, device: torch.device) -> torch.dtype:
+    if device.type != "cpu" or isinstance(network, ChannelEncoder):
+        return torch.float32
+    is_large = isinstance(network, SeriesClassifier) and _n_values(network.settings) >= LARGE
+    return torch.float32 if is_large else torch.float64
+
+
+def _n_values(settings: dict[str, Any]) -> int:
+    return int(settings["n_channels"] * settings["n_timepoints"])
 
 
 def portable(state: dict[str, Any]) -> dict[str, Any]:
