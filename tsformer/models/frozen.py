@@ -78,15 +78,20 @@ class GaussianHead(Float64Statistics):
 
     def similarities(self, features: Tensor) -> Tensor:
         """Return how similar cases of features (B, F) are to each landmark, in float64: (B, landmarks), from 0 to 1."""
-        return torch.exp(-self.squared_distances(features) / self.width)
+        return self.alike(self.squared_distances(features))
+
+    def alike(self, distances: Tensor) -> Tensor:
+        """Return how similar cases at squared distances are, from 0 to 1."""
+        return torch.exp(-distances / self.width)
 
     def squared_distances(self, features: Tensor) -> Tensor:
         """Return squared Euclidean distances (B, landmarks) from cases of features (B, F), in float64."""
         features = features.double()
-        squares = features.square().sum(dim=1, keepdim=True) + self.squares
-        rows = max(1, IN_CACHE // features.shape[1])
-        products = [features @ some.double().T for some in self.landmarks.split(rows)]
-        return (squares - 2.0 * torch.cat(products, dim=1)).clamp(min=0.0)
+        distances = features.square().sum(dim=1, keepdim=True) + self.squares
+        width = max(1, IN_CACHE // len(self.landmarks))
+        for some, of_landmarks in zip(features.split(width, dim=1), self.landmarks.split(width, dim=1), strict=True):
+            distances -= 2.0 * (some @ of_landmarks.double().T)
+        return distances.clamp(min=0.0)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return logits (B, K) of features (B, F)."""
