@@ -170,7 +170,7 @@ def test_pickle__after_predictions_in_float64__holds_all_networks_in_float32():
     clf = three().fit(X, y)
     clf.predict(X)
     networks = clf.__getstate__()["model_"].networks
-    assert {weight.dtype for model in networks for weight in model.parameters()} == {torch.float32}
+    assert {weight.tensor.dtype for model in networks for weight in model.parameters()} == {torch.float32}
 
 
 def test_clone__three_networks__fits_to_the_same_result():

@@ -223,8 +223,8 @@ def test_forecaster__pickled_after_forecasts_in_float64__holds_float32_weights_o
 
     pickled = forecaster.__getstate__()["model_"]
 
-    assert {weight.dtype for weight in pickled.parameters()} == {torch.float32}
-    assert {tensor.device.type for tensor in [*pickled.parameters(), *pickled.buffers()]} == {"cpu"}
+    assert {weight.tensor.dtype for weight in pickled.parameters()} == {torch.float32}
+    assert {each.tensor.device.type for each in [*pickled.parameters(), *pickled.buffers()]} == {"cpu"}
     assert_array_equal(pickle.loads(pickle.dumps(forecaster)).predict(), expected)
 
 
@@ -236,11 +236,11 @@ def test_pickle__after_predictions_in_float64__holds_float32_weights_on_the_cpu(
 
     weights = [*pickled["model_"].networks[0].parameters(), *_tensors_in(pickled["_moments"])]
     assert len(weights) > 20
-    assert {weight.dtype for weight in weights} == {torch.float32}
-    assert {tensor.device.type for tensor in [*weights, *pickled["model_"].networks[0].buffers()]} == {"cpu"}
+    assert {weight.tensor.dtype for weight in weights} == {torch.float32}
+    assert {each.tensor.device.type for each in [*weights, *pickled["model_"].networks[0].buffers()]} == {"cpu"}
 
 
 def _tensors_in(tree):
     if isinstance(tree, dict | list):
         return [tensor for part in (tree.values() if isinstance(tree, dict) else tree) for tensor in _tensors_in(part)]
-    return [tree] if isinstance(tree, torch.Tensor) else []
+    return [tree] if hasattr(tree, "tensor") else []

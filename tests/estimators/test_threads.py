@@ -9,7 +9,7 @@ import joblib
 import numpy as np
 import pytest
 import torch
-from forecasts import COVARIATES, long_frame, wave, with_covariates
+from forecasts import COVARIATES, long_frame, seen_by_fit, wave, with_covariates
 from forecasts import small as small_forecaster
 from matplotlib.figure import Figure
 from numpy.testing import assert_array_equal
@@ -87,6 +87,7 @@ PREDICTIONS = {
 }
 
 
+@seen_by_fit
 @pytest.mark.parametrize("name", PREDICTIONS)
 def test_prediction__from_eight_threads__is_that_of_one(name):
     alone = PREDICTIONS[name]()
@@ -97,6 +98,7 @@ def test_prediction__from_eight_threads__is_that_of_one(name):
     assert_array_equal(PREDICTIONS[name](), alone)
 
 
+@seen_by_fit
 def test_prediction__all_kinds_at_once__are_those_of_one_thread():
     alone = [predict() for predict in PREDICTIONS.values()]
     for found, expected in zip(at_once(list(PREDICTIONS.values())), alone, strict=True):
