@@ -352,7 +352,7 @@ WRONG_FRAMES = {
         LONG.rename(columns={"unique_id": "id", "ds": "time"}),
         r"Got 'str' in column 'id'; if",
     ),
-    "text as times": (LONG.astype({"ds": str}), r"The time column \('ds'\) of X should have either timestamps or"),
+    "text as times": (LONG.assign(ds="May"), r"The time column \('ds'\) of X should have either timestamps or"),
     "a missing time": (changed(3, ds=pd.NaT), r"of X has 1 missing times \(NaT\), the first in row 3\."),
     "a missing id": (
         changed(3, unique_id=None),

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Hashable
-from numbers import Real
+from datetime import date
+from decimal import Decimal
+from numbers import Integral, Real
 from typing import Any, Literal, NamedTuple
+from uuid import UUID
 
 import numpy as np
 import pandas as pd
@@ -13,8 +16,8 @@ from numpy.typing import NDArray
 
 from tsformer.data import frequency
 from tsformer.data.frequency import Frequency
-from tsformer.data.messages import in_column, quoted, series_name, shown
-from tsformer.data.rows import Floats, Layout, Rows, SortedRows, numbered, numbers_of, rows_of, sort_rows
+from tsformer.data.messages import in_column, quoted, series_name, shown, warn_user
+from tsformer.data.rows import Floats, Layout, Rows, SortedRows, numbered, numbers_of, plain_index, rows_of, sort_rows
 
 Fill = Literal["ffill", "interpolate"] | float | None
 
@@ -127,6 +130,10 @@ def read_series(
         ids, times, matrix = _after(before, rows, matrix)
     ordered = sort_rows(ids, times, matrix, form.names)
     _check_observed(ordered, form, known=[] if before is None else before.ids)
+    if expected is None:
+        _warn_of_odd_ids(ordered.ids)
+        if not isinstance(freq, Integral):
+            frequency.check_counted(ordered.times)
     if freq is not None:
         step = frequency.checked_frequency(freq, times)
     elif expected is not None and frequency.follows(ordered, expected):
@@ -134,13 +141,15 @@ def read_series(
     else:
         is_whole = rows.layout == "wide" and before is None
         step = frequency.common_frequency(ordered, getattr(rows.times, "freq", None) if is_whole else None)
-    return _series_of(ordered, step, form, fill, insert=freq is not None)
+    return _series_of(ordered, step, form, fill, insert=freq is not None, fitted=expected is not None)
 
 
-def _series_of(ordered: SortedRows, freq: Frequency, form: Form, fill: Fill, *, insert: bool) -> SeriesSet:
+def _series_of(
+    ordered: SortedRows, freq: Frequency, form: Form, fill: Fill, *, insert: bool, fitted: bool
+) -> SeriesSet:
     """Cut sorted rows into regular series, and their columns by what they are."""
     static = _static_values(ordered, form)
-    codes, matrix, times = frequency.make_regular(ordered, freq, insert=insert)
+    codes, matrix, times = frequency.make_regular(ordered, freq, insert=insert, fitted=fitted)
     ends = np.cumsum([len(form.columns), *map(len, form.covariates[:2])])
     unfilled, past, future, _ = np.split(matrix, ends, axis=1)
     values = _filled(unfilled, codes, fill)
@@ -176,7 +185,7 @@ def _form_of(df: Any, rows: Rows, columns: Columns, before: SeriesSet | None) ->
             wanted = ["y"] if rows.layout == "long" else [name for name in found if name not in named]
         _check_columns(found, wanted, named, "" if rows.ids is not None else columns.id_col)
         targets = rows.data.columns[[found.index(name) for name in wanted]]
-    form = Form(rows.layout, is_series, targets, columns.id_col, columns.time_col, covariates)
+    form = Form(rows.layout, is_series, plain_index(targets), columns.id_col, columns.time_col, covariates)
     if before is None:
         return form
     fit, got = ((f.layout, f.is_series, f.covariates, len(f.columns), set(f.columns)) for f in (before.form, form))
@@ -289,6 +298,16 @@ def _check_observed(ordered: SortedRows, form: Form, known: Any) -> None:
             f"{series_name(ordered.ids[code])} has no value{in_column(form.columns[channel])}, only NaN. "
             "Each series must have at least one; leave this one out."
         )
+
+
+def _warn_of_odd_ids(ids: pd.Index[Any]) -> None:
+    """Warn of ids that forecasts can hold, but no file of `tsformer.save`."""
+    kept = (str, int, float, tuple, date, Decimal, UUID, np.generic, type(None))
+    is_odd = ids.inferred_type == "interval"
+    odd = [id for id in ids if is_odd or not isinstance(id, kept)] if is_odd or ids.dtype == object else []
+    if odd:
+        kind = type(odd[0]).__name__
+        warn_user(f"Ids of type {kind} cannot be saved by tsformer.save. Make them text, e.g. by astype(str).")
 
 
 def _filled(values: Floats, codes: NDArray[np.intp], fill: Any) -> Floats:
