@@ -10,6 +10,7 @@ import pandas as pd
 
 from tsformer.data.frames import SeriesSet
 from tsformer.data.frequency import time_range
+from tsformer.data.messages import shown
 from tsformer.data.rows import Floats, Layout
 
 
@@ -47,7 +48,13 @@ def requested_quantiles(
 def future_times(series: SeriesSet, horizon: int) -> list[pd.Index[Any]]:
     """Return the `horizon` times after the last of each series, typed and named as its own."""
     ends = {times[-1]: times for times in series.times}  # most series end together: count on from each end once
-    after = {end: time_range(end, horizon + 1, series.freq, times)[1:] for end, times in ends.items()}
+    try:
+        after = {end: time_range(end, horizon + 1, series.freq, times)[1:] for end, times in ends.items()}
+    except pd.errors.OutOfBoundsDatetime as error:
+        raise ValueError(
+            f"The forecast reaches beyond the last time that the type of the times holds: {horizon} steps from "
+            f"{shown(max(ends))} on. Give times in a longer unit, by as_unit('s')."
+        ) from error
     return [after[times[-1]] for times in series.times]
 
 
@@ -80,6 +87,9 @@ def to_frame(series: SeriesSet, forecast: Forecast, level: list[float] | None = 
     labels, forecasts = zip(*_labelled(forecast, level, form.layout), strict=True)
     values = np.stack(forecasts, axis=-1).reshape(series.n_series, -1, horizon, len(labels)).swapaxes(1, 2)
     columns = forecast_columns(form.layout, form.is_series, form.columns, labels)
+    own = [form.id_col, form.time_col] if form.layout == "long" else []
+    if not columns.append(pd.Index(own, dtype=object)).is_unique:
+        raise ValueError(f"The forecast would have columns of the same name: {[*own, *columns]}. Rename those of df.")
     frame = pd.DataFrame(values.reshape(len(values) * horizon, -1), columns=columns)
     times, ids = future_times(series, horizon), series.ids.repeat(horizon)
     time = times[0] if len(times) == 1 else times[0].append(times[1:])  # a single index keeps its freq

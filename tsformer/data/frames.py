@@ -17,7 +17,18 @@ from numpy.typing import NDArray
 from tsformer.data import frequency
 from tsformer.data.frequency import Frequency
 from tsformer.data.messages import in_column, quoted, series_name, shown, warn_user
-from tsformer.data.rows import Floats, Layout, Rows, SortedRows, numbered, numbers_of, plain_index, rows_of, sort_rows
+from tsformer.data.rows import (
+    Floats,
+    Layout,
+    Rows,
+    SortedRows,
+    check_ids_alike,
+    numbered,
+    numbers_of,
+    plain_index,
+    rows_of,
+    sort_rows,
+)
 
 Fill = Literal["ffill", "interpolate"] | float | None
 
@@ -185,6 +196,7 @@ def _form_of(df: Any, rows: Rows, columns: Columns, before: SeriesSet | None) ->
             wanted = ["y"] if rows.layout == "long" else [name for name in found if name not in named]
         _check_columns(found, wanted, named, "" if rows.ids is not None else columns.id_col)
         targets = rows.data.columns[[found.index(name) for name in wanted]]
+        _check_names(targets, rows.layout)
     form = Form(rows.layout, is_series, plain_index(targets), columns.id_col, columns.time_col, covariates)
     if before is None:
         return form
@@ -192,6 +204,16 @@ def _form_of(df: Any, rows: Rows, columns: Columns, before: SeriesSet | None) ->
     if fit != got:
         raise ValueError(f"df must come in the form that fit saw, {before.form}. Got {form}.")
     return before.form
+
+
+def _check_names(targets: pd.Index[Any], layout: Layout) -> None:
+    """Check that names of targets of several parts have as many each: quantiles add one to them."""
+    n_parts = {len(name) if isinstance(name, tuple) else 0 for name in targets}
+    if layout != "long" and len(n_parts) > 1:
+        raise ValueError(
+            f"The target columns of df must be all tuples of one length, or none. Got {list(targets)}; rename them, "
+            "e.g. by df.columns.map(str)."
+        )
 
 
 def _check_columns(found: list[Any], targets: list[Any], covariates: list[Any], absent_ids: Hashable) -> None:
@@ -222,7 +244,11 @@ def _after(before: SeriesSet, rows: Rows, matrix: Floats) -> tuple[pd.Index[Any]
     lengths = [len(times) for times in before.times]
     old = [np.concatenate(parts) for parts in (before.unfilled, before.past, before.future)]
     known = np.hstack([*old, before.static.repeat(lengths, axis=0)])
-    ids = None if rows.ids is None else before.ids.repeat(lengths).append(rows.ids).rename(before.ids.name)
+    ids = rows.ids
+    if ids is not None:
+        place = before.ids.get_indexer(ids)
+        ids = before.ids[place] if (place >= 0).all() else ids  # of the type that fit saw
+        ids = before.ids.repeat(lengths).append(ids).rename(before.ids.name)
     times = before.times[0].append([*before.times[1:], rows.times]).rename(before.times[0].name)
     return ids, times, np.concatenate([known, matrix])
 
@@ -267,6 +293,7 @@ def _check_later(rows: Rows, series: SeriesSet) -> None:
     if (rows.ids is None) != (series.ids[0] is None):
         raise ValueError(f"df must have ids, in column {quoted(series.form.id_col)}, if and only if that of fit had.")
     codes, ids = numbered(rows.ids, len(rows.times))
+    check_ids_alike(ids, series.ids, "df")
     ends = {id: times[-1] for id, times in zip(series.ids, series.times, strict=True)}
     firsts = pd.Series(rows.times).groupby(codes).min()
     for id, first in zip(ids, firsts, strict=True):

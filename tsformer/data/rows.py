@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.tseries.api import guess_datetime_format
 
-from tsformer.data.messages import in_column, listed, series_name, shown
+from tsformer.data.messages import in_column, listed, quoted, series_name, shown
 
 Floats = NDArray[np.float64]
 Layout = Literal["wide", "long", "panel"]
@@ -42,7 +42,7 @@ def rows_of(
         )
     data = frame.to_frame() if isinstance(frame, pd.Series) else frame
     if data.index.name is not None and data.index.name == id_col:
-        data = data.reset_index()
+        data = data.reset_index(drop=id_col in data.columns)
     if data.empty:
         raise ValueError(f"Found {name} of shape {data.shape} while a minimum of 1 row and 1 column is required.")
     if not data.columns.is_unique:
@@ -56,11 +56,12 @@ def rows_of(
             )
         times = _checked_times(times, f"The time level ({times.name!r}) of {name}", only_order)
         return Rows("panel", ids, times, data)
-    if time_col in data.columns:
+    is_series = isinstance(frame, pd.Series)  # whatever its name, its one column holds values
+    if time_col in data.columns and not is_series:
         times = _checked_times(pd.Index(data[time_col]), f"The time column ({time_col!r}) of {name}", only_order)
         long_ids = pd.Index(data[id_col]) if id_col in data.columns else None
         return Rows("long", long_ids, times, data.drop(columns=[id_col, time_col], errors="ignore"))
-    if id_col in data.columns:
+    if id_col in data.columns and not is_series:
         raise ValueError(
             f"The following columns are missing: [{time_col!r}]. {name} has {list(data.columns)}; name the column of "
             "the times with time_col=, or reset_index() if they are in the index."
@@ -189,6 +190,17 @@ def plain_index(index: pd.Index[Any]) -> pd.Index[Any]:
     if isinstance(index.dtype, pd.StringDtype):
         return index
     return index.astype(index.dtype.numpy_dtype) if hasattr(index.dtype, "numpy_dtype") else index
+
+
+def check_ids_alike(ids: pd.Index[Any], known: pd.Index[Any], name: str) -> None:
+    """Raise a ValueError where one of the ids (unique) differs from a known one by its type alone, as "1" from 1."""
+    new = ids[~ids.isin(known)]
+    if len(new) and len(same := new[new.map(str).isin(known.map(str))]):
+        id = known[known.map(str).get_loc(str(same[0]))]
+        raise ValueError(
+            f"The ids of {name} must be of the type that fit saw: {quoted(id)}. Got {quoted(same[0])}; convert them by "
+            f"astype({'str' if isinstance(id, str) else type(id).__name__!r})."
+        )
 
 
 @dataclass(frozen=True)

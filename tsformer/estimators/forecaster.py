@@ -20,7 +20,7 @@ from tsformer import params
 from tsformer.data import windows
 from tsformer.data.batch import Batch
 from tsformer.data.covariates import CovariateScaler, read_future
-from tsformer.data.forecasts import Forecast, cutoffs, requested_quantiles, to_frame
+from tsformer.data.forecasts import Forecast, cutoffs, future_times, requested_quantiles, to_frame
 from tsformer.data.frames import Columns, SeriesSet, check_counts, read_series, without_last
 from tsformer.data.messages import quoted, series_name, warn_user
 from tsformer.data.rows import Floats
@@ -230,7 +230,10 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         _check_no_labels(y)
         from_scratch = not (self.warm_start and hasattr(self, "model_"))
         task = whole_fit(self, 2, df, None)
-        state = self._train(self._read(df, from_scratch=from_scratch), from_scratch=from_scratch, task=task)
+        series = self._read(df, from_scratch=from_scratch)
+        if getattr(series.times[0], "unit", None) == "ns":  # these end in 2262
+            future_times(series, self.horizon)
+        state = self._train(series, from_scratch=from_scratch, task=task)
         task.end(lambda: state)
         keep_fitted(self, state)
         return self
