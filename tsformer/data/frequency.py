@@ -206,6 +206,15 @@ def _steps(ordered: SortedRows, freq: Any) -> NDArray[np.int64]:
     return np.where(on_grid & (rest == 0), steps, -1)
 
 
+def steps_after(first: pd.Timestamp, times: pd.DatetimeIndex, freq: Any) -> NDArray[np.int64]:
+    """Count the steps of `freq` from the first time to each of the others; a ValueError where one is on no step."""
+    codes, rows = np.zeros(1 + len(times), dtype=np.intp), np.empty((1 + len(times), 0))
+    steps = _steps(SortedRows(pd.Index([None]), codes, times.insert(0, first), rows), freq)[1:]
+    if (off := np.asarray(times > first) & (steps < 0)).any():
+        raise ValueError(f"Times ahead must be on the grid of freq={_alias(freq, times)}. Got {listed(times[off])}.")
+    return steps
+
+
 def _places(ordered: SortedRows, freq: Any) -> tuple[NDArray[np.int64], int]:
     """The place of each time (N,) in a calendar, -1 for none, and how far a step goes there.
 
