@@ -454,7 +454,7 @@ WRONG_FRAMES = {
     ),
     "a number among cells": (
         pd.DataFrame({"u": [np.ones(2), np.ones(3)], "v": [np.ones(2), 1.0]}),
-        r"Each cell of a nested frame X must be a Series, an array or a list of one dimension\. Column 'v' of case 1 is",
+        r"a nested frame X must be a Series, an array or a list of one dimension\. Column 'v' of case 1 is",
     ),
     "a cell out of order": (
         pd.DataFrame({"u": [pd.Series([1.0, 2.0])[::-1]]}),

@@ -225,11 +225,13 @@ def _places(ordered: SortedRows, freq: Any) -> tuple[NDArray[np.int64], int]:
     if not _is_of_days(freq):
         return _calendar(wall, freq).get_indexer(wall), freq.n
     days = wall.normalize()
-    due = days + _clocks(wall - days, ordered.codes)[ordered.codes]
-    is_due = np.asarray(wall == due)
+    of_day = wall - days
+    clocks = _clocks(of_day, ordered.codes)
+    is_due = np.asarray(of_day == (clocks[0] if len(clocks.unique()) == 1 else clocks[ordered.codes]))
     if times.tz is not None and not is_due.all():  # a change of clocks may have skipped the time that was due
         late = ~is_due
-        is_due[late] = _zoned(due[late], times).tz_localize(None) == wall[late]
+        due = days[late] + clocks[ordered.codes[late]]
+        is_due[late] = _zoned(due, times).tz_localize(None) == wall[late]
     if months := _months_of(freq):
         return np.where(is_due & _is_one_day_of_months(wall, ordered.codes), _months(wall), -1), months
     return np.where(is_due, _calendar(days, freq).get_indexer(days), -1), freq.n
