@@ -95,7 +95,7 @@ def ours(n_series: int, n_paths: int, *, horizon: int = HORIZON, cached: bool = 
     index = torch.arange(n_series).repeat_interleave(n_paths)
     scale = Scale(*(part[index] for part in scale))
     window = Window(memory.select(index), scale, *(part[index] for part in rest))
-    _, values = model.roll_out(window, sample=True, cached=cached)
+    _, values = model.roll_out(window, drawn_by=torch.default_generator, cached=cached)
     return scale.undo(values.flatten(1))[:, :horizon].unflatten(0, (n_series, n_paths))
 
 

@@ -10,26 +10,36 @@ The promises, which TransformerClassifier must keep with every encoder and Trans
 - "bfloat16": training in mixed precision costs at most one point of accuracy, the mean over seeds, with the defaults;
   the forecaster's error, on seasonal series with noise that are drawn here, grows by 5 % at most.
 
-"fit" and "predict" are ratios of times, GPU by CPU, with the same parameters; the CPU predicts in float64. The status
-is 1 where a promise is broken and 2 without a CUDA device. Accuracies are those of TEST files: log each run in LOG.md.
+"fit" and "predict" are ratios of times, GPU by CPU, with the same parameters; the CPU predicts in float64.
+
+What a step of training costs is measured alone by `--only steps`, in some three minutes:
+
+- "step" rows are milliseconds, and ratios to a step as it is, which asks the GPU nothing: with the loss read at each
+  step, with masks asked whether they hide anything, and with that known without asking.
+- "flops" is what a step does of what the largest matrix product reaches, or of `--peak` TFLOP/s: the MFU.
+
+`--check` runs that part on the CPU, small and short, to see that it runs. The status is 1 where a promise is broken and
+2 without a CUDA device. Accuracies are those of TEST files: log each run in LOG.md.
 """
 
 import os
 import pickle
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from unittest import mock
 
 import numpy as np
 import pandas as pd
 import torch
 from sklearn.base import clone
+from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # GPU machines often have no installed copy
 
@@ -37,9 +47,14 @@ from machine import Row, interleaved, provenance, ratio
 from tables import collect, markdown, short_parser
 
 from tsformer import TransformerClassifier, TransformerForecaster
+from tsformer.data.batch import Batch
 from tsformer.datasets import load_classification
+from tsformer.layers import attention, embeddings
+from tsformer.models.classifier import build_classifier
 from tsformer.models.encoders import ENCODERS
 from tsformer.models.heads import HEADS
+from tsformer.training.objectives import classification
+from tsformer.training.optim import adamw
 
 DATASETS = ("BasicMotions", "JapaneseVowels")  # bundled; the second has series of unequal length
 SEEDS = (0, 1, 2)
@@ -56,23 +71,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Check all promises, then time."""
     parser = short_parser(__doc__, "gpu")
     parser.set_defaults(threads=None)  # torch's
+    parser.add_argument("--only", choices=["promises", "steps"], help="one part of it")
+    parser.add_argument("--peak", type=float, metavar="TFLOPS", help="of the data sheet, in bfloat16 without sparsity")
+    parser.add_argument("--check", action="store_true", help="only see that the steps run, on the CPU")
     options = parser.parse_args(arguments)
+    if options.check:
+        print(markdown(tabulated(steps("cpu", None, SMALL_STEPS, 0.0), "cpu", options.out).set_index("question")))
+        return 0
     if not torch.cuda.is_available():
         print("There is no CUDA device here, so nothing was checked.")
         return 2
     if options.threads:
         torch.set_num_threads(options.threads)
-    table = check_all("cuda", options.out)
+    parts = {"promises": promises("cuda"), "steps": steps("cuda", options.peak, STEP_SIZES, SECONDS)}
+    rows = parts[options.only] if options.only else chain(*parts.values())
+    table = tabulated(rows, f"cuda ({torch.cuda.get_device_name()})", options.out)
     print(markdown(table.set_index("question")))
     return int((table["kept"] == "no").any())
 
 
-def check_all(gpu: str, out: Path) -> pd.DataFrame:
-    """Write all rows to a file and return what people read of them."""
+def promises(gpu: str) -> Iterator[Row]:
+    """Check and time the estimators."""
     classifier = chain(agreements(gpu), pickles(gpu), bfloat16(gpu), times(gpu))
     forecaster = chain(forecasts_agree(gpu), forecaster_pickles(gpu), forecaster_bfloat16(gpu), forecaster_times(gpu))
-    rows = chain(classifier, forecaster)
-    device = f"{gpu} ({torch.cuda.get_device_name()})" if torch.cuda.is_available() else gpu
+    return chain(classifier, forecaster)
+
+
+def tabulated(rows: Iterable[Row], device: str, out: Path) -> pd.DataFrame:
+    """Write all rows to a file and return what people read of them."""
     table = collect(rows, provenance(device), out)
     return table[["question", "model", "data", "reference", "measured", "value", "bound", "kept"]].map(readable)
 
@@ -254,6 +280,112 @@ def error(**parameters: Any) -> float:
 def in_deviations(forecasts: Any, series: pd.DataFrame) -> np.ndarray:
     """Return forecasts in standard deviations of their series."""
     return forecasts.to_numpy() / series.std().to_numpy()
+
+
+# Steps of training
+
+
+class StepSize(NamedTuple):
+    """Fully observed series and a network of the encoder that learns their classes."""
+
+    encoder: str
+    n_cases: int
+    n_channels: int
+    n_timepoints: int
+    d_model: int
+    n_layers: int
+
+
+STEP_SIZES = [
+    StepSize("conv_stem", 16, 6, 100, 64, 2),  # the defaults on a small set: many small kernels
+    StepSize("conv_stem", 64, 24, 1000, 512, 6),
+    StepSize("transformer", 64, 8, 512, 512, 6),
+    StepSize("patch", 256, 8, 512, 512, 6),
+]
+SMALL_STEPS = [StepSize("conv_stem", 4, 2, 20, 16, 1), StepSize("transformer", 4, 2, 20, 16, 1)]
+
+
+def steps(device: str, peak: float | None, sizes: Sequence[StepSize], seconds: float) -> Iterator[Row]:
+    """Time steps in each precision, with questions to the device and without, and count what they compute."""
+    for size in sizes:
+        data = f"{size.n_cases} x {size.n_channels} x {size.n_timepoints}, width {size.d_model}"
+        for precision in (torch.float32, torch.bfloat16):
+            model = f"{size.encoder}, {str(precision).removeprefix('torch.')}"
+            step = training_step(size, device, precision)
+            ways = {
+                "as it is": partial(several, step, device),
+                "loss read": partial(several, partial(read_loss, step), device),
+                "masks asked": partial(asking, partial(several, step, device), known=False),
+                "masks known": partial(asking, partial(several, step, device), known=True),
+            }
+            times = interleaved(ways, seconds, at_least=3) / STEPS * 1000.0
+            for way in ways:
+                compared = ratio(times, way, "as it is")
+                both = {"reference": compared["rival_seconds"], "measured": compared["seconds"]}
+                yield result(f"step, {way}", model, data, compared["ratio"], **both)
+            with FlopCounterMode(display=False) as counter:
+                step()
+            reached = counter.get_total_flops() / times["as it is"].median() * 1000.0
+            most = peak * 1e12 if peak else largest_product(device, precision, 8192 if seconds else 256)
+            yield result("flops", model, data, reached / most, reference=most, measured=reached)
+
+
+def training_step(size: StepSize, device: str, precision: torch.dtype) -> Callable[[], torch.Tensor]:
+    """Return a function that trains a network for a step."""
+    x = torch.randn(size.n_cases, size.n_timepoints, size.n_channels, dtype=torch.float64)
+    batch = Batch(x, torch.ones_like(x, dtype=torch.bool), torch.arange(size.n_cases) % 2)
+    shape: dict[str, Any] = {"d_model": size.d_model, "n_heads": max(1, size.d_model // 64), "n_layers": size.n_layers}
+    how: dict[str, Any] = {
+        "scaling": "standard",
+        "differences": True,
+        "encoder": size.encoder,
+        "pooling": "mean",
+        "dropout": 0.0,
+    }
+    sizes, how = (size.n_channels, size.n_timepoints, 2), shape | how
+    model = build_classifier(lambda: [(x, batch.observed)], *sizes, augment=None, d_ff=4 * size.d_model, **how)
+    model = model.to(device, torch.float32).train()
+    optimizer, objective = adamw(model, 1e-3, 0.05), classification()
+
+    def step() -> torch.Tensor:
+        with torch.autocast(device, dtype=precision, enabled=precision != torch.float32):
+            loss = objective(model, batch.to(torch.device(device)))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+
+    return step
+
+
+def several(step: Callable[[], object], device: str) -> None:
+    """Take STEPS steps and wait for their end."""
+    for _ in range(STEPS):
+        step()
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def read_loss(step: Callable[[], torch.Tensor]) -> float:
+    """Take a step and wait for its loss."""
+    return step().item()
+
+
+def asking(run: Callable[[], None], *, known: bool) -> None:
+    """Run with masks that are asked on any device whether they hide anything, or are known to hide nothing."""
+    with ExitStack() as patches:
+        for module in (attention, embeddings):
+            patches.enter_context(mock.patch.object(module, "answers_at_once", return_value=True))
+        if known:
+            patches.enter_context(mock.patch.object(torch.Tensor, "all", return_value=True))
+        run()
+
+
+def largest_product(device: str, precision: torch.dtype, width: int) -> float:
+    """Measure the operations a second of a large matrix product."""
+    matrix = torch.randn(width, width, device=device, dtype=precision)
+    seconds = interleaved({"product": partial(several, lambda: matrix @ matrix, device)}, 0.5)["product"].min()
+    return STEPS * 2.0 * width**3 / seconds
 
 
 # Both

@@ -1,4 +1,4 @@
-"""Times our encoder beside torch's and our classifier beside sktime's Transformers: a CSV and a table leave.
+"""Times our encoder beside torch's, our classifier beside other Transformers and ROCKETs: a CSV and a table leave.
 
     python benchmarks/speed.py --data DATA/uea
 
@@ -9,6 +9,9 @@
   batch size, else with the defaults of each. ConvTran has one block. MVTSTransformer drops out 0.1, ours nothing, so
   there is a row without dropout too. Ours does more in a step (augments, takes differences, clips gradients, averages
   weights), so there is a row for "plain", which only clips. Ours predicts in float64, sktime's in float32.
+- "all cases", "one case" and "fit" on a data set: the default classifier and its frozen member alone beside MiniRocket
+  and MultiRocket-Hydra of aeon, with the defaults of each, on the training cases padded to one length. "fit, n_jobs" is
+  the default with two processes beside one, in time on the wall: it needs two idle cores, and counts no start-up.
 - NATOPS comes from --data; without it noise of its shape stands in.
 - A ratio is our time by the rival's, the median over rounds in which all take turns: below 1 we are faster.
 """
@@ -17,12 +20,14 @@ import math
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from aeon.classification.convolution_based import MiniRocketClassifier, MultiRocketHydraClassifier
 from machine import Contest, Run, cpu, provenance
 from sklearn.base import clone
 from sktime.classification.deep_learning import MVTSTransformerClassifier
@@ -46,6 +51,9 @@ D_MODEL, D_FF = 64, 128
 BATCH_SIZE = 16
 EPOCHS = 2  # of a fit
 MVTS, CONVTRAN = "MVTSTransformer", "ConvTran"
+# The default classifier
+BUNDLED = ("JapaneseVowels", "ItalyPowerDemand")
+MINIROCKET, HYDRA = "MiniRocket", "MultiRocket-Hydra"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(options.threads)
     warnings.filterwarnings("ignore", message=".*nested.tensor|Using padding='same'")  # torch on rivals' networks
     X, y = natops(options.data)
-    contests = chain(stack_contests(), single_cases(X, y), fits(X, y))
+    contests = chain(stack_contests(), single_cases(X, y), fits(X, y), rocket_contests(X, y), jobs(X, y))
     origin = provenance(cpu()) | {"seed": SEED, "natops": "noise" if options.data is None else "real"}
     rows = (row for contest in contests for row in contest.rows(options.seconds))
     print(contest_table(collect(rows, origin, options.out)))
@@ -161,6 +169,48 @@ def fits(X: np.ndarray, y: np.ndarray) -> Iterator[Contest]:
     targets = dict.fromkeys(rivals, 0.5)
     yield Contest(f"{EPOCHS} epochs", "2 blocks", each(fit, ours(2) | plain(2)), each(fit, rivals), targets)
     yield Contest(f"{EPOCHS} epochs", "1 block", each(fit, ours(1) | plain(1)), each(fit, {CONVTRAN: convtran()}))
+
+
+# The default classifier beside ROCKETs
+
+
+def rocket_contests(X: np.ndarray, y: np.ndarray) -> Iterator[Contest]:
+    """Probabilities of all cases and of one, and fits, on NATOPS and two more data sets."""
+    more = {name: load_classification(name, "train") for name in BUNDLED}
+    for name, (cases, labels) in ({"NATOPS": (X, y)} | more).items():
+        cases, setting = of_one_length(cases), f"{name}, {len(labels)} cases"
+        ours = {"default": default(), "frozen alone": default(n_estimators=0)}
+        rockets = {MINIROCKET: MiniRocketClassifier, HYDRA: MultiRocketHydraClassifier}
+        rivals = {rival: make(random_state=SEED) for rival, make in rockets.items()}
+
+        def fit(classifier: Any, cases: np.ndarray = cases, labels: np.ndarray = labels) -> Run:
+            return lambda: classifier.fit(cases, labels)
+
+        def ask(classifier: Any, cases: np.ndarray = cases) -> Run:
+            return lambda: classifier.predict_proba(cases)
+
+        yield Contest("fit", setting, each(fit, ours), each(fit, rivals), rounds=1)
+        yield Contest("all cases", setting, each(ask, ours), each(ask, rivals))
+        one = partial(ask, cases=cases[:1])
+        yield Contest("one case", setting, each(one, ours), each(one, rivals))
+
+
+def jobs(X: np.ndarray, y: np.ndarray) -> Iterator[Contest]:
+    """Fits in two processes and in one."""
+    ours, alone = default(n_jobs=2), default()
+    runs = {"n_jobs=2": lambda: ours.fit(X, y)}, {"n_jobs=1": lambda: alone.fit(X, y)}
+    yield Contest("fit, n_jobs", f"NATOPS, {len(y)} cases", *runs, targets={"n_jobs=1": 1 / 1.6}, rounds=2)
+
+
+def default(**changes: Any) -> TransformerClassifier:
+    """Make ours as users get it."""
+    return TransformerClassifier(random_state=SEED, device="cpu", **changes)
+
+
+def of_one_length(cases: Any) -> np.ndarray:
+    """Pad series (C, T) with their last values."""
+    longest = max(case.shape[1] for case in cases)
+    return np.stack([np.pad(case, ((0, 0), (0, longest - case.shape[1])), mode="edge") for case in cases])
 
 
 def each(make: Callable[[Any], Run], classifiers: dict[str, Any]) -> dict[str, Run]:

@@ -113,6 +113,8 @@ def pretrain(
     """Train to the end, or to the first checkpoint at or after step `until`, from the checkpoint in `out` if any."""
     out.mkdir(parents=True, exist_ok=True)
     state = resumed(out / "checkpoint.pt", kind, config) or beginning(kind, config)
+    if state["rows"]:  # a kill may have come between checkpoint and card
+        report(state, config, out, device)
     sets = KINDS[kind].read_sets(config["validation"], folders)
     if folders:
         missing = sorted({*config["validation"]["datasets"]} - {*sets})
@@ -249,6 +251,11 @@ def keep(state: State, config: Config, out: Path, device: torch.device) -> None:
     checkpoint = io.BytesIO()
     torch.save(state, checkpoint)
     replace(out / "checkpoint.pt", checkpoint.getvalue())
+    report(state, config, out, device)
+
+
+def report(state: State, config: Config, out: Path, device: torch.device) -> None:
+    """Write log and card."""
     replace(out / "log.csv", as_csv(state["rows"]).encode())
     text = json.dumps(card(state, config, out / "weights.safetensors", device), indent=2)
     replace(out / "card.json", (text + "\n").encode())

@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Generator, Tensor, nn
 
 from tsformer.data.augment import strong_view
-from tsformer.data.batch import Batch, Minibatches
+from tsformer.data.batch import Batch, Minibatches, StoredCases
 from tsformer.data.cases import read_cases
 from tsformer.data.synthetic import SyntheticBatches
 from tsformer.datasets import load_classification
@@ -27,7 +27,7 @@ from tsformer.models.channel_encoder import ChannelEncoder, build_channel_encode
 from tsformer.training import objectives
 
 Config = dict[str, Any]
-Sets = Mapping[str, tuple[Batch, np.ndarray]]  # cases and labels
+Sets = Mapping[str, tuple[StoredCases, np.ndarray]]  # cases and labels
 
 WHAT = "Encoder of tsformer's TransformerPretrainer, weights in float16, trained on synthetic series alone"
 VALIDATED_BY = "accuracy of standard scaling and ridge regression by cross-validation on TRAIN files"
@@ -69,7 +69,7 @@ def read_sets(validation: Config, folders: list[Path]) -> Sets:
                 X, y = load_classification(name, split="train", folder=folder)
             except FileNotFoundError:
                 continue
-            sets[name] = read_cases(X).batch, y
+            sets[name] = read_cases(X).data, y
             break
     return sets
 
@@ -81,7 +81,7 @@ def validate(weights: Path, sets: Sets, device: torch.device) -> dict[str, float
     return {"probe": float(np.mean(list(accuracy.values())))} | {f"probe {name}": a for name, a in accuracy.items()}
 
 
-def embed(model: ChannelEncoder, data: Batch, device: torch.device) -> np.ndarray:
+def embed(model: ChannelEncoder, data: StoredCases, device: torch.device) -> np.ndarray:
     """Return the features of all cases, (n_cases, n_features), in float32: a curve needs no more."""
     model.to(device).eval()
     with torch.inference_mode():

@@ -4,6 +4,9 @@ import json
 import os
 import pickle
 import stat
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -328,6 +331,52 @@ def test_write__that_fails__leaves_the_old_file(path):
     assert [file.read_text() for file in path.parent.iterdir()] == ["old"]
 
 
+SAVES_AND_IS_KILLED = """
+import os, signal, sys, time
+from pathlib import Path
+import numpy as np
+from tsformer.archive import Store, open_archive, write_archive
+
+path, rng = Path(sys.argv[1]), np.random.default_rng(0)
+
+def save(number):
+    document = {"class": "A", "parameters": {"number": number}, "fitted": {}, "networks": []}
+    write_archive(path, document, Store(arrays={"a": np.full(1_000_000, number)}))
+
+save(0)
+start = time.perf_counter()
+save(0)
+seconds = time.perf_counter() - start
+for number in range(1, 9):
+    if not (child := os.fork()):
+        while True:
+            save(number)
+    time.sleep(2 * seconds * rng.random())
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    with open_archive(path) as (document, store):
+        assert (store.arrays["a"] == document["parameters"]["number"]).all()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_write__killed_at_any_moment__leaves_a_whole_file(path):
+    subprocess.run([sys.executable, "-c", SAVES_AND_IS_KILLED, str(path)], check=True)
+
+
+def test_write__by_several_at_once__is_one_of_theirs(path):
+    def save(number):
+        for _ in range(5):
+            write_archive(path, contents(), Store(arrays={"a": np.full(100_000, number)}))
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(save, range(4)))
+    with open_archive(path) as (_, store):
+        assert len(set(store.arrays["a"])) == 1
+    assert list(path.parent.iterdir()) == [path]
+
+
 def test_check_place__folder_or_none__is_told_by_its_own_name(tmp_path):
     with pytest.raises(IsADirectoryError, match=r"is a folder\. Pass the path of a file in it\."):
         check_place(tmp_path)
@@ -393,6 +442,10 @@ MADE_UP = {
     "a larger network": (
         lambda d, a: d["networks"][0].update(d_model=10**6),
         r"expected torch\.float32 of shape \(1000000, 1000000\)",
+    ),
+    "an endless range": (
+        lambda d, a: d.update(fitted={"tuple": {"items": {"range": {"bounds": [0, 10**12, 1], "name": None}}}}),
+        r"a range of 1000000000000 has more values than all arrays",
     ),
     "endless layers": (lambda d, a: d["networks"][0].update(n_layers=10**9), r"more weights than there are"),
     "another setting": (lambda d, a: d["networks"][0].update(hook=1), r"cannot be loaded: TypeError"),

@@ -4,6 +4,7 @@ import sys
 import pandas as pd
 import pytest
 
+import tsformer
 from tsformer.__main__ import main
 from tsformer.datasets import bundled_folder
 
@@ -57,8 +58,17 @@ def test_forecast__wide_file__continues_each_column_with_bands(tmp_path):
         (lambda df: df.assign(sales="much"), ["--time", "month"], "numeric"),
         (lambda df: df, ["--time", "month", "--target", "sales"], "--target names the values of a file with --id"),
         (lambda df: df, ["--time", "month", "--plot", "picture.xyz"], "Got picture.xyz"),
+        (lambda df: df.drop(7), ["--time", "month"], "Pass --freq MS to insert absent times as missing values"),
+        (lambda df: df.head(2), ["--time", "month"], "Pass --freq, e.g. --freq D."),
+        (lambda df: df, ["--time", "month", "--freq", "?"], "error: --freq must be a pandas offset"),
+        (lambda df: df, ["--time", "month", "--horizon", "0"], "error: --horizon must be an int in the range [1, inf)"),
+        (lambda df: df, ["--time", "month", "--max-steps", "-1"], "error: --max-steps must be"),
+        (
+            lambda df: pd.concat([df, df]),
+            ["--time", "month"],
+            "If the table holds several series, name their ids with --id",
+        ),
     ],
-    ids=["no such column", "gap", "days first", "text", "target without id", "picture of no known kind"],
 )
 def test_forecast__a_mistake__tells_it_in_one_line_and_returns_2(change, arguments, message, tmp_path, capsys):
     change(months()).to_csv(tmp_path / "data.csv", index=False)
@@ -73,8 +83,8 @@ def test_forecast__a_mistake__tells_it_in_one_line_and_returns_2(change, argumen
     ("arguments", "message"),
     [
         ([TRAIN.with_name("missing.ts"), TEST], "No such file"),
-        ([TRAIN.with_suffix(".csv"), TEST], "must be one of .ts, .tsv"),
-        ([TRAIN, TEST, "--device", "tpu"], "The 'device' parameter must be"),
+        ([TRAIN.with_suffix(".txt"), TEST], "must be one of .ts, .tsv, .csv"),
+        ([TRAIN, TEST, "--device", "tpu"], "--device must be 'auto', 'cpu'"),
     ],
 )
 def test_classify__a_mistake__tells_it_in_one_line_and_returns_2(arguments, message, tmp_path, capsys):
@@ -134,6 +144,27 @@ def test_forecast__no_csv__is_named(text, message, tmp_path, capsys):
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("written", "given"),
+    [({}, []), ({"sep": ";", "decimal": ",", "encoding": "utf-8-sig"}, ["--sep", ";", "--decimal", ","])],
+)
+def test_forecast__row_numbers_and_semicolons__forecasts_the_one_column_and_never_trains(written, given, tmp_path):
+    months().drop(columns="price").rename(columns={"month": "ds"}).to_csv(tmp_path / "data.csv", **written)
+    arguments = ["--horizon", "2", "--max-steps", "0", "--out", str(tmp_path / "out.csv"), "--quiet", *given]
+    assert main(["forecast", str(tmp_path / "data.csv"), *arguments]) == 0
+    table = pd.read_csv(tmp_path / "out.csv")
+    assert list(table.columns[:2]) == ["ds", "sales"]
+    assert table["sales"].round(-1).tolist() == [100.0, 110.0]
+
+
+@pytest.mark.filterwarnings("default")
+def test_forecast__season__is_that_of_the_forecaster_and_named_as_an_option(tmp_path, capsys):
+    months().to_csv(tmp_path / "data.csv", index=False)
+    arguments = ["--time", "month", "--max-steps", "0", "--out", str(tmp_path / "out.csv")]
+    assert main(["forecast", str(tmp_path / "data.csv"), *arguments, "--season", "40", "50"]) == 0
+    assert "--season 40 50 needs a history of 80 time points" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_forecast__ids_of_digits_and_gaps_of_whole_numbers__are_kept_and_filled(tmp_path):
     rows = [(id, time, 10.0 + time % 3) for id in ("007", "NA") for time in range(30) if time != 4]
@@ -164,6 +195,40 @@ def test_classify__files_of_different_channels__are_named_before_training(tmp_pa
     other = bundled_folder() / "BasicMotions" / "BasicMotions_TEST.ts"
     assert main(["classify", str(TRAIN), str(other), "--out", str(tmp_path / "out.csv")]) == 2
     assert f"{other} has series of 6 channels, but {TRAIN} of 1." in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_classify__long_csv_without_labels_to_score_by__writes_a_row_for_each_case(tmp_path, capsys):
+    train, test = (tmp_path / f"{part}.csv" for part in ("train", "test"))
+    rows = [(f"c{i}", t, f"0{i % 2}", float((t + i) % (3 + i % 2))) for i in range(20) for t in range(12 + i % 3)]
+    table = pd.DataFrame(rows, columns=["case", "t", "kind", "value"])
+    table.to_csv(train, sep=";", decimal=",")
+    table[table["case"].isin(["c7", "c4"])].drop(columns="kind").to_csv(test)
+    arguments = ["--label", "kind", "--id", "case", "--time", "t", "--out", str(tmp_path / "out.csv"), "--quiet"]
+    assert main(["classify", str(train), str(test), *arguments]) == 0
+    predicted = pd.read_csv(tmp_path / "out.csv", dtype=str)
+    assert predicted[["case", "prediction"]].to_numpy().tolist() == [["c4", "00"], ["c7", "01"]]
+    assert "Accuracy" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "train.csv has no labels in a column 'label'. It has ['kind', 't0']; see --label"),
+        (["--label", "kind"], "TRAIN and TEST must both be .csv, or neither."),
+    ],
+)
+def test_classify__csv_of_another_form__is_told_with_the_option(arguments, message, tmp_path, capsys):
+    (tmp_path / "train.csv").write_text("kind,t0\na,1\nb,2\n")
+    out = ["--out", str(tmp_path / "out.csv")]
+    assert main(["classify", str(tmp_path / "train.csv"), str(TEST), *out, *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_version__command__prints_that_of_the_package(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main(["--version"])
+    assert capsys.readouterr().out == f"tsformer {tsformer.__version__}\n"
 
 
 def test_command__without_arguments__exits_with_2_and_no_traceback():

@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 
 from tsformer import datasets
+from tsformer.data.files import read_series
 from tsformer.datasets import load_classification, load_forecasting, read_ts
 
 HEADER = """\
@@ -338,6 +339,46 @@ def test_read_ts__blank_lines_windows_ends_and_odd_comments__are_accepted(tmp_pa
     assert len(read_ts(path)[0]) == 2
 
 
+ENCODINGS = {
+    "UTF-8 with a mark": "utf-8-sig",
+    "UTF-16": "utf-16",
+    "UTF-16, the other way round": "utf-16-be",
+    "Windows-1252": "cp1252",
+}
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS.values(), ids=ENCODINGS)
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("Toy_TRAIN.ts", "# für €\n@classLabel true größer kleiner\n@data\n1,2:größer\n3,4:kleiner\n"),
+        ("Toy_TRAIN.tsv", "größer\t1\t2\nkleiner\t3\t4\n\n \n"),
+    ],
+)
+def test_load_classification__other_encodings_and_blank_last_lines__are_read(tmp_path, name, text, encoding):
+    mark = "\ufeff" if encoding == "utf-16-be" else ""
+    (tmp_path / name).write_bytes((mark + text).encode(encoding, errors="ignore"))
+    X, y = load_classification("Toy", "train", tmp_path)
+    assert y.tolist() == ["größer", "kleiner"]
+    assert X.tolist() == [[[1, 2]], [[3, 4]]]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("new.ts", "@classLabel false\n@data\n1,2\n3,4\n"), ("new.tsv", "\t1\t2\n\t3\t4\n")],
+)
+def test_read_series__without_labels__has_none_where_they_may_be_absent(tmp_path, name, text):
+    X, y = read_series(write_ts(tmp_path, text, name), labelled=False)
+    assert y is None
+    assert X.tolist() == [[[1, 2]], [[3, 4]]]
+
+
+def test_read_series__a_first_label_is_absent__is_a_mistake(tmp_path):
+    path = write_ts(tmp_path, "\t1\t2\na\t3\t4\n", "new.tsv")
+    with pytest.raises(ValueError, match="line 1: expected a class label before the first tab, as other lines have"):
+        read_series(path, labelled=False)
+
+
 def test_read_ts__few_tags__takes_the_number_of_channels_from_the_first_row(tmp_path):
     X, _ = read_ts(write_ts(tmp_path, "@CLASSLABEL TRUE 1 2\n@Data\n1,2:3,4:1\n1:2:2\n"))
     assert [case.shape for case in X] == [(2, 2), (2, 1)]
@@ -391,6 +432,10 @@ def test_read_ts__few_tags__takes_the_number_of_channels_from_the_first_row(tmp_
             r"line 9: expected '@data' alone, after '@classLabel true' and the labels, got '@data'\.",
         ),
         (TRAIN.replace("ions 2", "ions two"), r"line 6: expected '@dimensions' and a number, got '@dimensions two'"),
+        (TRAIN.replace("ions 2", "ions 0"), r"line 6: expected '@dimensions' and a number, got '@dimensions 0'"),
+        (TRAIN.replace("ions 2", "ions " + "9" * 5000), r"line 6: expected '@dimensions' and a number, got '@dim.*9'"),
+        (TRAIN.replace("@classLabel true Up down", "@classLabel false"), r"line 9: expected '@classLabel true' and"),
+        ("@classLabel true a\n@data\na\n", r"line 3: expected values and a class label, .* by a colon, got 'a'\."),
         (TRAIN.replace("Length true", "Length 3"), r"line 7: expected '@equalLength true' or 'false', got '@equal"),
     ],
 )
@@ -405,9 +450,13 @@ def test_read_ts__malformed_file__names_the_line_what_was_expected_and_what_came
     ("content", "message"),
     [
         ("", r"line 1: expected at least one case, got an empty file\."),
-        ("1\t2\t3\n1\t2\n", r"line 2: expected 2 values, as in line 1, got 1\."),
+        ("1\t2\t3\n1\t2\n", r"line 2: expected 2 values, as in the first case, got 1\."),
         ("1\t2\n1\tx\n", r"line 2: expected a number, '\?' or NaN, got 'x'\."),
         ("1,2,3\n", r"line 1: expected a class label and values, separated by tabs, got '1,2,3\\n'\."),
+        ("\t1\t2\n\t3\t4\n", r"line 1: expected a class label before the first tab, got none\."),
+        ("a\t1\t2\n\t3\t4\n", r"line 2: expected a class label before the first tab, got none\."),
+        ("a\t1\n\n\nb\t1_0\n", r"line 4: expected a number, '\?' or NaN, got '1_0'\."),
+        ("a\t1\x002\n", r"line 1: expected a number, '\?' or NaN, got '1\\x002'\."),
     ],
 )
 def test_read_tsv__malformed_file__names_the_line_what_was_expected_and_what_came(tmp_path, content, message):

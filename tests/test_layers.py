@@ -24,6 +24,7 @@ LEVELS = [
     {"__init__"},
     {"inspection", "datasets", "model_selection"},
     {"persistence", "plotting", "interop", "export"},
+    {"commands"},
     {"__main__"},
 ]
 LEVEL = {part: level for level, parts in enumerate(LEVELS) for part in parts}
@@ -31,7 +32,7 @@ LEVEL = {part: level for level, parts in enumerate(LEVELS) for part in parts}
 GIVEN_NAMES = {"_replace", "_asdict", "_fields", "_validate_params", "_init_callback_context"}
 GIVEN_NAMES |= {"_buffers", "_foreach_lerp_", "_getframe"}
 MAX_METHODS, MAX_LINES, MAX_PARAMETERS = 15, 50, 8
-THIRD_PARTIES = {"layers": {"torch"}, "training": {"torch", "tqdm", "numpy", "scipy", "sklearn"}}
+THIRD_PARTIES = {"layers": {"torch"}, "training": {"torch", "joblib", "tqdm", "numpy", "scipy", "sklearn"}}
 
 
 def module_name(path: Path) -> str:
@@ -257,7 +258,7 @@ def test_docstring__every_file__opens_with_one_sentence(path):
     assert rest == "" or rest.startswith("\n")
 
 
-def test_walk__fit_of_a_network_of_one_step__enters_at_most_sixteen_files_outside_the_layers():
+def test_walk__fit_of_a_network_of_one_step__enters_at_most_seventeen_files_outside_the_layers():
     entered: set[str] = set()
 
     def note(frame, event, argument):
@@ -275,4 +276,4 @@ def test_walk__fit_of_a_network_of_one_step__enters_at_most_sixteen_files_outsid
     assert {"estimators/classifier.py", "data/cases.py", "training/fitting.py", "training/loop.py"} < entered
     assert "training/objectives.py" in entered  # the loss
     outside = {name for name in entered if not name.startswith("layers")}
-    assert len(outside) <= 16, sorted(outside)
+    assert len(outside) <= 17, sorted(outside)

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from forecasts import long_frame, small, wave
+from forecasts import long_frame, seen_by_fit, small, wave
 
 from tsformer import metrics
 from tsformer.metrics import (
@@ -146,6 +146,7 @@ FORMS = {
 }
 
 
+@seen_by_fit
 @pytest.mark.parametrize("form", FORMS)
 def test_metrics__forecasts_of_every_form__are_read(form, fitted):
     df = FORMS[form]
@@ -166,6 +167,7 @@ def test_metrics__forecasts_of_every_form__are_read(form, fitted):
     assert weighted_quantile_loss(df, fitted.backtest(df, quantiles=QUANTILES), quantiles=QUANTILES) > 0
 
 
+@seen_by_fit
 def test_metrics__windows_of_a_backtest_that_overlap__each_have_their_own_history(fitted):
     df = long_frame()
     windows = fitted.backtest(df, n_windows=2, step_size=3)

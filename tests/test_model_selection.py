@@ -41,9 +41,15 @@ def test_split__ids_and_times_under_other_names__asks_for_them():
     assert len(list(TemporalSplit(horizon=6, id_col="shop", time_col="date").split(df))) == 3
 
 
-def test_split__series_too_short__names_it():
-    with pytest.raises(ValueError, match=r"need more than 48 time points of each series\. Series 'c' has 40"):
-        next(TemporalSplit(horizon=6, n_splits=8).split(long_frame()))
+def test_split__series_too_short__are_named_and_left_out_of_the_folds_before_them():
+    df, split = long_frame(), TemporalSplit(horizon=6, n_splits=8)
+    with pytest.warns(UserWarning, match=r"more than 48 time points of a series\. 1 of 3 series .* them: 'c'\.$"):
+        folds = list(split.split(df))
+    ids = [[set(df["unique_id"].iloc[part]) for part in fold] for fold in folds]
+    assert ids[0] == ids[1] == [{"a", "b"}] * 2
+    assert ids[2:] == [[{"a", "b", "c"}] * 2] * 6
+    with pytest.raises(ValueError, match=r"more than 72 time points of a series\. Series 'a' has 72, and none more"):
+        next(TemporalSplit(horizon=6, n_splits=12).split(df))
 
 
 @pytest.mark.parametrize("parameter", ["horizon", "n_splits", "step_size"])

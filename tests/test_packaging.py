@@ -1,3 +1,4 @@
+import pickle
 import re
 import subprocess
 import sys
@@ -11,6 +12,11 @@ import tsformer
 REPOSITORY = Path(__file__).parents[1]
 
 
+def run_in_fresh_process(program: str) -> str:
+    ran = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=True, capture_output=True, text=True)
+    return ran.stdout.strip()
+
+
 def test_version__in_package_and_project__agree():
     project = (REPOSITORY / "pyproject.toml").read_text()
     assert re.search(r'^version = "(.*)"$', project, flags=re.MULTILINE).group(1) == tsformer.__version__
@@ -22,9 +28,45 @@ def test_public_names__in_all__exist():
 
 def test_import__fresh_process__brings_none_of_the_packages_that_few_need():
     few_need = {"sktime", "aeon", "matplotlib", "onnx", "onnxruntime"}
-    program = f"import sys, tsformer; print({few_need} & set(sys.modules))"
-    ran = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=True, capture_output=True, text=True)
-    assert ran.stdout.strip() == "set()"
+    program = f"import sys; from tsformer import *; print({few_need} & set(sys.modules))"
+    assert run_in_fresh_process(program) == "set()"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["classify", "--help"], [], ["predict"], ["forecast", "x.csv"]])
+def test_command__help_or_wrong_arguments__answers_before_what_takes_seconds_is_imported(arguments):
+    program = f"""
+import contextlib, io, sys
+from tsformer.__main__ import main
+with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
+    main({arguments})
+print({{"numpy", "pandas", "sklearn", "torch"}} & set(sys.modules))
+"""
+    assert run_in_fresh_process(program) == "set()"
+
+
+def test_public_names__before_they_are_used__are_listed_and_others_refused():
+    program = "import tsformer; print({*tsformer.__all__, 'metrics'} <= set(dir(tsformer)), hasattr(tsformer, 'None'))"
+    assert run_in_fresh_process(program) == "True False"
+
+
+def test_pickle__loaded_in_a_fresh_process__finds_the_estimator_by_itself():
+    pickled = pickle.dumps(tsformer.TransformerClassifier(n_estimators=3))
+    assert run_in_fresh_process(f"import pickle; print(pickle.loads({pickled!r}).n_estimators)") == "3"
+
+
+def test_first_fits__fresh_process__import_no_compiler():
+    program = """
+import sys
+import numpy as np, pandas as pd
+from tsformer import TransformerClassifier, TransformerForecaster, TransformerPretrainer
+X, size = np.random.default_rng(0).normal(size=(8, 1, 20)), {"d_model": 8, "n_heads": 1, "n_layers": 1, "max_steps": 2}
+TransformerClassifier(**size).fit(X, [0, 1] * 4).partial_fit(X, [0, 1] * 4).predict(X)
+TransformerPretrainer(**size, n_resampled=32).fit(X).transform(X)
+df = pd.Series(range(60), index=pd.date_range("2020", periods=60, freq="D"))
+TransformerForecaster(**size, horizon=3, pretrained=None).fit(df).predict()
+print({"torch._dynamo", "torch._inductor", "sympy"} & set(sys.modules))
+"""
+    assert run_in_fresh_process(program) == "set()"
 
 
 @pytest.mark.slow

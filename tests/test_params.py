@@ -11,9 +11,9 @@ from sklearn.utils._param_validation import make_constraint
 
 import tsformer
 from tsformer.estimators.checks import CasesMixin
-from tsformer.params import TrainingParams, TransformerParams, constraints_of, documents_parameters_of
+from tsformer.params import ParallelParams, TrainingParams, TransformerParams, constraints_of, documents_parameters_of
 
-MIXINS = (TransformerParams, TrainingParams)
+MIXINS = (TransformerParams, TrainingParams, ParallelParams)
 ESTIMATORS = [
     public
     for public in (getattr(tsformer, name) for name in tsformer.__all__)
@@ -64,7 +64,7 @@ def test_mixins__parameters__are_declared_once():
 
 def test_constraints_of__mixins_and_own__are_joined_and_own_ones_win():
     joined = constraints_of(*MIXINS, extra=["boolean"], d_ff=[str])
-    assert set(joined) == {"extra", *TransformerParams._parameter_constraints, *TrainingParams._parameter_constraints}
+    assert set(joined) == {"extra", *(name for mixin in MIXINS for name in mixin._parameter_constraints)}
     assert joined["d_ff"] == [str]
     assert TransformerParams._parameter_constraints["d_ff"] != [str]
 
@@ -92,7 +92,7 @@ def test_documents_parameters_of__own_section__comes_first_and_the_rest_stays():
         "One line.\n\nParameters\n----------\nown : int, default=1\n    What it is.\nd_model : int"
     )
     assert (
-        "at the start and at the end of a fit.\n\nAttributes\n----------\nlearned_ : int\n    What came of it."
+        "one after\n    the other, on one thread.\n\nAttributes\n----------\nlearned_ : int\n    What came of it."
         in docstring
     )
 

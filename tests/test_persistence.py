@@ -14,7 +14,7 @@ import pytest
 from archives import rewritten
 from estimators.waves import cut, waves
 from estimators.waves import small as small_classifier
-from forecasts import COVARIATES, long_frame, wave, with_covariates
+from forecasts import COVARIATES, long_frame, seen_by_fit, wave, with_covariates
 from forecasts import small as small_forecaster
 from numpy.testing import assert_allclose, assert_array_equal
 from pandas.testing import assert_frame_equal
@@ -195,6 +195,7 @@ def works_alike(loaded, forecaster, df):
     assert loaded.score(df) == pytest.approx(forecaster.score(df), rel=1e-6)
 
 
+@seen_by_fit
 @pytest.mark.parametrize("form", FORMS)
 def test_load__forecaster_of_frames_in_any_form__works_as_before(form, path):
     df = FORMS[form]
@@ -205,6 +206,7 @@ def test_load__forecaster_of_frames_in_any_form__works_as_before(form, path):
     assert loaded.lengths_ == forecaster.lengths_
 
 
+@seen_by_fit
 @pytest.mark.parametrize("head", HEADS)
 def test_load__forecaster_of_any_head_and_encoder__works_as_before(head, path):
     encoder = dict(zip(HEADS, ENCODERS, strict=False))[head]
@@ -240,6 +242,7 @@ def test_load__forecaster_with_its_history__goes_on_by_update_and_training(path)
         loaded.update(rest)
 
 
+@seen_by_fit
 @pytest.mark.parametrize("form", ["wide", "long", "panel"])
 def test_load__forecaster_with_covariates__works_as_before(form, path):
     df, ahead = with_covariates(form)

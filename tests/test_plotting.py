@@ -83,6 +83,18 @@ def test_forecast_display__name_of_several_parts__is_one_name():
     assert [panel.history.name for panel in display.panels] == [("a", "b")]
 
 
+DOLLARS = ["$x_{$", "a\\$ or $", "$"]  # none of them is a formula
+
+
+def test_displays__names_with_dollar_signs__are_drawn_as_they_are(classified):
+    forecaster = small(max_steps=1).fit(pd.DataFrame(dict.fromkeys(DOLLARS, wave())))
+    _, (case, _) = classified
+    frames = [pd.DataFrame(case.T, columns=DOLLARS)] * 4
+    labelled = small_classifier().fit(frames, ["$x_{$", "y$"] * 2)
+    for display in (ForecastDisplay.from_estimator(forecaster), AttentionDisplay.from_estimator(labelled, frames[:2])):
+        display.figure_.canvas.draw()  # parses each text
+
+
 def test_forecast_display__many_series__asks_which():
     df = pd.DataFrame({f"s{i}": wave() for i in range(7)})
     forecaster = small(max_steps=2).fit(df)

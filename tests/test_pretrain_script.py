@@ -75,6 +75,15 @@ def test_pretrain__stopped_and_started_again__gives_the_same_weights_bit_for_bit
     assert files[0] == files[1]
 
 
+def test_pretrain__killed_before_log_and_card__writes_them_when_started_again(tmp_path):
+    run("encoder", tiny("encoder"), tmp_path)
+    files = {name: (tmp_path / name).read_bytes() for name in ("log.csv", "card.json")}
+    (tmp_path / "log.csv").unlink()
+    (tmp_path / "card.json").write_text('{"finished": false}')
+    run("encoder", tiny("encoder"), tmp_path)
+    assert {name: (tmp_path / name).read_bytes() for name in files} == files
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_pretrain__seed__decides_and_the_global_random_state_is_left_alone(tmp_path, kind):
     before = torch.get_rng_state()

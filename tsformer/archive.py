@@ -13,6 +13,7 @@ import hashlib
 import json
 import math
 import os
+import threading
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -33,7 +34,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 from torch import nn
 
-from tsformer.training.devices import seeded
+from tsformer.training.devices import Undrawn
 
 VERSION = 1  # of the document; a change that this code cannot read gets the next number
 FIELDS = ("class", "parameters", "fitted", "networks")
@@ -52,15 +53,22 @@ _OFFSETS: dict[str, Any] = {
     )
 }
 # Whatever a made-up file breaks, it is one mistake to the user: this is no file of ours.
-BREAKS = (SafetensorError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError)
+BREAKS = (
+    *(SafetensorError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError),
+    MemoryError,
+)
 
 
 @dataclass
 class Store:
-    """The classes (dataclasses or named tuples) whose objects may be kept, and by name the arrays, read once each."""
+    """The classes (dataclasses or named tuples) whose objects may be kept, and by name the arrays, read once each.
+
+    `n_values` is how many values all ranges of a file may have together: a few digits must not fill the memory.
+    """
 
     records: Mapping[str, type[Any]] = field(default_factory=dict)
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
+    n_values: float = math.inf
 
     def put(self, array: NDArray[Any]) -> str:
         """Keep an array; return its name."""
@@ -78,10 +86,13 @@ def check_place(path: Path) -> None:
 
 
 def write_archive(path: Path, document: dict[str, Any], store: Store) -> None:
-    """Write a document of `FIELDS` and the arrays beside it to a file, whole or not at all."""
+    """Write a document of `FIELDS` and the arrays beside it to a file, whole or not at all.
+
+    Not even kill -9, or others who save to the same place, leave half a file under its name.
+    """
     summaries = {name: _summary(array) for name, array in store.arrays.items()}
     text = json.dumps({"version": VERSION, **document, "arrays": summaries}, allow_nan=False)
-    unfinished = path.with_name(path.name + ".unfinished")
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.unfinished")
     try:
         # Not by safetensors' own save_file: nobody but the owner may read its files.
         unfinished.write_bytes(to_bytes(store.arrays, metadata={"tsformer": text, "sha256": _digest(text.encode())}))
@@ -110,7 +121,7 @@ def open_archive(path: Path, records: Mapping[str, type[Any]] | None = None) -> 
         _check_names(arrays, document["arrays"], "the list of arrays")
         if altered := [name for name, array in arrays.items() if _summary(array) != document["arrays"][name]]:
             raise ValueError(f"the array {altered[0]!r} was altered: type, shape or checksum differ")
-        yield document, Store(records or {}, arrays)
+        yield document, Store(records or {}, arrays, sum(array.size for array in arrays.values()))
     except BREAKS as error:
         reason = error if isinstance(error, ValueError) else repr(error)
         raise ValueError(
@@ -146,14 +157,14 @@ def saved_network(build: Callable[..., nn.Module], number: int, store: Store, se
     known = {name: from_plain(value, store) for name, value in settings.items()}
     if known.get("n_layers", 0) > len(state):
         raise ValueError(f"{known['n_layers']} layers have more weights than there are")
-    with torch.device("meta"):
+    with torch.device("meta"), Undrawn():
         expected = build(**known).state_dict()
     _check_names(state, expected, f"{prefix}*")
     for name, blank in expected.items():
         found, right = (f"{tensor.dtype} of shape {tuple(tensor.shape)}" for tensor in (state[name], blank))
         if found != right:
             raise ValueError(f"{prefix}{name} is {found}, expected {right}")
-    with seeded(0, torch.device("cpu")):  # new weights are drawn, to be replaced; the user's random state is not theirs
+    with Undrawn():
         network: Any = build(**known)
     network.load_state_dict(state)
     return network.eval()
@@ -326,6 +337,14 @@ def _read_index(store: Store, values: Any, dtype: str, name: Any) -> pd.Index[An
     return pd.Index(column, dtype=known, name=from_plain(name, store), tupleize_cols=False)
 
 
+def _read_range(store: Store, bounds: list[int], name: Any) -> pd.RangeIndex:
+    values = range(*bounds)
+    store.n_values -= len(values)
+    if store.n_values < 0:
+        raise ValueError(f"a range of {len(values)} has more values than all arrays")
+    return pd.RangeIndex(values, name=from_plain(name, store))
+
+
 _READERS: dict[str, Callable[..., Any]] = {
     "float": lambda store, text: float(text),
     "tuple": lambda store, items: tuple(from_plain(items, store)),
@@ -342,5 +361,5 @@ _READERS: dict[str, Callable[..., Any]] = {
     "scalar": lambda store, kind, text: {made.__name__: read for made, read in _SCALARS.items()}[kind](text),
     "index": _read_index,
     "levels": lambda store, indexes: pd.MultiIndex.from_arrays(from_plain(indexes, store)),
-    "range": lambda store, bounds, name: pd.RangeIndex(range(*bounds), name=from_plain(name, store)),
+    "range": _read_range,
 }

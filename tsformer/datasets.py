@@ -10,6 +10,7 @@ import zlib
 from http.client import HTTPException
 from itertools import starmap
 from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import quote
 from urllib.request import urlopen
@@ -18,7 +19,7 @@ from zipfile import BadZipFile, ZipFile
 import numpy as np
 import pandas as pd
 
-from tsformer.data.files import READERS, Labelled, read_ts, stack
+from tsformer.data.files import SUFFIXES, Labelled, read_series, read_ts, stack
 
 __all__ = ["load_classification", "load_forecasting", "read_ts"]
 
@@ -74,7 +75,7 @@ def load_classification(name: str, split: str | None = None, folder: str | os.Pa
         )
     parts = ("TRAIN", "TEST") if split is None else (split.upper(),)
     paths = [_find(name, part, None if folder is None else Path(folder)) for part in parts]
-    loaded = [READERS[path.suffix](path) for path in paths]
+    loaded: list[Any] = [read_series(path) for path in paths]
     first, last = len(loaded[0][0][0]), len(loaded[-1][0][0])
     if first != last:
         raise ValueError(
@@ -120,7 +121,7 @@ def _find(name: str, part: str, folder: Path | None) -> Path:
         place / f"{name}_{part}{suffix}"
         for root in ([bundled_folder(), cache] if folder is None else [folder])
         for place in (root / name, root)
-        for suffix in READERS
+        for suffix in SUFFIXES
     ]
     path = next(filter(Path.is_file, candidates), None)
     if path is None and folder is None:
@@ -168,7 +169,7 @@ def _unzip(content: bytes, name: str) -> dict[str, bytes]:
     with ZipFile(io.BytesIO(content)) as archive:
         members = {PurePosixPath(member).name: member for member in archive.namelist()}
         for part in ("TRAIN", "TEST"):
-            wanted = [f"{name}_{part}{suffix}" for suffix in READERS]
+            wanted = [f"{name}_{part}{suffix}" for suffix in SUFFIXES]
             found = next((file for file in wanted if file in members), None)
             if found is None:
                 raise BadZipFile(f"expected a member {' or '.join(wanted)}, got {', '.join(members)}")

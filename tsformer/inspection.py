@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from tsformer.data.batch import Batch
 from tsformer.estimators.checks import read_like_fit
 from tsformer.estimators.classifier import TransformerClassifier
-from tsformer.estimators.forecaster import Frame, TransformerForecaster, read_histories, windows_to_forecast
+from tsformer.estimators.forecaster import TransformerForecaster, read_histories
+from tsformer.estimators.forecasting import Frame, windows_to_forecast
 from tsformer.layers.attention import record_attention
 from tsformer.models.classifier import SeriesClassifier
 from tsformer.models.ensemble import Ensemble
@@ -45,12 +46,12 @@ def attention_over_time(classifier: TransformerClassifier, X: Any) -> Floats:
         Sums to 1 over the observed time points of a case; 0 at the others.
     """
     check_kind(classifier, TransformerClassifier)
-    data, device = read_like_fit(classifier, X).batch, resolve_device(classifier.device)
+    data, device = read_like_fit(classifier, X).data, resolve_device(classifier.device)
     if not len(classifier.model_.networks):
         raise ValueError("Attention is that of trained networks, of which n_estimators=0 has none: set 1 or more.")
 
     def received(network: SeriesClassifier, x: Tensor, observed: Tensor) -> Tensor:
-        return F.pad(_received_by_case(network, x, observed), (0, data.x.shape[1] - x.shape[1]))
+        return F.pad(_received_by_case(network, x, observed), (0, data.n_timepoints - x.shape[1]))
 
     each = [predict_in_batches(network, received, data, device) for network in classifier.model_.networks]
     return torch.stack(each).double().mean(dim=0).numpy()
@@ -71,7 +72,7 @@ def occlusion(classifier: TransformerClassifier, X: Any) -> Floats:
     ndarray of shape (n_cases, n_channels)
     """
     check_kind(classifier, TransformerClassifier)
-    data = read_like_fit(classifier, X).batch
+    data = read_like_fit(classifier, X).data
     return predict_in_batches(classifier.model_, _probability_drop, data, resolve_device(classifier.device)).numpy()
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pandas.api.types import is_numeric_dtype
 from sklearn.utils import check_array
 
-from tsformer.data.forecasts import forecast_columns
+from tsformer.data.forecasts import as_text, forecast_columns
 from tsformer.data.messages import quoted, shown, warn_user
 from tsformer.data.rows import Rows, numbers_of, rows_of
 from tsformer.params import checked_count
@@ -166,7 +166,7 @@ def interval_coverage(
         )
     if level is not None and not 1 <= level < 100:
         raise ValueError(f"level must be a percentage in the range [1, 100), such as 90. Got {level!r} instead.")
-    labels = ["lower", "upper"] if level is None else [f"lo-{level:g}", f"hi-{level:g}"]
+    labels = ["lower", "upper"] if level is None else [f"lo-{as_text(level)}", f"hi-{as_text(level)}"]
     cases = _read(y_true, lower, labels, (id_col, time_col, target_cols), upper=upper)
     low, high = np.moveaxis(cases.forecasts, -1, 0)
     inside = np.where(np.isnan(cases.truth + low + high), np.nan, (low <= cases.truth) & (cases.truth <= high))
@@ -204,13 +204,14 @@ def _scales(cases: _Cases, seasonality: int, power: int) -> Floats:
     seasonality = checked_count(seasonality, "seasonality")
     if cases.histories is None:
         raise ValueError("y_train must hold the histories of arrays: the error is scaled by their differences.")
-    if empty := [i for i, history in enumerate(cases.histories) if not len(history)]:
+    absent: Any = np.isnan(cases.forecasts).all(axis=(1, 2))  # of which whoever made the forecasts has told
+    if empty := [i for i, history in enumerate(cases.histories) if not len(history) and not absent[i]]:
         raise ValueError(
             f"{_name(cases, empty[0])} has no history to scale its error by. Pass the time points before the forecast "
             "as y_train, or of a frame in y_true."
         )
     scales = np.array([_scale(history, seasonality, power) for history in cases.histories])
-    lacking = np.flatnonzero(np.isnan(scales))
+    lacking = np.flatnonzero(np.isnan(scales) & ~absent)
     why = f"whose history does not vary at seasonality={seasonality}, but for rounding"
     if len(lacking) == len(scales):
         raise ValueError(f"There are only series {why}: none has a scale. {_name(cases, 0)} is the first.")
@@ -268,7 +269,13 @@ def _from_arrays(y_true: Any, forecasts: dict[str, Any], labels: list[Any], y_tr
 
 def _histories(y_train: Any, n_series: int) -> list[Floats]:
     is_one = len(y_train) == 0 or np.ndim(y_train[0]) == 0
-    histories = [_floats(history, "y_train") for history in ([y_train] if is_one else y_train)]
+    histories = [y_train] if is_one else y_train
+    kinds = {(history.ndim, history.dtype) if isinstance(history, np.ndarray) else () for history in histories}
+    if len(kinds) == 1 and next(iter(kinds), ())[:1] == (1,):  # checked in one go: of 30,000 each takes its time
+        joined = _floats(np.concatenate(histories), "y_train")
+        histories = np.split(joined, np.cumsum([len(history) for history in histories])[:-1])
+    else:
+        histories = [_floats(history, "y_train") for history in histories]
     if len(histories) != n_series or any(history.ndim != 1 for history in histories):
         raise ValueError(
             f"y_train must hold a history of shape (n_timepoints,) for each of the {n_series} series of y_true. Got "
@@ -348,7 +355,7 @@ def _columns(
     else:
         targets = list(columns.droplevel(-1).unique() if has_labels else columns)
     if is_long:
-        labels = [f"q{label:g}" if isinstance(label, float) else label for label in labels]
+        labels = [f"q{as_text(label)}" if isinstance(label, float) else label for label in labels]
     elif labels == [None] and (has_labels or (is_series and "point" in columns)):
         labels = ["point"]
     return targets, list(forecast_columns(truth.layout, is_series, pd.Index(targets), labels))

@@ -1,5 +1,7 @@
 """TemporalSplit: folds of frames of series for scikit-learn's cross-validation, cut in time."""
 
+from __future__ import annotations
+
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tsformer.data.messages import series_name
+from tsformer.data.messages import quoted, series_name, warn_user
 from tsformer.data.rows import rows_of
 
 
@@ -68,12 +70,23 @@ class TemporalSplit:
         length = by_series.transform("size").to_numpy()
         to_come = length - by_series.rank(method="first").to_numpy()  # time points of the series behind each row
         left_out = [self.horizon + step * i for i in reversed(range(self.n_splits))]
-        shortest = int(length.argmin())
-        if length[shortest] <= left_out[0]:
-            name = series_name(None if rows.ids is None else rows.ids[shortest])
-            raise ValueError(
-                f"n_splits={self.n_splits} folds of horizon={self.horizon} need more than {left_out[0]} time points of "
-                f"each series. {name} has {length[shortest]}; lower n_splits or step_size, or leave it out."
-            )
+        _check_length(rows.ids, length, left_out[0], f"n_splits={self.n_splits} folds of horizon={self.horizon}")
         for n in left_out:
-            yield np.flatnonzero(to_come >= n), np.flatnonzero(to_come >= n - self.horizon)
+            yield np.flatnonzero(to_come >= n), np.flatnonzero((to_come >= n - self.horizon) & (length > n))
+
+
+def _check_length(ids: pd.Index[Any] | None, length: NDArray[np.intp], n: int, folds: str) -> None:
+    """Warn of series with no more than n time points, the `length` of that of each row; an error if that is all."""
+    needed = f"{folds} need more than {n} time points of a series."
+    short = np.flatnonzero(length <= n)
+    if len(short) == len(length):
+        longest = int(length.argmax())
+        name = series_name(None if ids is None else ids[longest])
+        raise ValueError(f"{needed} {name} has {length[longest]}, and none more; lower n_splits or step_size.")
+    if ids is not None and len(short):
+        absent = ids[short].unique()
+        more = f" and {len(absent) - 3} more" if len(absent) > 3 else ""
+        warn_user(
+            f"{needed} {len(absent)} of {ids.nunique()} series are too short and left out of the folds that come "
+            f"before them: {', '.join(map(quoted, absent[:3]))}{more}."
+        )

@@ -59,7 +59,7 @@ class TrainingParams:
     max_steps : int or "auto", default="auto"
         Optimiser steps. These are minibatches, not passes over the data as in scikit-learn's `max_iter`.
     batch_size : int or "auto", default="auto"
-        Cases in a minibatch.
+        Cases in a minibatch; where several processes train together, of all of them.
     learning_rate : float, default=3e-3
         Peak learning rate of AdamW; it rises for a tenth of the steps, then falls to 0 by half a cosine.
     weight_decay : float, default=0.05
@@ -123,6 +123,24 @@ class TrainingParams:
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class ParallelParams:
+    """What runs side by side.
+
+    Parameters
+    ----------
+    n_jobs : int or None, default=None
+        How many networks are trained at a time, each in a process of its own on one thread: those of a classifier in
+        fit, and those of a forecaster in `backtest(refit=True)`. As in scikit-learn, None is 1 outside of a
+        `joblib.parallel_config` and -1 is all cores. A process takes seconds to start. Results are those of one after
+        the other, on one thread.
+    """
+
+    n_jobs: int | None = None
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {"n_jobs": [Integral, None]}
 
 
 def checked_count(value: Any, name: str) -> int:

@@ -26,6 +26,7 @@ from tsformer.models.classifier import SeriesClassifier, blank_classifier
 from tsformer.models.ensemble import Ensemble
 from tsformer.models.forecaster import Lengths, build_forecaster
 from tsformer.models.frozen import FrozenClassifier, blank_frozen
+from tsformer.training import distributed
 from tsformer.training.devices import resolve_device
 
 RECORDS: dict[str, type] = {kept.__name__: kept for kept in (Lengths, CovariateScaler, SeriesSet, Form)}
@@ -61,7 +62,7 @@ KINDS = {
         build_forecaster,
         {"freq_": pd.offsets.BaseOffset | int, "lengths_": Lengths, "covariate_scaler_": CovariateScaler}
         | {"history_": dict, "n_iter_": int, "series_": SeriesSet, "has_history_": bool},
-        {"conformity_scores_": np.ndarray},
+        {"conformity_scores_": np.ndarray, "trained_until_": pd.Index},
     ),
     TransformerPretrainer: Kind(blank_channel_encoder, OF_CASES | {"n_iter_": int}, OPTIONAL_OF_CASES),
 }
@@ -73,6 +74,7 @@ def save(estimator: Any, path: str | os.PathLike[str], *, history: bool = False)
 
     A callable `encoder`, and what else such a file cannot hold, is a ValueError with the way out. Not kept are the
     optimiser's moments, so that the next `partial_fit` begins with new ones, requests for metadata and callbacks.
+    Where several processes train together, the first writes the file and the others do nothing.
 
     Parameters
     ----------
@@ -92,6 +94,8 @@ def save(estimator: Any, path: str | os.PathLike[str], *, history: bool = False)
         )
     archive.check_place(Path(path))
     check_is_fitted(estimator, "model_")
+    if distributed.processes()[0] > 0:
+        return
     fitted = vars(estimator)
     if isinstance(estimator, TransformerForecaster):
         fitted = fitted | _kept_series(estimator, history=history)

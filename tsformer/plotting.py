@@ -12,13 +12,15 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from tsformer.data.batch import Minibatches
 from tsformer.data.cases import Cases
 from tsformer.data.forecasts import Forecast, future_times, quantiles_of, requested_quantiles
 from tsformer.data.frames import SeriesSet
 from tsformer.data.messages import quoted
 from tsformer.estimators.checks import channel_names, read_like_fit
 from tsformer.estimators.classifier import TransformerClassifier
-from tsformer.estimators.forecaster import Frame, TransformerForecaster, forecast_series, windows_to_forecast
+from tsformer.estimators.forecaster import TransformerForecaster, forecast_series
+from tsformer.estimators.forecasting import Frame, windows_to_forecast
 from tsformer.estimators.pretrainer import TransformerPretrainer
 from tsformer.inspection import attention_over_history, attention_over_time, check_kind, occlusion
 from tsformer.params import checked_count
@@ -366,13 +368,14 @@ def _cases_seen(classifier: TransformerClassifier, X: Any) -> list[CaseAttention
     scale = min(0.0, float(drop.min())), max(0.1, float(drop.max()))  # next to nothing should look so
     columns = channel_names(classifier, "channel ") if cases.n_channels > 1 else [""]
     panels = []
-    for case, probability in enumerate(classifier.predict_proba(X)):
+    each = zip(classifier.predict_proba(X), Minibatches(cases.data, 1), strict=True)
+    for case, (probability, batch) in enumerate(each):
         name = f"case {case if cases.ids is None else cases.ids[case]}"
         name += f": class {classifier.classes_[probability.argmax()]}, probability {probability.max():.2f}"
-        observed = cases.batch.observed[case].numpy()
+        observed = batch.observed[0].numpy()
         seen = np.flatnonzero(observed.any(axis=1))
         times = _times_of(cases, case, int(seen[-1]) + 1)
-        values = np.where(observed, cases.batch.x[case], np.nan)[: len(times)]
+        values = np.where(observed, batch.x[0], np.nan)
         shares = received[case, : len(times)] * len(seen)
         panels.append(CaseAttention(name, pd.DataFrame(values, times, columns), shares, drop[case], scale))
     return panels
@@ -481,5 +484,5 @@ def _legend_above(ax: Axes) -> None:
 
 
 def _broken(name: str, width: int) -> str:
-    """Break a long name into lines."""
-    return "\n".join(textwrap.wrap(name, width))
+    """Break a long name into lines, and keep its dollar signs from being taken for formulas."""
+    return "\n".join(textwrap.wrap(name, width)).replace("$", r"\$")

@@ -55,6 +55,13 @@ def test_warp_time__ramp__stays_monotone_within_its_range_and_its_padding_stays(
     assert not torch.allclose(altered, x, atol=0.5)
 
 
+def test_warp_time__cases_that_are_left_alone__keep_every_bit():
+    x, observed = ramps([40, 25] * 10)
+    altered, _ = warp_time(x, observed, fraction=0.5, amplitude=0.3, crop=0.2)
+    assert 3 < sum(torch.equal(now, before) for now, before in zip(altered, x, strict=True)) < 17
+    assert torch.equal(strong_warp(x, observed, fraction=0.0)[0], x)
+
+
 def test_warp_time__no_crop__keeps_the_ends():
     x, observed = ramps([40, 25])
     altered, _ = warp_time(x, observed, fraction=1.0, amplitude=0.33, crop=0.0)

@@ -1,6 +1,7 @@
 """Cases: every form gives the series it stands for, ids are matched, and what is wrong is told where it is."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,14 +10,17 @@ import pytest
 import torch
 from numpy.testing import assert_array_equal
 
+from tsformer.data import batch as batch_module
+from tsformer.data import cases as cases_module
 from tsformer.data.batch import Batch
-from tsformer.data.cases import by_id, check_n_channels, read_cases
+from tsformer.data.cases import as_channels, by_id, check_n_channels, read_cases
 
 CASES = np.arange(24.0).reshape(4, 2, 3)  # 4 cases, 2 channels, 3 time points
 
 
 def batch_of(X):
-    return read_cases(X).batch
+    data = read_cases(X).data
+    return data.select(torch.arange(len(data)))
 
 
 # Arrays.
@@ -192,6 +196,59 @@ def test_read_cases__lists_of_unequal_length__names_the_remedy():
         read_cases([[1.0, 2.0], [1.0, 2.0, 3.0]])
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int16"])
+def test_read_cases__array_on_disk__is_neither_copied_nor_changed_and_read_as_one_in_memory(dtype, tmp_path):
+    X = (100.0 * np.random.default_rng(0).normal(size=(6, 2, 5))).astype(dtype)
+    X.tofile(tmp_path / "X")
+    mapped = np.memmap(tmp_path / "X", dtype, mode="r", shape=X.shape)
+    data, index = read_cases(mapped).data, torch.tensor([4, 1])
+    assert np.shares_memory(data.series, mapped)
+    assert np.shares_memory(data.subset(np.array([3, 2])).series, mapped)
+    batch, expected = (each.select(index) for each in (data, read_cases(X).data))
+    assert torch.equal(batch.x, expected.x)
+    batch.x.fill_(7.0)
+    assert_array_equal(mapped, X)
+
+
+@pytest.mark.parametrize("form", [np.asarray, list])
+def test_stored_cases__subset__is_selected_by_its_own_numbers_without_padding_that_none_needs(form):
+    X = np.arange(60.0).reshape(5, 2, 6)
+    X[[1, 3], :, 4:] = np.nan
+    data = replace(read_cases(form(X)).data, y=torch.arange(5), weight=torch.arange(5.0))
+    subset = data.subset(np.array([3, 1, 4])).subset(np.array([1, 0]))
+    assert (len(subset), subset.n_timepoints, subset.n_channels) == (2, 4, 2)
+    batch = subset.select(torch.tensor([1, 0]))
+    assert_array_equal(batch.x, X[[3, 1], :, :4].transpose(0, 2, 1))
+    assert (batch.y.tolist(), batch.weight.tolist()) == ([3, 1], [3.0, 1.0])
+
+
+@pytest.mark.parametrize("form", [np.asarray, list])
+def test_stored_cases__chunks__hold_all_cases_in_order(form, monkeypatch):
+    monkeypatch.setattr(batch_module, "VALUES_AT_ONCE", 7)
+    parts = list(read_cases(form(CASES)).data.chunks())
+    assert len(parts) == 4
+    assert_array_equal(torch.cat([x for x, _ in parts]), CASES.transpose(0, 2, 1))
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_read_cases__wrong_case_behind_the_first_chunk__is_numbered_among_all(wrong, monkeypatch):
+    monkeypatch.setattr(cases_module, "VALUES_AT_ONCE", 7)
+    X = CASES.copy()
+    X[2] = wrong
+    with pytest.raises(ValueError, match=r"[Cc]ase 2"):
+        read_cases(X)
+
+
+@pytest.mark.parametrize("form", [np.asarray, list])
+def test_as_channels__channels_with_a_value__become_cases(form):
+    X = CASES.copy()
+    X[1, 0] = np.nan
+    channels = as_channels(read_cases(form(X)).data, "X")
+    assert (len(channels), channels.n_channels) == (7, 1)
+    values = channels.select(torch.arange(7)).x[..., 0]
+    assert_array_equal(values, np.delete(X.reshape(8, 3), 2, axis=0))
+
+
 # Frames and tensors.
 
 SERIES = [np.arange(8.0).reshape(2, 4), np.array([[9.0, 8.0], [np.nan, 7.0]]), np.full((2, 3), 5.0)]
@@ -267,8 +324,9 @@ EXPECTED = Batch(
 @pytest.mark.parametrize("form", FORMS)
 def test_read_cases__every_form__gives_the_series_in_order_of_cases_and_time(form):
     cases = read_cases(FORMS[form])
-    assert torch.equal(cases.batch.x, EXPECTED.x)
-    assert torch.equal(cases.batch.observed, EXPECTED.observed)
+    batch = cases.data.select(torch.arange(3))
+    assert torch.equal(batch.x, EXPECTED.x)
+    assert torch.equal(batch.observed, EXPECTED.observed)
     assert cases.columns is None if form in NAMELESS else list(cases.columns) == ["u", "v"]
     assert (len(cases), cases.n_channels, cases.is_table) == (3, 2, False)
 
@@ -277,13 +335,13 @@ def test_read_cases__cells_of_an_array__are_channels():
     cells = np.empty((3, 2), dtype=object)
     for case, series in enumerate(SERIES):
         cells[case, 0], cells[case, 1] = series
-    assert torch.equal(read_cases(cells).batch.x, EXPECTED.x)
+    assert torch.equal(batch_of(cells).x, EXPECTED.x)
 
 
 @pytest.mark.parametrize("of_one", ["lists", "arrays"])
 def test_read_cases__series_of_one_channel_each__has_it(of_one):
     series = [case[0] for case in SERIES] if of_one == "arrays" else [case[0].tolist() for case in SERIES]
-    assert torch.equal(read_cases(pd.Series(series)).batch.x, EXPECTED.x[..., :1])
+    assert torch.equal(batch_of(pd.Series(series)).x, EXPECTED.x[..., :1])
 
 
 @pytest.mark.parametrize("levels", [("channel", "time"), ("time", "channel")])
@@ -296,7 +354,7 @@ def test_read_cases__columns_of_two_levels__are_told_to_be_stacked(levels):
     with pytest.raises(ValueError, match=r"Got columns of 2 levels, .*stack\(level=1\), or level=0 where times"):
         read_cases(table)
     stacked = table.stack(level=level, **({} if pd.__version__ >= "3" else {"future_stack": True}))
-    assert torch.equal(read_cases(stacked).batch.x, EXPECTED.x[[2, 0, 1]])
+    assert torch.equal(batch_of(stacked).x, EXPECTED.x[[2, 0, 1]])
 
 
 @pytest.mark.filterwarnings("ignore:::sktime")
@@ -345,7 +403,7 @@ def test_cases__header__is_what_columns_or_channels_a_later_X_must_have(X, is_ta
     cases = read_cases(X)
     assert cases.is_table is is_table
     assert (cases.columns if columns is None else list(cases.columns)) == columns
-    width = len(columns) if columns else cases.batch.x.shape[1] if is_table else cases.n_channels
+    width = len(columns) if columns else cases.data.n_timepoints if is_table else cases.n_channels
     assert cases.header.shape == (0, width)
     assert list(getattr(cases.header, "columns", ())) == (columns or [])
 
@@ -359,9 +417,8 @@ def test_read_cases__frames_with_ids__keep_the_times_of_each_case():
 def test_read_cases__ten_thousand_ids_of_float32__are_float64_like_all_frames_with_ids():
     ids = np.repeat(np.arange(10_000)[::-1], 2)
     frame = pd.DataFrame({"unique_id": ids, "ds": np.tile([0, 1], 10_000), "u": ids.astype(np.float32)})
-    cases = read_cases(frame)
-    assert cases.batch.x.dtype == torch.float64
-    assert_array_equal(cases.batch.x[:, 1, 0], cases.ids)
+    assert batch_of(frame).x.dtype == torch.float64
+    assert_array_equal(batch_of(frame).x[:, 1, 0], read_cases(frame).ids)
 
 
 def test_read_cases__columns_of_other_names__are_found_by_them():

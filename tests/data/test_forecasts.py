@@ -6,7 +6,15 @@ import pytest
 from layouts import DAYS, FORMS, TIMES, assert_same, frame_in, long_frame, one_series, read
 from pandas import offsets
 
-from tsformer.data.forecasts import Forecast, future_times, quantiles_of, to_frame
+from tsformer.data.forecasts import (
+    Forecast,
+    as_text,
+    forecast_columns,
+    future_times,
+    quantiles_of,
+    requested_quantiles,
+    to_frame,
+)
 
 
 def written(series, parts, quantiles=None, level=None) -> pd.Series | pd.DataFrame:
@@ -146,3 +154,12 @@ def test_quantiles_of__level_that_is_no_percentage__is_refused(level):
         ValueError, match=rf"A level must be a percentage in the range \[1, 100\), such as 90. Got {level} instead"
     ):
         quantiles_of([level])
+
+
+def test_requested_quantiles__asked_twice__are_one_column_each():
+    assert requested_quantiles(None, [80, 80.0, 95]) == (quantiles_of([80, 95]), [80.0, 95.0])
+    assert requested_quantiles([0.1, 0.1 + 0.2, 0.4, 0.3], None)[0] == [0.1, 0.3, 0.4]
+    columns = forecast_columns(
+        "long", False, pd.Index(["y"]), [None, "q" + as_text(0.1 + 0.2), "lo-" + as_text(99.99999)]
+    )
+    assert list(columns) == ["y", "y-q0.3", "y-lo-99.99999"]

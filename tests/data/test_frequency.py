@@ -8,6 +8,7 @@ from pandas.testing import assert_index_equal
 from pandas.tseries.frequencies import to_offset
 
 from tsformer.data.forecasts import future_times
+from tsformer.data.frequency import time_before
 
 
 @pytest.mark.parametrize(
@@ -72,6 +73,13 @@ def test_read_series__several_series_without_their_ids__hints_at_id_col():
     df = long_frame(a=DAYS, b=DAYS).drop(columns="unique_id")
     with pytest.raises(ValueError, match=r"The series has duplicate times: 2024-01-01.*name their ids with id_col="):
         read(df)
+
+
+@pytest.mark.parametrize("freq", [None, 1])
+def test_read_series__one_time_far_from_all_others__is_told_before_the_memory_is_full(freq):
+    series = pd.Series(1.0, index=[*range(20), 10**12])
+    with pytest.raises(ValueError, match=r"goes from 0 to 1000000000000, .* steps of freq=1, in 21 rows\. Correct"):
+        read(series, freq=freq)
 
 
 def test_read_series__time_between_the_steps__is_named():
@@ -342,6 +350,13 @@ def test_read_series__one_day_of_the_months__stays_so(texts, after):
     assert [str(each[0].date()) for each in future_times(series, 1)] == [after, "2021-08-01"]
 
 
+def test_future_times__series_that_end_together__go_on_each_by_its_own_days():
+    ends = pd.date_range("2020-10-31", periods=6, freq=pd.offsets.MonthEnd())
+    on_28th = ends.where(ends.month == 2, ends.to_period("M").to_timestamp() + pd.Timedelta(days=27))
+    series = read(long_frame(a=ends[:5], b=on_28th[:5]), freq=pd.DateOffset(months=1))
+    assert [str(each[0].date()) for each in future_times(series, 1)] == ["2021-03-31", "2021-03-28"]
+
+
 @pytest.mark.parametrize(
     ("given", "plain"),
     [(pd.DateOffset(weeks=1), "7D"), (pd.DateOffset(2, hours=6), "12h"), (pd.DateOffset(days=1, hours=12), "36h")],
@@ -385,3 +400,22 @@ def test_read_series__times_of_no_frequency_but_often_met__are_told_what_to_do(t
     with pytest.raises(ValueError, match=match):
         read(long_frame(a=times))
     assert len(read(long_frame(a=mend(times))).times[0]) == len(times)
+
+
+@pytest.mark.parametrize("freq", ["D", "7D", "W", "B", "2MS", "QE", "h", "YS-MAR", pd.DateOffset(months=1)])
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
+def test_time_before__dates__is_where_the_range_began(freq, zone):
+    times = pd.date_range("2024-03-25", periods=30, freq=freq, tz=zone)
+    assert_index_equal(time_before(times[12:], 12, times.freq), times[:1])
+
+
+def test_time_before__months_that_begin_with_a_short_one__is_on_the_day_of_the_others():
+    times = pd.DatetimeIndex(["2021-02-28", "2021-03-31"])
+    assert_index_equal(time_before(times, 2, pd.DateOffset(months=1)), pd.DatetimeIndex(["2020-12-31"]), exact=False)
+
+
+def test_time_before__periods_and_integers__is_where_the_range_began():
+    assert_index_equal(
+        time_before(pd.period_range("2024-05", periods=3, freq="M"), 4, 1), pd.PeriodIndex(["2024-01"], freq="M")
+    )
+    assert list(time_before(pd.RangeIndex(20, 30, 2), 3, 2)) == [14]

@@ -11,10 +11,11 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit, log_softmax, softmax
 from sklearn.metrics import log_loss
+from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 from torch import nn
 
 from tsformer import TransformerClassifier
-from tsformer.data.batch import Batch
+from tsformer.data.cases import stored
 from tsformer.datasets import load_classification
 from tsformer.layers.pooling import POOLINGS
 from tsformer.models.encoders import ENCODERS
@@ -503,7 +504,7 @@ def test_history__early_stopping__has_a_validation_loss_for_each_epoch():
     [(24, 16, 2, 400), (160, "auto", 2, 10 * 60), (24, 1, 2, 1200), (24, 1, 2048, 600), (24, 1, 18000, 400)],
 )
 def test_max_steps__auto__is_60_epochs_within_its_bounds(n_cases, batch_size, n_timepoints, n_steps):
-    cases = Batch(torch.zeros(n_cases, n_timepoints, 1), torch.ones(n_cases, n_timepoints, 1, dtype=torch.bool))
+    cases = stored(np.zeros((n_cases, 1, n_timepoints)), "X")
 
     params = settled_for_cases(small(max_steps="auto", batch_size=batch_size), cases, seed=0)
 
@@ -574,6 +575,45 @@ def test_fit__interrupted_with_refit__does_not_begin_to_train_again():
         small(augment=augment, early_stopping=True, refit=True, max_steps=50).fit(X, y)
 
     assert augment.calls == 10
+
+
+def test_fit__refit_interrupted__keeps_what_early_stopping_had_chosen_and_begins_no_other():
+    how = {"early_stopping": True, "max_steps": 6, "batch_size": 4, "learning_rate": 1e-2}
+    stopped = small(refit=False, augment=None, **how).fit(X, y)
+    augment = Interrupting(8)  # in the second step of the refit
+
+    with pytest.warns(UserWarning, match="interrupted by user after 1 steps"):
+        clf = small(refit=True, n_estimators=2, augment=augment, **how).fit(X, y)
+
+    assert augment.calls == 8
+    assert_array_equal(clf.n_iter_, stopped.n_iter_)
+    assert_array_equal(clf.predict_proba(X), stopped.predict_proba(X))
+
+
+@pytest.mark.parametrize(
+    "compare",
+    [
+        lambda clf: GridSearchCV(clf, {"d_ff": [8, 16]}, cv=2).fit(X, y),
+        lambda clf: cross_val_score(clf, X, y, cv=2),
+        lambda clf: cross_val_predict(clf, X, y, cv=2),
+    ],
+    ids=["grid search", "cross-validation", "cross-prediction"],
+)
+def test_fit__interrupted_among_many__ends_them_all(compare):
+    """A half-trained model must not be compared with whole ones, nor Ctrl-C be pressed once for each fit."""
+    with pytest.raises(KeyboardInterrupt):
+        compare(small(augment=Interrupting(2)))
+
+
+def test_predict__interrupted__leaves_the_classifier_as_it_was(monkeypatch):
+    clf = small().fit(X, y)
+    expected = clf.predict_proba(X)
+    with monkeypatch.context() as patch:
+        patch.setattr(ConvStemEncoder, "forward", Interrupting(1))
+        with pytest.raises(KeyboardInterrupt):
+            clf.predict(X)
+
+    assert_array_equal(clf.predict_proba(X), expected)
 
 
 # Further training

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from forecasts import long_frame, small, wave
+from forecasts import long_frame, seen_by_fit, small, wave
 from numpy.testing import assert_allclose
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -179,6 +179,7 @@ def test_sample__paths__differ_and_repeat_and_spread_as_the_quantiles(fitted):
     assert 0.7 <= first.between(bands["lo-80"].iloc[0], bands["hi-80"].iloc[0]).mean() <= 0.9
 
 
+@seen_by_fit
 def test_backtest__long_frame__forecasts_each_window_from_what_came_before(fitted):
     df = long_frame()
     forecaster = small().fit(df)
@@ -192,6 +193,7 @@ def test_backtest__long_frame__forecasts_each_window_from_what_came_before(fitte
         assert_allclose(window["y"], forecaster.predict(before)["y"], rtol=1e-12)
 
 
+@seen_by_fit
 @pytest.mark.parametrize("refit", [False, True])
 def test_backtest__values_after_the_cutoff__change_no_forecast_of_it(refit, fitted):
     changed = wave()
@@ -201,6 +203,7 @@ def test_backtest__values_after_the_cutoff__change_no_forecast_of_it(refit, fitt
     assert (first["cutoff"] == wave().index[-7]).all()
 
 
+@seen_by_fit
 def test_backtest__level_and_quantiles__are_those_of_predict(fitted):
     for asked in ({"level": [80]}, {"quantiles": [0.1, 0.5]}):
         window = fitted.backtest(wave(), **asked)
@@ -215,7 +218,9 @@ def test_backtest__target_called_cutoff__is_an_error(fitted):
 
 
 def test_backtest__more_windows_than_there_is_history__is_an_error(fitted):
-    with pytest.raises(ValueError, match=r"12 windows need more than 72 time points .* Got one of 72"):
+    with pytest.raises(
+        ValueError, match=r"n_windows=12 needs more than 72 time points of a series\. The series has 72; lower"
+    ):
         fitted.backtest(wave(), n_windows=12)
 
 
@@ -413,7 +418,7 @@ def test_fit__wrong_parameter__is_told_in_the_words_of_scikit_learn(parameter, v
 
 
 def test_score__series_not_longer_than_the_horizon__is_an_error(fitted):
-    with pytest.raises(ValueError, match=r"horizon=6 .* more than 6 time points .* Got one of 4"):
+    with pytest.raises(ValueError, match=r"horizon=6 .* more than 6 time points .* The series has 4"):
         fitted.score(wave()[:4])
 
 
@@ -492,7 +497,7 @@ def test_calibration_windows__what_it_cannot_do__is_an_error():
     never_after_a_value = wave().where((time < 24) | ((time >= 60) & (time < 66)))
     with pytest.raises(ValueError, match="calibration_windows=2 holds back no value that can be forecast"):
         small(calibration_windows=2, context_length=12).fit(never_after_a_value)
-    with pytest.raises(ValueError, match=r"calibration_windows=4 needs more than 24 time points .* Got one of 20"):
+    with pytest.raises(ValueError, match=r"calibration_windows=4 needs more than 24 time points .* The series has 20"):
         small(calibration_windows=4).fit(wave()[:20])
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from forecasts import COVARIATES, long_frame, small, wave, with_covariates
+from forecasts import COVARIATES, long_frame, seen_by_fit, small, wave, with_covariates
 from numpy.testing import assert_allclose
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
@@ -126,6 +126,7 @@ def test_update__covariates__forecasts_as_if_all_had_been_given(form):
     assert forecaster.update(rest).predict(future=ahead).equals(expected)
 
 
+@seen_by_fit
 @of_forms
 def test_backtest__covariates__are_read_at_the_times_of_each_window(form):
     df, _ = with_covariates(form)
@@ -135,6 +136,7 @@ def test_backtest__covariates__are_read_at_the_times_of_each_window(form):
         assert_allclose(window, numbers(fitted(form).predict(known, future=df)), rtol=1e-12)
 
 
+@seen_by_fit
 @pytest.mark.parametrize("refit", [False, True])
 def test_backtest__past_and_target_values_after_the_cutoff__change_no_forecast(refit):
     df, _ = with_covariates()
@@ -142,6 +144,16 @@ def test_backtest__past_and_target_values_after_the_cutoff__change_no_forecast(r
     later.iloc[-6:, later.columns.get_indexer(["sales", "visits"])] += 1000.0
     first, second = (fitted().backtest(each, refit=refit) for each in (df, later))
     assert first.equals(second)
+
+
+@pytest.mark.parametrize("horizon", [2, 14])
+def test_backtest__shorter_horizon_than_trained__is_that_of_predict(horizon):
+    df, _ = with_covariates("long", n_ahead=0)
+    known = df.groupby("unique_id").cumcount(ascending=False) >= horizon
+    forecaster = covarying(calendar=True, horizon=15, max_steps=2).fit(df[known])
+    forecaster.set_params(horizon=horizon)
+    past, expected = forecaster.backtest(df), forecaster.predict(df[known], future=df)
+    assert_allclose(past["y"], expected["y"], rtol=1e-9)
 
 
 @of_forms
@@ -250,6 +262,7 @@ def test_predict__rows_ahead_twice__are_refused():
         fitted().predict(future=pd.concat([ahead, ahead[-1:] + 1]))
 
 
+@seen_by_fit
 @pytest.mark.parametrize("how", ["backtest", "score", "calibrated fit"])
 def test_horizon_in_the_past__missing_ahead__is_told_with_series_and_time(how):
     df = changed(with_covariates("panel")[0], "price", -3, np.nan)

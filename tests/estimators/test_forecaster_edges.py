@@ -7,11 +7,16 @@ from uuid import UUID
 import numpy as np
 import pandas as pd
 import pytest
-from forecasts import small, wave
+from forecasts import long_frame, small, wave
 from layouts import assert_same
 from numpy.testing import assert_allclose, assert_array_equal
+from pandas.testing import assert_frame_equal
+from sklearn.model_selection import cross_val_score
 
 import tsformer
+from tsformer import TransformerForecaster
+from tsformer.metrics import mean_absolute_scaled_error
+from tsformer.model_selection import TemporalSplit
 
 DAYS = pd.date_range("2024-01-01", periods=120)
 RARE = pd.Series(np.where(np.arange(120) % 20 == 0, 10.0, 0.0), DAYS)  # mean .5
@@ -220,6 +225,109 @@ def test_early_stopping__a_short_series_among_long_ones__is_trained_on_whole():
     forecaster = small(early_stopping="auto", refit=False).fit(panel)
     assert "validation_loss" in forecaster.history_
     assert forecaster.predict().notna().all()
+
+
+# Short series among long ones
+
+
+SHORT = pd.concat(
+    [
+        pd.DataFrame({"unique_id": i, "ds": DAYS[-n:], "y": noise(n).to_numpy()})
+        for i, n in {"a": 60, "b": 9, "c": 4}.items()
+    ]
+)
+
+
+def at_once(**changes) -> TransformerForecaster:
+    return TransformerForecaster(**{"horizon": 6, "max_steps": 0, "device": "cpu"} | changes)
+
+
+@pytest.mark.parametrize("fill", [None, "interpolate"])
+@pytest.mark.parametrize("refit", [False, True])
+def test_backtest__short_series__are_named_and_missing_where_nothing_comes_before(refit, fill):
+    forecaster = at_once(fill=fill).fit(SHORT)
+    message = r"n_windows=2 needs more than 12 .* 2 of 3 series are too short and left out: 'b' with 9, 'c' with 4\.$"
+    with pytest.warns(UserWarning, match=message) as told:
+        past = forecaster.backtest(SHORT, n_windows=2, level=80, refit=refit)
+    assert [each.filename for each in told] == [__file__]
+    first, last = (rows.set_index("unique_id") for _, rows in past.groupby("cutoff"))
+    assert (first["cutoff"].unique(), last["cutoff"].unique()) == ([DAYS[-13]], [DAYS[-7]])
+    assert (list(first.index), list(last.index)) == (["a"] * 6 + ["b"] * 3, ["a"] * 6 + ["b"] * 6 + ["c"] * 4)
+    bands = ["y", "y-lo-80", "y-hi-80"]
+    assert first.loc["b", bands].isna().all(axis=None)
+    assert last.loc["c", bands].isna().all(axis=None)
+    assert list(last.loc["c", "ds"]) == list(DAYS[-4:])
+    alone = forecaster.backtest(SHORT[SHORT["unique_id"] == "a"], n_windows=2, level=80)
+    assert_allclose(past.loc[past["unique_id"] == "a", bands], alone[bands], rtol=1e-6)
+    assert_allclose(last.loc["b", "y"], forecaster.predict(SHORT[60:63])["y"], rtol=1e-6)
+    errors = mean_absolute_scaled_error(SHORT, past[past["cutoff"] == DAYS[-7]], seasonality=7, by_series=True)
+    assert errors.isna().tolist() == [False, False, True]
+
+
+def test_score__short_series__are_named_and_do_not_count():
+    forecaster = at_once().fit(SHORT)
+    rest = SHORT[SHORT["unique_id"] != "c"]
+    with pytest.warns(UserWarning, match=r"more than 6 time points of a series\. 1 of 3 series .*: 'c' with 4\.$"):
+        score = forecaster.score(SHORT)
+    assert score == pytest.approx(forecaster.score(rest))
+    with pytest.raises(ValueError, match=r"more than 6 time points of a series\. Series 'b' has 6, and none has more"):
+        forecaster.score(SHORT[SHORT["unique_id"] != "a"].drop(index=[0, 1, 2]))
+
+
+def test_calibration_windows__short_series__are_trained_on_whole_and_not_measured():
+    with pytest.warns(
+        UserWarning, match=r"calibration_windows=2 needs more than 12 .* 2 of 3 .*: 'b' with 9, 'c' with"
+    ):
+        forecaster = small(calibration_windows=2, max_steps=3, season=1).fit(SHORT)
+    assert len(forecaster.conformity_scores_) == 12
+    assert list(forecaster.trained_until_) == [DAYS[-13], DAYS[-1], DAYS[-1]]
+    assert forecaster.predict(level=80).notna().all(axis=None)
+
+
+def test_early_stopping__short_series__are_named():
+    with pytest.warns(
+        UserWarning, match=r"early_stopping holds back 6 time points\. 1 of 3 .* left out: 'c' with 4\.$"
+    ):
+        small(early_stopping=True, max_steps=3).fit(SHORT)
+
+
+def test_predict__history_of_one_value__has_bands():
+    bands = at_once().fit(wave()).predict(wave()[:1], level=80)
+    assert (bands["hi-80"] - bands["lo-80"]).min() > 10  # of a level of 100
+    assert_allclose(bands["point"], wave().iloc[0], rtol=0.25)
+
+
+# What training saw
+
+
+def test_backtest__on_what_fit_was_trained_on__warns_and_names_refit(tmp_path):
+    message = (
+        r"Series 'a' up to 2020-12-31, and 2 other series\. These forecasts, from 2020-07-31 on, .* Pass refit=True"
+    )
+    trained = small(max_steps=2).fit(long_frame())
+    tsformer.save(trained, tmp_path / "model")
+    for forecaster in (trained, tsformer.load(tmp_path / "model")):
+        with pytest.warns(UserWarning, match=message):
+            forecaster.backtest(long_frame())
+    trained.backtest(long_frame(), refit=True)
+    at_once().fit(long_frame()).backtest(long_frame())
+    early = small(max_steps=2).fit(wave()[:-6])
+    expected = early.backtest(wave())
+    assert_frame_equal(early.update(wave()[-6:]).backtest(wave()), expected)
+
+
+def test_score__folds_of_a_shorter_horizon_than_the_forecasters__warns():
+    with pytest.warns(
+        UserWarning, match=r"The series up to 2020-12-31.* Give TemporalSplit the forecaster's horizon=6"
+    ):
+        cross_val_score(small(max_steps=2), wave(75), cv=TemporalSplit(horizon=3, n_splits=1))
+    small(max_steps=2).fit(wave()).score(wave())  # of a score of training nobody expects more
+
+
+def test_update__refit_that_trains_nothing__warns():
+    forecaster = at_once(max_steps="auto").fit(wave()[:-6])
+    with pytest.warns(UserWarning, match=r"Nothing was trained: max_steps='auto' is 0 for 72 values.*max_steps=100\.$"):
+        forecaster.update(wave()[-6:], refit=True)
 
 
 # What goes wrong

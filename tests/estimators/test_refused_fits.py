@@ -22,8 +22,7 @@ from torch import nn
 import tsformer
 from tsformer import TransformerPretrainer
 from tsformer.data import augment
-from tsformer.estimators import checks, classifier
-from tsformer.models import channel_encoder
+from tsformer.estimators import checks, classifier, pretrainer
 from tsformer.models.encoders.conv_stem import ConvStemEncoder
 from tsformer.models.encoders.strided_stem import StridedStemEncoder
 from tsformer.training import fitting, loop, optim
@@ -172,7 +171,7 @@ UNLABELLED = SERIES | {
     ),
     "encoder breaks, going on": broken((StridedStemEncoder, "forward"), at=3, methods=FIT, warm_start=True),
     "alteration breaks": broken((augment, "warp_magnitude"), at=2, batch_size=4),
-    "channels break": broken((channel_encoder, "as_channels")),
+    "channels break": broken((pretrainer, "as_channels")),
 }
 
 SIZE = {"n_resampled": 16, "d_model": 16, "n_heads": 2, "n_layers": 1, "d_ff": 16}

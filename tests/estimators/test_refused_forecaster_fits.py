@@ -150,6 +150,14 @@ def test_fit__interrupted_outside_of_training__changes_nothing(method, step, unc
         calls[method](DF if method == "fit" else REST)
 
 
+def test_backtest__interrupted_while_it_trains__ends(unchanged, monkeypatch):
+    monkeypatch.setattr(module, "forecasting", lambda *_, **__: interrupted)  # what a step learns
+    with pytest.raises(KeyboardInterrupt):
+        unchanged.backtest(DF, refit=True)
+    with pytest.warns(UserWarning, match="interrupted by user after 0 steps"):
+        TransformerForecaster(**unchanged.get_params()).fit(DF)
+
+
 @pytest.mark.skipif(not hasattr(small(), "set_callbacks"), reason="scikit-learn before 1.9 has no callbacks to set")
 @pytest.mark.parametrize("task", ["fit", "network", "epoch"])
 def test_fit__callback_that_raises__changes_nothing(task, unchanged):

@@ -13,7 +13,7 @@ ADAPTERS = [
     (
         of_sktime.TransformerForecaster,
         tsformer.TransformerForecaster,
-        {"warm_start", "id_col", "time_col", "target_cols", "past_cols", "future_cols", "static_cols"},
+        {"warm_start", "n_jobs", "id_col", "time_col", "target_cols", "past_cols", "future_cols", "static_cols"},
     ),
 ]
 try:

@@ -7,7 +7,9 @@ import torch
 from torch import nn
 
 from tsformer.layers.embeddings import (
+    MOST_CHANNELS,
     ChannelEmbedding,
+    ChannelMixing,
     ConvolutionalEmbedding,
     LinearEmbedding,
     ObservedBatchNorm,
@@ -51,6 +53,28 @@ def test_patch_embedding__any_length__has_a_token_for_each_patch_of_its_values_a
     values, known = (nn.functional.pad(part, (0, 0, 0, 4 - part.shape[1])) for part in parts[-1])
     patch = torch.cat([values * known, known], dim=-1).flatten(1)
     torch.testing.assert_close(tokens[:, -1], embedding.linear(patch))
+
+
+def test_channel_mixing__few_channels__are_left_as_they_are_and_have_no_weights():
+    x, observed = random_series(10, MOST_CHANNELS)
+    mixing = ChannelMixing(MOST_CHANNELS, 16)
+    assert mixing.n_channels == MOST_CHANNELS
+    assert not list(mixing.parameters())
+    values, mask = mixing(x, observed)
+    assert torch.equal(values, torch.where(observed, x, 0.0))
+    assert torch.equal(mask, observed)
+
+
+@pytest.mark.parametrize("d_model", [16, 100])
+def test_channel_mixing__many_channels__become_fewer_sums_observed_where_any_is(d_model):
+    x, observed = random_series(10, 150)
+    observed[1, 4:] = False
+    mixing = ChannelMixing(150, d_model)
+    values, mask = mixing(x.masked_fill(~observed, 99.0), observed)
+    assert values.shape == mask.shape == (4, 10, max(MOST_CHANNELS, d_model)) == (4, 10, mixing.n_channels)
+    torch.testing.assert_close(values, torch.where(observed, x, 0.0) @ mixing.linear.weight.T)
+    assert torch.equal(mask, observed.any(dim=-1, keepdim=True).expand_as(values))
+    assert (values[1, 4:] == 0.0).all()
 
 
 @pytest.mark.parametrize("n_timepoints", [1, 2, 5, 9, 10, 40])

@@ -3,14 +3,20 @@
 import pytest
 import torch
 
+from tsformer.layers import scaling
 from tsformer.layers.scaling import (
     CLIP,
     SCALERS,
     ChannelScaler,
+    Chunks,
     FirstDifferences,
     RobustScaler,
     masked_mean_std,
 )
+
+
+def whole(x: torch.Tensor, observed: torch.Tensor) -> Chunks:
+    return lambda: [(x, observed)]
 
 
 def all_observed(x: torch.Tensor) -> torch.Tensor:
@@ -47,7 +53,7 @@ def test_masked_mean_std__channel_never_observed__has_mean_0_and_std_1():
 def test_scaler__training_series__come_out_with_mean_0_and_std_1(scaler):
     x = torch.randn(20, 9, 3) * torch.tensor([1e-3, 1.0, 1e3]) + torch.tensor([5.0, -7.0, 0.0])
     observed = torch.rand(20, 9, 3) < 0.8
-    mean, std = masked_mean_std(scaler(3).fit(x, observed)(x, observed), observed)
+    mean, std = masked_mean_std(scaler(3).fit(whole(x, observed))(x, observed), observed)
     torch.testing.assert_close(mean.float(), torch.zeros(3), rtol=0, atol=1e-3)
     torch.testing.assert_close(std.float(), torch.ones(3), rtol=0, atol=1e-3)
 
@@ -58,7 +64,7 @@ def test_channel_scaler__small_signal_on_a_large_level_in_float64__survives_cast
     signal = (signal - signal.mean()) / signal.std(correction=0)
     observed = all_observed(signal)
     x = level + 3.0 * signal
-    scaler = ChannelScaler(1).fit(x, observed)
+    scaler = ChannelScaler(1).fit(whole(x, observed))
     for network in (scaler, scaler.double(), scaler.float()):
         torch.testing.assert_close(network(x, observed).double(), signal, rtol=0, atol=1e-3)
 
@@ -66,22 +72,34 @@ def test_channel_scaler__small_signal_on_a_large_level_in_float64__survives_cast
 @pytest.mark.parametrize("scaler", SCALERS.values())
 def test_scaler__constant_channel_in_float32__becomes_zero_not_rounding_noise(scaler):
     x = torch.full((7, 13, 1), 0.1)
-    scaler = scaler(1).fit(x, all_observed(x))
+    scaler = scaler(1).fit(whole(x, all_observed(x)))
     assert scaler(x, all_observed(x)).abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("scaler", SCALERS.values())
+def test_scaler__series_in_chunks__have_the_statistics_of_all(scaler, monkeypatch):
+    x = torch.randn(20, 9, 3, dtype=torch.float64).cumsum(dim=0) + 1e6
+    observed = torch.rand(20, 9, 3) < 0.8
+    observed[:4, :, 1], observed[..., 2] = False, False
+    expected = scaler(3).fit(whole(x, observed))
+    monkeypatch.setattr(scaling, "VALUES_TO_SORT", 100)
+    fitted = scaler(3).fit(lambda: zip(x.split(3), observed.split(3), strict=True))
+    for name, buffer in expected.named_buffers():
+        torch.testing.assert_close(fitted.get_buffer(name), buffer, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("scaler", SCALERS.values())
 def test_scaler__not_observed__is_zero(scaler):
     x = torch.randn(4, 9, 2) + 10.0
     observed = torch.rand(4, 9, 2) < 0.5
-    scaled = scaler(2).fit(x, observed)(x, observed)
+    scaled = scaler(2).fit(whole(x, observed))(x, observed)
     assert (scaled[~observed] == 0.0).all()
     assert (scaled[observed] != 0.0).all()
 
 
 def test_channel_scaler__broken_sensor_value__is_clipped_at_20_stds():
     x = torch.randn(4, 9, 1)
-    scaler = ChannelScaler(1).fit(x, all_observed(x))
+    scaler = ChannelScaler(1).fit(whole(x, all_observed(x)))
     x[0, 0], x[1, 1] = 1e9, -1e9
     scaled = scaler(x, all_observed(x))
     assert (scaled[0, 0].item(), scaled[1, 1].item(), CLIP) == (20.0, -20.0, 20.0)
@@ -101,7 +119,7 @@ def test_first_differences__gaps__are_zero_and_not_observed_where_either_value_i
 def test_first_differences__fitted__are_scaled_by_the_differences_of_training():
     x = torch.randn(6, 30, 2).cumsum(dim=1)
     observed = all_observed(x)
-    values, mask = FirstDifferences(2).fit(x, observed)(x, observed)
+    values, mask = FirstDifferences(2).fit(whole(x, observed))(x, observed)
     mean, std = masked_mean_std(values[..., 2:], mask[..., 2:])
     torch.testing.assert_close(mean, torch.zeros(2), rtol=0, atol=1e-5)
     torch.testing.assert_close(std, torch.ones(2), rtol=0, atol=1e-5)
@@ -110,7 +128,7 @@ def test_first_differences__fitted__are_scaled_by_the_differences_of_training():
 
 def test_first_differences__one_time_point__has_none():
     x = torch.randn(3, 1, 2)
-    values, mask = FirstDifferences(2).fit(x, all_observed(x))(x, all_observed(x))
+    values, mask = FirstDifferences(2).fit(whole(x, all_observed(x)))(x, all_observed(x))
     assert torch.equal(values, torch.cat([x, torch.zeros_like(x)], dim=-1))
     assert not mask[..., 2:].any()
 
@@ -118,15 +136,15 @@ def test_first_differences__one_time_point__has_none():
 def test_first_differences__straight_line__does_not_become_rounding_noise():
     """A counter of time points has one constant difference; in float32 it has a tiny std from rounding."""
     x = torch.arange(50.0, dtype=torch.float64).expand(4, 50).unsqueeze(-1)
-    x = ChannelScaler(1).fit(x, all_observed(x))(x, all_observed(x))
-    differences = FirstDifferences(1).fit(x, all_observed(x))
+    x = ChannelScaler(1).fit(whole(x, all_observed(x)))(x, all_observed(x))
+    differences = FirstDifferences(1).fit(whole(x, all_observed(x)))
     for network_input in (x, x.float()):
         assert differences(network_input, all_observed(x))[0][..., 1].abs().max() < 0.1
 
 
 def test_robust_scaler__values__are_compressed_beyond_the_quartiles():
     x = torch.arange(-50.0, 51.0, dtype=torch.float64).reshape(1, -1, 1)
-    scaler = RobustScaler(1).fit(x, all_observed(x))
+    scaler = RobustScaler(1).fit(whole(x, all_observed(x)))
     assert scaler.median.item() == 0.0
     torch.testing.assert_close(scaler.spread.item(), 50.0 / 1.349)
     expected = torch.asinh(x / scaler.spread)
@@ -138,7 +156,7 @@ def test_robust_scaler__one_wild_value__hardly_moves_the_others():
     wild = x.clone()
     wild[0, 0] = 1e9
     observed = all_observed(x)
-    expected, scaled = (RobustScaler(1).fit(series, observed)(x, observed) for series in (x, wild))
+    expected, scaled = (RobustScaler(1).fit(whole(series, observed))(x, observed) for series in (x, wild))
     moved = (scaled - scaled.mean()) / scaled.std() - (expected - expected.mean()) / expected.std()
     assert moved.abs().max() < 0.05
 
@@ -146,7 +164,7 @@ def test_robust_scaler__one_wild_value__hardly_moves_the_others():
 def test_robust_scaler__channel_that_hardly_ever_moves__is_scaled_by_its_std():
     x = torch.zeros(4, 25, 1)
     x[0, 3] = 7.0
-    scaler = RobustScaler(1).fit(x, all_observed(x))
+    scaler = RobustScaler(1).fit(whole(x, all_observed(x)))
     assert scaler.spread.item() == pytest.approx(x.std(correction=0).item())
 
 
@@ -154,7 +172,9 @@ def test_robust_scaler__hidden_values_and_a_channel_never_observed__do_not_count
     x = torch.randn(6, 9, 2)
     observed = torch.rand(6, 9, 2) < 0.7
     observed[..., 1] = False
-    with_values, without = (RobustScaler(2).fit(x.masked_fill(~observed, value), observed) for value in (0.0, 99.0))
+    with_values, without = (
+        RobustScaler(2).fit(whole(x.masked_fill(~observed, value), observed)) for value in (0.0, 99.0)
+    )
     assert torch.equal(with_values(x, observed), without(x, observed))
     assert (with_values(x, observed)[..., 1] == 0.0).all()
 
@@ -163,7 +183,7 @@ def test_robust_scaler__hidden_values_and_a_channel_never_observed__do_not_count
 def test_robust_scaler__small_signal_on_a_large_level__survives_casts_of_the_network(level):
     signal = torch.randn(10, 20, 1, dtype=torch.float64)
     observed = all_observed(signal)
-    expected = RobustScaler(1).fit(signal, observed)(signal, observed)
-    scaler = RobustScaler(1).fit(level + signal, observed)
+    expected = RobustScaler(1).fit(whole(signal, observed))(signal, observed)
+    scaler = RobustScaler(1).fit(whole(level + signal, observed))
     for network in (scaler, scaler.double(), scaler.float()):
         torch.testing.assert_close(network(level + signal, observed).double(), expected, rtol=0, atol=1e-3)

@@ -7,7 +7,7 @@ from torch import nn
 from tsformer.data.augment import standard_augmentation
 from tsformer.data.batch import Batch
 from tsformer.layers.pooling import POOLINGS
-from tsformer.layers.scaling import ChannelScaler, FirstDifferences
+from tsformer.layers.scaling import ChannelScaler, Chunks, FirstDifferences
 from tsformer.models.classifier import SeriesClassifier
 from tsformer.models.encoders import ENCODERS
 
@@ -19,10 +19,16 @@ def random_batch() -> Batch:
     return Batch(x.masked_fill(~observed, 0.0), observed)
 
 
+def whole(x: torch.Tensor, observed: torch.Tensor) -> Chunks:
+    return lambda: [(x, observed)]
+
+
 def build(encoder="conv_stem", *, pooling="mean", augment=None, with_differences=True) -> SeriesClassifier:
     data = random_batch()
-    scaler = ChannelScaler(2).fit(data.x, data.observed)
-    differences = FirstDifferences(2).fit(scaler(data.x, data.observed), data.observed) if with_differences else None
+    scaler = ChannelScaler(2).fit(whole(data.x, data.observed))
+    differences = (
+        FirstDifferences(2).fit(whole(scaler(data.x, data.observed), data.observed)) if with_differences else None
+    )
     shape = {"d_model": 8, "n_heads": 2, "n_layers": 1, "d_ff": 8}
     network = ENCODERS[encoder](4 if with_differences else 2, 15, **shape, dropout=0.0)
     return SeriesClassifier(scaler, augment, differences, network, POOLINGS[pooling](8), nn.Linear(8, 3)).eval()

@@ -17,7 +17,7 @@ def cases() -> tuple[Tensor, Tensor]:
 
 def network() -> SeriesClassifier:
     settings = {"scaling": "standard", "differences": True, "pooling": "mean"}
-    return build_classifier(*cases(), 3, augment=None, **settings, **SHAPE).eval()
+    return build_classifier(lambda: [cases()], 2, 15, 3, augment=None, **settings, **SHAPE).eval()
 
 
 def frozen() -> FrozenClassifier:

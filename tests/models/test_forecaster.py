@@ -92,16 +92,16 @@ def test_roll_out__every_head_cached_and_uncached__agree(head):
     torch.testing.assert_close(cached, uncached, **EXACT)
 
 
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
 @pytest.mark.parametrize("head", sorted(set(HEADS) - {"point"}))
 def test_roll_out__drawn_with_the_same_seed__agrees_cached_and_uncached(head):
     model, given = network(head=head), windows(3, padded=True)
-    drawn = []
-    for cached in (True, False):
-        torch.manual_seed(2)
-        drawn.append(roll_out(model, *given, sample=True, cached=cached))
+    drawn = [roll_out(model, *given, drawn_by=seeded(2), cached=cached) for cached in (True, False)]
     torch.testing.assert_close(*drawn, **EXACT)
-    torch.manual_seed(3)
-    assert not torch.equal(roll_out(model, *given, sample=True)[1], drawn[0][1])
+    assert not torch.equal(roll_out(model, *given, drawn_by=seeded(3))[1], drawn[0][1])
 
 
 def test_roll_out__float32__agrees_cached_and_uncached_to_1e_4():
@@ -117,7 +117,7 @@ def test_forward__fed_with_a_roll_out__gives_its_outputs(n_cases, padded, n_futu
     """Teacher forcing and the roll-out are one function; a draw is told as known, a forecast is not."""
     model = network(n_future)
     window = encode(model, *windows(n_cases, n_future, padded=padded))
-    outputs, values = model.roll_out(window, sample=drawn)
+    outputs, values = model.roll_out(window, drawn_by=seeded(0) if drawn else None)
     torch.testing.assert_close(model(window, inputs_from(model, window, values, known=drawn)), outputs, **EXACT)
     other = model(window, inputs_from(model, window, values, known=not drawn))
     torch.testing.assert_close(other[:, 0], outputs[:, 0], **EXACT)

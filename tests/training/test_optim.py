@@ -1,5 +1,7 @@
 """Optimiser, schedules, averaging: each against its formula."""
 
+import copy
+import math
 from itertools import pairwise
 
 import pytest
@@ -25,6 +27,26 @@ def test_adamw__frozen_parameters__are_left_out():
     model[0].requires_grad_(False)
     held = [parameter for group in adamw(model, 0.1, 0.5).param_groups for parameter in group["params"]]
     assert {id(parameter) for parameter in held} == {id(parameter) for parameter in model[1].parameters()}
+
+
+def test_adamw__some_steps_and_a_state_put_back__are_those_of_torch_to_the_bit():
+    torch.manual_seed(0)
+    model = nn.Linear(3, 4)
+    reference = copy.deepcopy(model)
+    optimizer = adamw(model, 0.01, 0.1, max_grad_norm=math.inf)
+    groups = [{"params": [reference.weight]}, {"params": [reference.bias], "weight_decay": 0.0}]
+    of_torch = torch.optim.AdamW(groups, lr=0.01, weight_decay=0.1, fused=True)
+    for step in range(6):
+        if step == 3:
+            saved, optimizer = optimizer.state_dict(), adamw(model, 0.01, 0.1, max_grad_norm=math.inf)
+            optimizer.load_state_dict(saved)
+        x = torch.randn(5, 3)
+        for trained, by in ((model, optimizer), (reference, of_torch)):
+            by.zero_grad()
+            trained(x).square().sum().backward()
+            by.step()
+    for weight, expected in zip(model.parameters(), reference.parameters(), strict=True):
+        assert torch.equal(weight, expected)
 
 
 @pytest.mark.parametrize("max_grad_norm", [1.0, 1000.0])

@@ -6,6 +6,7 @@ from torch import Tensor
 from tsformer.layers.resampling import interpolate
 
 N_WAVES = 3  # sine waves that make up a warp
+VALUES_AT_ONCE = 2**18  # that are interpolated: bounds memory
 
 
 def standard_augmentation(x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
@@ -32,7 +33,7 @@ def warp_time(x: Tensor, observed: Tensor, *, fraction: float, amplitude: float,
     `amplitude`, below 1/3, is the largest relative change of speed by each of three sine waves; order in time is kept.
     Values between time points are interpolated linearly from the observed neighbours, and observed when the nearer is.
     """
-    n_cases, n_timepoints, _ = x.shape
+    n_cases, n_timepoints, n_channels = x.shape
     time = torch.arange(n_timepoints, device=x.device, dtype=torch.float32)
     last = (observed.any(dim=-1) * time).amax(dim=1, keepdim=True)  # (B, 1)
     progress = time / last.clamp(min=1.0)  # (B, T), 0 to 1 over the series
@@ -44,8 +45,14 @@ def warp_time(x: Tensor, observed: Tensor, *, fraction: float, amplitude: float,
     start = cut * torch.rand(n_cases, 1, device=x.device)
     source = (start + (1.0 - cut) * warped).clamp(0.0, 1.0) * last
 
-    altered = torch.rand(n_cases, 1, device=x.device) < fraction
-    return interpolate(x, observed, torch.where(altered & (time <= last), source, time))
+    # Drawn on the host: a GPU would have to be waited for to know which cases to leave out.
+    altered = (torch.rand(n_cases) < fraction).nonzero().flatten().to(x.device)
+    source = torch.where(time <= last, source, time)[altered]
+    size = max(1, VALUES_AT_ONCE // (n_timepoints * n_channels))
+    x, observed = torch.where(observed, x, 0.0), observed.clone()
+    for cases, times in zip(altered.split(size), source.split(size), strict=True):
+        x[cases], observed[cases] = interpolate(x[cases], observed[cases], times)
+    return x, observed
 
 
 def vary_gain(x: Tensor, *, std: float) -> Tensor:
@@ -64,7 +71,7 @@ def warp_magnitude(x: Tensor, *, amplitude: float) -> Tensor:
 
 def add_noise(x: Tensor, *, std: float | Tensor) -> Tensor:
     """Add noise drawn from N(0, std) to each value."""
-    return x + std * torch.randn_like(x)
+    return torch.randn_like(x).mul_(std).add_(x)
 
 
 def blank_window(x: Tensor, observed: Tensor, *, fraction: float, width: float) -> Tensor:
@@ -75,4 +82,4 @@ def blank_window(x: Tensor, observed: Tensor, *, fraction: float, width: float) 
     size = (width * length).floor()
     start = (torch.rand(n_cases, 1, device=x.device) * (length - size + 1)).floor()
     blanked = (time >= start) & (time < start + size) & (torch.rand(n_cases, 1, device=x.device) < fraction)
-    return x.masked_fill(blanked.unsqueeze(-1), 0.0)
+    return torch.where(blanked.unsqueeze(-1), 0.0, x)

@@ -1,15 +1,24 @@
-"""Batch: cases as tensors, the one form of data that models and training see; and its cutting into minibatches."""
+"""Batch: cases as tensors, the one form of data that models and training see; and what batches are read from."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+Array = NDArray[Any]
+Series = Array | list[Array]  # (n_cases, n_channels, n_timepoints), or one array (n_channels, n_timepoints) a case
+
+VALUES_AT_ONCE = 2**20  # of a chunk of cases: what statistics hold in memory, a few times over
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Some cases, or all of them."""
+    """Some cases."""
 
     x: Tensor  # (B, T, C), padded at the end to one length; 0 where not observed
     observed: Tensor  # (B, T, C): True = a real value; False = a missing value or padding
@@ -17,6 +26,7 @@ class Batch:
     weight: Tensor | None = None  # (B,), of the cases in the loss, 1 on average
     y_observed: Tensor | None = None  # (B, H): which values of a horizon are real
     future: Tensor | None = None  # (B, H, n_future), covariates known ahead
+    n_whole: int = 0  # cases of the batch that this is a process's share of; 0 = all are here
     seasons: tuple[int, int] = (1, 0)  # time points in a season, and in a longer one, of windows to forecast; 0 = none
 
     def __len__(self) -> int:
@@ -28,13 +38,98 @@ class Batch:
         length = int(batch.observed.any(dim=-1).any(dim=0).nonzero().max()) + 1
         return replace(batch, x=batch.x[:, :length], observed=batch.observed[:, :length])
 
+    def part(self, cases: slice) -> "Batch":
+        """Return some cases as they are, with all padding."""
+        return self._map(lambda tensor: tensor[cases])
+
     def to(self, device: torch.device) -> "Batch":
-        """Return the batch on `device`."""
+        """Return the batch on `device`; by way of pinned memory, so that nothing waits until a GPU has it."""
+        if device.type == "cuda":
+            return self._map(lambda tensor: tensor.pin_memory().to(device, non_blocking=True))
         return self._map(lambda tensor: tensor.to(device))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self._arrays
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        tensors = {name: torch.from_numpy(each) for name, each in state.items() if isinstance(each, np.ndarray)}
+        vars(self).update(state | tensors)
+
+    @cached_property
+    def _arrays(self) -> dict[str, Any]:
+        """What is pickled: joblib shares large arrays with its workers, once for all tasks, and tensors it copies."""
+        return {name: each.numpy() if isinstance(each, Tensor) else each for name, each in vars(self).items()}
 
     def _map(self, function: Callable[[Tensor], Tensor]) -> "Batch":
         tensors = {name: function(value) for name, value in vars(self).items() if isinstance(value, Tensor)}
         return replace(self, **tensors)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class StoredCases:
+    """All cases of a fit or of a prediction where the caller holds them, in memory or on disk: `select` reads some.
+
+    NaN in `series` is a missing value. They are neither changed nor copied.
+    """
+
+    series: Series
+    rows: NDArray[np.int64]  # (n_cases,): the places of these cases in `series`
+    lengths: NDArray[np.int64]  # (n_cases,): of each up to its last value
+    n_timepoints: int  # of the longest, padding included
+    y: Tensor | None = None  # as in Batch
+    weight: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def n_channels(self) -> int:
+        """Number of channels."""
+        return int(self.series[0].shape[0])
+
+    @cached_property
+    def dtype(self) -> type[np.floating[Any]]:
+        """That of batches: float32 where all series have it, else float64."""
+        types = {case.dtype for case in self.series} if isinstance(self.series, list) else {self.series.dtype}
+        return np.float32 if types == {np.dtype(np.float32)} else np.float64
+
+    def subset(self, index: NDArray[np.int64]) -> "StoredCases":
+        """Return the cases of `index`, which stay where they are, without padding that none of them needs."""
+        lengths, (y, weight) = self.lengths[index], (_chosen(each, index) for each in (self.y, self.weight))
+        return StoredCases(self.series, self.rows[index], lengths, int(lengths.max()), y, weight)
+
+    def select(self, index: Tensor) -> Batch:
+        """Read the cases of `index`, without padding that none of them needs."""
+        chosen = index.numpy()
+        x = torch.from_numpy(self._read(self.rows[chosen], int(self.lengths[chosen].max())))
+        observed = ~x.isnan()
+        y, weight = (_chosen(each, chosen) for each in (self.y, self.weight))
+        return Batch(x.nan_to_num_(nan=0.0), observed, y, weight)
+
+    def chunks(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Read all cases in order, some at a time: x (B, T, C) and what is observed."""
+        size = cases_at_once(self.n_timepoints * self.n_channels, VALUES_AT_ONCE)
+        return ((batch.x, batch.observed) for batch in Minibatches(self, size))
+
+    def _read(self, rows: NDArray[np.int64], length: int) -> Array:
+        """Copy cases (B, T, C)."""
+        if not isinstance(self.series, list):
+            part = self.series[rows][..., :length].transpose(0, 2, 1)
+            return np.array(part, dtype=self.dtype, order="C")
+        series = [self.series[row] for row in rows]
+        x = np.full((len(rows), length, self.n_channels), np.nan, self.dtype)
+        for values, case in zip(x, series, strict=True):
+            values[: case.shape[1]] = case.T[:length]
+        return x
+
+
+def cases_at_once(n_values: int, at_once: int) -> int:
+    """Return how many cases of `n_values` each to take at a time, so that they have no more than `at_once` in all."""
+    return max(1, at_once // n_values)
+
+
+def _chosen(values: Tensor | None, index: NDArray[np.int64]) -> Tensor | None:
+    return None if values is None else values[torch.from_numpy(index)]
 
 
 @dataclass(frozen=True)
@@ -44,7 +139,7 @@ class Minibatches:
     The generator draws a new random order each time they are gone through; without one they keep that of the data.
     """
 
-    data: Batch
+    data: Batch | StoredCases
     size: int
     generator: torch.Generator | None = None
 

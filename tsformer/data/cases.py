@@ -1,4 +1,4 @@
-"""Cases as users hold them, arrays (n_cases, n_channels, n_timepoints) or frames, read once into Cases, (B, T, C)."""
+"""Cases as users hold them, arrays (n_cases, n_channels, n_timepoints) or frames, checked once: Cases."""
 
 from __future__ import annotations
 
@@ -12,52 +12,50 @@ import torch
 from numpy.typing import NDArray
 from sklearn.utils import check_array
 
-from tsformer.data.batch import Batch
+from tsformer.data.batch import VALUES_AT_ONCE, Array, Series, StoredCases, cases_at_once
 from tsformer.data.messages import listed, quoted, series_name
 from tsformer.data.rows import numbers_of, rows_of, sort_rows
-
-Array = NDArray[Any]
-Series = Array | list[Array]  # (n_cases, n_channels, n_timepoints), (n_cases, n_timepoints), or one array a case
 
 
 @dataclass(frozen=True)
 class Cases:
-    """Series of cases (float32 or float64), and what their form tells beside the values.
+    """Series of cases, and what their form tells beside the values.
 
     `is_table`: X had a row for each case and a column for each time point. `columns` names the channels, or the columns
     of a table. The cases of a long or MultiIndex frame have `ids`, in the order of their first rows, and `times` each.
     """
 
-    batch: Batch
+    data: StoredCases
     is_table: bool
     columns: pd.Index[Any] | None = None
     ids: pd.Index[Any] | None = None
     times: list[pd.Index[Any]] | None = None
 
     def __len__(self) -> int:
-        return len(self.batch)
+        return len(self.data)
 
     @property
     def n_channels(self) -> int:
         """Number of channels."""
-        return self.batch.x.shape[2]
+        return self.data.n_channels
 
     @property
     def header(self) -> Any:
         """Return what scikit-learn's checks of features look at: a frame or an array of no rows."""
         if self.columns is not None:
             return pd.DataFrame(columns=self.columns)
-        return np.empty((0, self.batch.x.shape[1] if self.is_table else self.n_channels))
+        return np.empty((0, self.data.n_timepoints if self.is_table else self.n_channels))
 
 
 def read_cases(X: Any, name: str = "X", *, id_col: Hashable = "unique_id", time_col: Hashable = "ds") -> Cases:
-    """Read series of any form, which messages call `name`; float32 stays so, all else becomes float64.
+    """Check series of any form, which messages call `name`; batches of float32 stay so, all else becomes float64.
 
-    A 2-D array holds one channel. The arrays of a list have shape (n_channels, n_timepoints_i), or (n_timepoints_i,)
-    for one channel. NaN is a missing value. Tensors are arrays too. A frame is told by its form: under a MultiIndex its
-    rows are (case, time); with the columns `id_col` and `time_col` it is long, the others being channels; with series
-    in its cells, nested; else a table of one row a case. A list may hold frames, whose rows are times. So the forms of
-    sktime and aeon are read as they are. A cell may hold a list too, and a Series or an array of objects a case each.
+    Arrays, on disk too (`numpy.memmap`), are not copied. A 2-D array holds one channel. The arrays of a list have shape
+    (n_channels, n_timepoints_i), or (n_timepoints_i,) for one channel. NaN is a missing value. Tensors are arrays too.
+    A frame is told by its form: under a MultiIndex its rows are (case, time); with the columns `id_col` and `time_col`
+    it is long, the others being channels; with series in its cells, nested; else a table of one row a case. A list may
+    hold frames, whose rows are times. So the forms of sktime and aeon are read as they are. A cell may hold a list too,
+    and a Series or an array of objects a case each.
     """
     X = _out_of_cells(_array(X))
     if isinstance(X, Sequence) and any(isinstance(series, torch.Tensor) for series in X):
@@ -76,16 +74,18 @@ def read_cases(X: Any, name: str = "X", *, id_col: Hashable = "unique_id", time_
         else:
             _check_table(X, name)
     checked = _check_series(series, name)
-    return Cases(_to_batch(checked), not isinstance(checked, list) and checked.ndim == 2, columns)
+    if isinstance(checked, list) or checked.ndim == 3:
+        return Cases(stored(checked, name), False, columns)
+    return Cases(stored(checked[:, None], name), True, columns)
 
 
 def check_n_channels(cases: Cases, expected: int, name: str, estimator: str) -> None:
     """Raise a ValueError that guesses at exchanged axes where cases do not have the channels of an estimator's fit."""
-    n_cases, n_timepoints, n_channels = cases.batch.x.shape
+    n_cases, n_timepoints, n_channels = len(cases), cases.data.n_timepoints, cases.n_channels
     if n_channels == expected:
         return
     hint, shape = "", (n_cases, n_timepoints) if cases.is_table else (n_cases, n_channels, n_timepoints)
-    is_padded = not cases.batch.observed[:, -1].any(dim=1).all()
+    is_padded = cases.data.lengths.min() < n_timepoints
     if n_timepoints == expected and not is_padded:
         ways = f"{name}.transpose(0, 2, 1), or of a list [series.T for series in {name}]"
         hint = f" If its axes are (n_cases, n_timepoints, n_channels), pass {ways}."
@@ -220,11 +220,14 @@ def _read_rows(X: Any, name: str, id_col: Hashable, time_col: Hashable) -> Cases
     ordered = sort_rows(rows.ids, rows.times, numbers_of(rows.data, "channel"), channels, of=f" of {name}")
     x = np.full((len(ordered.ids), ordered.lengths.max(), len(channels)), np.nan)
     x[ordered.codes, ordered.ranks] = ordered.values
-    if len(unobserved := np.flatnonzero(np.isnan(x).all(axis=(1, 2)))):
+    series = x.transpose(0, 2, 1)
+    lengths = _lengths(series, name)
+    if len(unobserved := np.flatnonzero(lengths == 0)):
         id = ordered.ids[unobserved[0]]
         raise ValueError(f"{series_name(id)} of {name} has only NaN. Each must have at least one value; remove it.")
     times = [ordered.times_of(code) for code in range(len(ordered.ids))]
-    return Cases(_batch(x), False, channels, ordered.ids, times)
+    data = StoredCases(series, np.arange(len(series)), lengths, series.shape[2])
+    return Cases(data, False, channels, ordered.ids, times)
 
 
 def _read_list(X: Sequence[Any], name: str) -> tuple[list[Array], pd.Index[Any]]:
@@ -288,9 +291,6 @@ def _check_series(X: Any, name: str) -> Series:
         )
     else:
         series = _check_array(X, name)
-    for case, values in enumerate(series):
-        if np.isnan(values).all():
-            raise ValueError(f"Each case of {name} must have at least one value. Case {case} has only NaN; remove it.")
     return series
 
 
@@ -317,13 +317,7 @@ def _check_values(values: Any, name: str, **how: Any) -> Array:
         values = np.ma.filled(values.astype(float), np.nan)
     if getattr(getattr(values, "dtype", None), "kind", None) in ("m", "M"):
         raise ValueError(f"{name} must hold numbers. Got {values.dtype}; convert times to numbers of your unit.")
-    checked = check_array(values, dtype="numeric", ensure_all_finite=False, input_name=name, **how)
-    checked = checked if checked.dtype in (np.float32, np.float64) else checked.astype(np.float64)
-    if len(infinite := np.argwhere(np.isinf(checked))):
-        # One array holds cases, those of a list are cases themselves.
-        case = f" in case {infinite[0][0]}" if how.get("allow_nd") else ""
-        raise ValueError(f"Input {name} contains infinity{case}. Values must be finite, or NaN where missing.")
-    return checked
+    return check_array(values, dtype="numeric", ensure_all_finite=False, input_name=name, **how)
 
 
 def _check_list(X: Sequence[Array], name: str) -> list[Array]:
@@ -345,19 +339,43 @@ def _check_list(X: Sequence[Array], name: str) -> list[Array]:
     return checked
 
 
-def _to_batch(series: Series) -> Batch:
-    """Turn checked series into a Batch: time before channels, padded at the end, missing values 0 and not observed."""
-    if not isinstance(series, list):
-        channels_first = series if series.ndim == 3 else series[:, None, :]
-        return _batch(np.array(channels_first.transpose(0, 2, 1), order="C"))
-    shape = len(series), max(case.shape[1] for case in series), len(series[0])
-    x = np.full(shape, np.nan, dtype=np.result_type(*{case.dtype for case in series}))
-    for row, case in zip(x, series, strict=True):
-        row[: case.shape[1]] = case.T
-    return _batch(x)
+def stored(series: Series, name: str) -> StoredCases:
+    """Look at all values once, some cases at a time: they must be finite or NaN, and each case must have one."""
+    lengths = _lengths(series, name)
+    if len(empty := np.flatnonzero(lengths == 0)):
+        raise ValueError(f"Each case of {name} must have at least one value. Case {empty[0]} has only NaN; remove it.")
+    longest = max(case.shape[1] for case in series) if isinstance(series, list) else series.shape[2]
+    return StoredCases(series, np.arange(len(series)), lengths, longest)
 
 
-def _batch(x: Array) -> Batch:
-    values = torch.from_numpy(x)
-    observed = ~values.isnan()
-    return Batch(values.nan_to_num_(nan=0.0), observed)
+def _lengths(series: Series, name: str) -> NDArray[np.int64]:
+    """Return the length of each case up to its last value, 0 without one; values must not be infinite."""
+    if isinstance(series, list):
+        return np.concatenate([_observed_lengths(case[None], f"{name}[{i}]") for i, case in enumerate(series)])
+    size = cases_at_once(series[0].size, VALUES_AT_ONCE)
+    parts = [(start, series[start : start + size]) for start in range(0, len(series), size)]
+    return np.concatenate([_observed_lengths(part, name, start) for start, part in parts])
+
+
+def _observed_lengths(part: Array, name: str, start: int | None = None) -> NDArray[np.int64]:
+    """Return the lengths of cases (B, C, T), the first of which messages number `start`."""
+    finite = np.isfinite(part)
+    if finite.all():
+        return np.full(len(part), part.shape[2])
+    if len(infinite := np.flatnonzero(np.isinf(part).any(axis=(1, 2)))):
+        case = "" if start is None else f" in case {start + infinite[0]}"
+        raise ValueError(f"Input {name} contains infinity{case}. Values must be finite, or NaN where missing.")
+    counts = np.arange(1, part.shape[2] + 1)
+    lengths: NDArray[np.int64] = (finite.any(axis=1) * counts).max(axis=1)
+    return lengths
+
+
+def as_channels(data: StoredCases, name: str) -> StoredCases:
+    """Make each channel that has a value a case of its own."""
+    series = data.series
+    if isinstance(series, list):
+        channels: Series = [channel[None] for case in series for channel in case]
+    else:
+        channels = series.reshape(-1, 1, series.shape[2])  # without a copy, unless axes were exchanged
+    lengths = _lengths(channels, name)
+    return StoredCases(channels, np.arange(len(channels)), lengths, data.n_timepoints).subset(np.flatnonzero(lengths))

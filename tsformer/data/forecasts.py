@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from tsformer.data.frames import SeriesSet
-from tsformer.data.frequency import time_range
+from tsformer.data.frames import SeriesSet, without_last
+from tsformer.data.frequency import time_before, time_range
 from tsformer.data.messages import shown
-from tsformer.data.rows import Floats, Layout
+from tsformer.data.rows import Floats, Layout, instants
 
 
 class Forecast(NamedTuple):
@@ -38,6 +38,7 @@ def requested_quantiles(
         numbers = [] if asked is None else [float(number) for number in np.atleast_1d(asked)]
     except (ValueError, TypeError) as error:
         raise ValueError(f"{name} must be a number or a list of them, such as {example}. Got {asked!r}.") from error
+    numbers = list({as_text(number): number for number in numbers}.values())  # each column once
     if level is not None:
         return quantiles_of(numbers), numbers
     if all(0 < number < 1 for number in numbers):
@@ -45,17 +46,24 @@ def requested_quantiles(
     raise ValueError(f"quantiles must lie between 0 and 1, both excluded. Got {quantiles}; a quantile of 10 % is 0.1.")
 
 
+def as_text(number: float) -> str:
+    """A quantile or level as columns are named by it: 0.3 for what arithmetic makes of it, but 99.99999 as it is."""
+    return f"{number:.12g}"
+
+
 def future_times(series: SeriesSet, horizon: int) -> list[pd.Index[Any]]:
     """Return the `horizon` times after the last of each series, typed and named as its own."""
-    ends = {times[-1]: times for times in series.times}  # most series end together: count on from each end once
+    # Counted on once for all series that end alike: a year of months shows whether on the 30th or at the end of each.
+    ends = [instants(times[-13:]).tobytes() for times in series.times]
+    likes = dict(zip(ends, series.times, strict=True))
     try:
-        after = {end: time_range(end, horizon + 1, series.freq, times)[1:] for end, times in ends.items()}
+        after = {end: time_range(like[-1], horizon + 1, series.freq, like)[1:] for end, like in likes.items()}
     except pd.errors.OutOfBoundsDatetime as error:
         raise ValueError(
             f"The forecast reaches beyond the last time that the type of the times holds: {horizon} steps from "
-            f"{shown(max(ends))} on. Give times in a longer unit, by as_unit('s')."
+            f"{shown(max(times[-1] for times in series.times))} on. Give times in a longer unit, by as_unit('s')."
         ) from error
-    return [after[times[-1]] for times in series.times]
+    return [after[end] for end in ends]
 
 
 def quantiles_of(level: Sequence[float]) -> list[float]:
@@ -69,14 +77,31 @@ def _bounds(percent: float) -> tuple[float, float]:
     return (100 - percent) / 200, (100 + percent) / 200
 
 
-def cutoffs(series: SeriesSet, horizon: int) -> pd.Index[Any]:
-    """The last time of each series, for each row of its forecast."""
-    ends = [times[-1:].repeat(horizon) for times in series.times]
-    return ends[0].append(ends[1:])
+def past_frame(series: SeriesSet, n_left: int, forecast: Forecast, level: list[float] | None = None) -> pd.DataFrame:
+    """Write forecasts of the window before the last n time points of each series, with a column "cutoff".
+
+    Rows that a series does not have, as it is shorter, are left out; their others are missing.
+    """
+    horizon = forecast.point.shape[1]
+    begins = np.array([len(times) - n_left for times in series.times])
+    lengths = (begins + horizon).clip(0, horizon)
+    times = [index[max(begin, 0) :][:n] for index, begin, n in zip(series.times, begins, lengths, strict=True)]
+    if series.n_series == 1:  # its times keep their freq, as in other forecasts
+        times = future_times(without_last(series, n_left), horizon)
+    frame = pd.DataFrame(to_frame(series, forecast, level, times=times))
+    ends = [
+        index[begin - 1 : begin] if begin > 0 else time_before(index, 1 - begin, series.freq)
+        for index, begin in zip(series.times, begins, strict=True)
+    ]
+    return frame.assign(cutoff=ends[0].append(ends[1:]).repeat(lengths))
 
 
-def to_frame(series: SeriesSet, forecast: Forecast, level: list[float] | None = None) -> pd.Series[Any] | pd.DataFrame:
+def to_frame(
+    series: SeriesSet, forecast: Forecast, level: list[float] | None = None, *, times: list[pd.Index[Any]] | None = None
+) -> pd.Series[Any] | pd.DataFrame:
     """Write forecasts of what follows each series in the form that the series came in, by series, then time.
+
+    Forecasts may be of other `times`; where these are fewer they are those at the end.
 
     With `level`, central intervals in percent, the quantiles are `quantiles_of(level)`. The columns of the targets
     hold the point forecast. In a long frame it is followed by `y-q0.1` for a quantile, `y-lo-90` and `y-hi-90` for a
@@ -90,8 +115,11 @@ def to_frame(series: SeriesSet, forecast: Forecast, level: list[float] | None = 
     own = [form.id_col, form.time_col] if form.layout == "long" else []
     if not columns.append(pd.Index(own, dtype=object)).is_unique:
         raise ValueError(f"The forecast would have columns of the same name: {[*own, *columns]}. Rename those of df.")
-    frame = pd.DataFrame(values.reshape(len(values) * horizon, -1), columns=columns)
-    times, ids = future_times(series, horizon), series.ids.repeat(horizon)
+    times = future_times(series, horizon) if times is None else times
+    lengths = np.array([len(index) for index in times])
+    values = values[np.arange(horizon) >= horizon - lengths[:, None]]
+    frame = pd.DataFrame(values.reshape(len(values), -1), columns=columns)
+    ids = series.ids.repeat(lengths)
     time = times[0] if len(times) == 1 else times[0].append(times[1:])  # a single index keeps its freq
     if form.layout == "long":
         frame.insert(0, form.time_col, time)
@@ -107,10 +135,10 @@ def _labelled(forecast: Forecast, level: list[float] | None, layout: Layout) -> 
     point, quantiles = forecast
     is_long = layout == "long"
     if level is not None:
-        bounds = [(f"{side}-{p:g}", q) for p in level for side, q in zip(("lo", "hi"), _bounds(p), strict=True)]
+        bounds = [(f"{side}-{as_text(p)}", q) for p in level for side, q in zip(("lo", "hi"), _bounds(p), strict=True)]
         return [(None if is_long else "point", point), *((label, quantiles[q]) for label, q in bounds)]
     if is_long:
-        return [(None, point), *((f"q{quantile:g}", values) for quantile, values in quantiles.items())]
+        return [(None, point), *((f"q{as_text(quantile)}", values) for quantile, values in quantiles.items())]
     return list(quantiles.items()) or [(None, point)]
 
 

@@ -32,6 +32,8 @@ from tsformer.data.rows import (
 
 Fill = Literal["ffill", "interpolate"] | float | None
 
+PER_SERIES = "times", "values", "past", "future", "filled"  # lists of a SeriesSet
+
 
 class Columns(NamedTuple):
     """The names by which frames are read: parameters of the forecaster, each a name or a list of them."""
@@ -138,7 +140,7 @@ def read_series(
         matrix = np.hstack([matrix, numbers_of(data[covariates], "covariate")])
     if before is not None:
         _check_later(rows, before)
-        ids, times, matrix = _after(before, rows, matrix)
+        ids, times, matrix = _joined(_end_of(before), rows, matrix)
     ordered = sort_rows(ids, times, matrix, form.names)
     _check_observed(ordered, form, known=[] if before is None else before.ids)
     if expected is None:
@@ -147,12 +149,15 @@ def read_series(
             frequency.check_counted(ordered.times)
     if freq is not None:
         step = frequency.checked_frequency(freq, times)
+    elif before is not None:
+        step = before.freq
     elif expected is not None and frequency.follows(ordered, expected):
         step = expected
     else:
-        is_whole = rows.layout == "wide" and before is None
+        is_whole = rows.layout == "wide"
         step = frequency.common_frequency(ordered, getattr(rows.times, "freq", None) if is_whole else None)
-    return _series_of(ordered, step, form, fill, insert=freq is not None, fitted=expected is not None)
+    series = _series_of(ordered, step, form, fill, insert=freq is not None, fitted=expected is not None)
+    return series if before is None else _in_place_of_end(before, series)
 
 
 def _series_of(
@@ -164,7 +169,7 @@ def _series_of(
     ends = np.cumsum([len(form.columns), *map(len, form.covariates[:2])])
     unfilled, past, future, _ = np.split(matrix, ends, axis=1)
     values = _filled(unfilled, codes, fill)
-    begins = np.flatnonzero(np.diff(codes)) + 1
+    begins = np.flatnonzero(codes[1:] != codes[:-1]) + 1
     filled = [] if fill is None else np.split(np.isnan(unfilled) & ~np.isnan(values), begins)
     parts = [np.split(part, begins) for part in (values, past, future)]
     return SeriesSet(ordered.ids, times, parts[0], parts[1], parts[2], static, freq, form, fill, filled)
@@ -239,7 +244,7 @@ def _check_columns(found: list[Any], targets: list[Any], covariates: list[Any], 
         )
 
 
-def _after(before: SeriesSet, rows: Rows, matrix: Floats) -> tuple[pd.Index[Any] | None, pd.Index[Any], Floats]:
+def _joined(before: SeriesSet, rows: Rows, matrix: Floats) -> tuple[pd.Index[Any] | None, pd.Index[Any], Floats]:
     """Put rows behind those of the series that they go on from: ids, times and values of all."""
     lengths = [len(times) for times in before.times]
     old = [np.concatenate(parts) for parts in (before.unfilled, before.past, before.future)]
@@ -253,9 +258,35 @@ def _after(before: SeriesSet, rows: Rows, matrix: Floats) -> tuple[pd.Index[Any]
     return ids, times, np.concatenate([known, matrix])
 
 
-def without_last(series: SeriesSet, n: int) -> SeriesSet:
-    """Return series as they were known n time points before their ends."""
-    cut = _shortened(series, [slice(None, -n)] * series.n_series)
+def _end_of(series: SeriesSet) -> SeriesSet:
+    """What later rows are read with: the last two time points, which show the step, and what fills go back to."""
+    return last_part(series, 2)
+
+
+def _in_place_of_end(before: SeriesSet, later: SeriesSet) -> SeriesSet:
+    """Put series that were read with the end of those before, and new ones, in its place."""
+    whole: Any = {}
+    end = _end_of(before)
+    for name in PER_SERIES:
+        old, cut, new = (getattr(each, name) for each in (before, end, later))
+        kept = [rows[: len(rows) - len(rest)] for rows, rest in zip(old, cut, strict=True)]
+        join = _appended if name == "times" else _stacked
+        whole[name] = [*map(join, kept, new), *new[len(kept) :]]
+    return later._replace(**whole)
+
+
+def _appended(times: pd.Index[Any], more: pd.Index[Any]) -> pd.Index[Any]:
+    return times.append(more)
+
+
+def _stacked(rows: Floats, more: Floats) -> Floats:
+    return np.concatenate([rows, more])
+
+
+def without_last(series: SeriesSet, n: int, *, short_whole: bool = False) -> SeriesSet:
+    """Return series as they were known n time points before their ends: the short ones empty, or left whole."""
+    is_short = [short_whole and len(rows) <= n for rows in series.values]
+    cut = _shortened(series, [slice(None, None if short else -n) for short in is_short])
     if series.fill != "interpolate":
         return cut
     # By nothing that came later.
@@ -264,20 +295,56 @@ def without_last(series: SeriesSet, n: int) -> SeriesSet:
     return cut._replace(values=np.split(values, np.cumsum(lengths)[:-1]))
 
 
-def last_part(series: SeriesSet, n: int) -> SeriesSet:
-    """Return the last n time points of each series, and those before them that later fills go back to."""
-    parts = []
-    for rows in series.unfilled:
-        begin = max(0, len(rows) - n)
-        seen = ~np.isnan(rows[: begin + 1])
-        last_seen = [int(channel.nonzero()[0][-1]) for channel in seen.T if channel.any() and series.fill is not None]
-        parts.append(slice(min([begin, *last_seen]), None))
-    return _shortened(series, parts)
+def chosen(series: SeriesSet, kept: NDArray[np.bool_]) -> SeriesSet:
+    """Return some series (n_series,) alone."""
+    codes = np.flatnonzero(kept)
+    lists: Any = {name: [part[code] for code in codes] for name in PER_SERIES if (part := getattr(series, name))}
+    return series._replace(ids=series.ids[codes], static=series.static[codes], **lists)
+
+
+def are_longer(series: SeriesSet, n: int, needs: str, remedy: str) -> NDArray[np.bool_]:
+    """Which series (n_series,) have more than n time points; a warning names others, an error says that none has."""
+    lengths = np.array([len(rows) for rows in series.values])
+    needed, short = f"{needs} more than {n} time points of a series.", np.flatnonzero(lengths <= n)
+    if len(short) == len(lengths):
+        name, longest = series_name(series.ids[int(lengths.argmax())]), lengths.max()
+        raise ValueError(f"{needed} {name} has {longest}{', and none has more' if len(short) > 1 else ''}; {remedy}.")
+    warn_of_left_out(series, lengths <= n, needed)
+    return lengths > n
+
+
+def warn_of_left_out(series: SeriesSet, left_out: NDArray[np.bool_], why: str) -> None:
+    """Warn of series (n_series,) that are left out, if any."""
+    if len(codes := np.flatnonzero(left_out)):
+        some = ", ".join(f"{quoted(series.ids[code])} with {len(series.values[code])}" for code in codes[:3])
+        more = f" and {len(codes) - 3} more" if len(codes) > 3 else ""
+        warn_user(f"{why} {len(codes)} of {series.n_series} series are too short and left out: {some}{more}.")
+
+
+def ends_of(series: SeriesSet) -> pd.Index[Any]:
+    """The last time of each series."""
+    ends = [times[-1:] for times in series.times]
+    return ends[0].append(ends[1:])
+
+
+def last_part(series: SeriesSet, n: int, *, to_fill: bool = True) -> SeriesSet:
+    """Return the last n time points of each series, and `to_fill`, those before them that later fills go back to."""
+    begins = [max(0, len(rows) - n) for rows in series.values]
+    if to_fill and series.filled:
+        begins = list(map(_last_seen, series.values, series.filled, begins))
+    return _shortened(series, [slice(begin, None) for begin in begins])
+
+
+def _last_seen(rows: Floats, filled: NDArray[np.bool_], begin: int) -> int:
+    """The last time point up to `begin` from which on each channel, if it has one by then, has an observed value."""
+    seen = ~(np.isnan(rows[: begin + 1]) | filled[: begin + 1])
+    return min([begin, *(int(channel.nonzero()[0][-1]) for channel in seen.T if channel.any())])
 
 
 def _shortened(series: SeriesSet, parts: list[slice]) -> SeriesSet:
-    names = ("times", "values", "past", "future", "filled")
-    cut: Any = {name: [rows[part] for rows, part in zip(getattr(series, name), parts, strict=False)] for name in names}
+    cut: Any = {
+        name: [rows[part] for rows, part in zip(getattr(series, name), parts, strict=False)] for name in PER_SERIES
+    }
     return series._replace(**cut)
 
 

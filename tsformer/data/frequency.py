@@ -15,10 +15,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.tseries.frequencies import to_offset
 
-from tsformer.data.messages import listed, series_name
-from tsformer.data.rows import Floats, SortedRows, instants
+from tsformer.data.messages import listed, series_name, shown
+from tsformer.data.rows import DATES, Floats, SortedRows, instants
 
 Frequency = int | pd.offsets.BaseOffset
+ONE = np.zeros(1, dtype=np.intp)  # where a single series starts
 
 
 def common_frequency(ordered: SortedRows, declared: Any) -> Frequency:
@@ -54,7 +55,7 @@ def _way_out(times: pd.Index[Any]) -> str:
             f" Their days have freq={alias!r}: give the times as df.index.normalize(), or as a column dt.normalize()."
         )
     months, days_apart = np.diff(_months(times)), np.diff(days.to_julian_date())
-    if len(np.unique(months)) == 1 and _is_one_day_of_months(wall, np.zeros(len(wall), dtype=np.intp)).all():
+    if len(np.unique(months)) == 1 and _is_one_day_of_months(wall, ONE).all():
         return f" They are on one day of each month: pass freq=pd.DateOffset(months={months[0]})."
     if 28 in days_apart and set(days_apart) <= {28, 35, 42}:
         return (
@@ -175,13 +176,16 @@ def _length(freq: Any, times: pd.Index[Any]) -> pd.Timedelta | None:
     return pd.Timedelta(freq) if isinstance(freq, pd.offsets.Tick) else None
 
 
+def are_of_one_kind(times: pd.Index[Any], like: pd.Index[Any]) -> bool:
+    """Whether times can be compared."""
+    if isinstance(times, pd.DatetimeIndex) and isinstance(like, pd.DatetimeIndex):
+        return str(times.tz) == str(like.tz)
+    return bool(times.dtype == like.dtype) or times.dtype.kind + like.dtype.kind in ("ii", "iu", "ui", "uu")
+
+
 def check_same_kind(times: pd.Index[Any], like: pd.Index[Any], name: str) -> None:
     """Raise a ValueError where times of a frame cannot be compared with those of the targets."""
-    if isinstance(times, pd.DatetimeIndex) and isinstance(like, pd.DatetimeIndex):
-        same = str(times.tz) == str(like.tz)
-    else:
-        same = times.dtype == like.dtype or times.dtype.kind + like.dtype.kind in ("ii", "iu", "ui", "uu")
-    if not same:
+    if not are_of_one_kind(times, like):
         fit, got = str(like.dtype), str(times.dtype)
         raise ValueError(
             f"The times of {name} must be of the same kind as those that fit saw, {fit!r}. Got {got!r}; put such times "
@@ -189,19 +193,22 @@ def check_same_kind(times: pd.Index[Any], like: pd.Index[Any], name: str) -> Non
         )
 
 
+def _ordinals(ordered: SortedRows, freq: Any) -> tuple[NDArray[np.int64], int]:
+    """Times as integers (N,), of which a step of `freq` has as many as are returned; -1 is on no grid of dates."""
+    times: Any = ordered.times
+    if _is_by_calendar(times, freq):
+        return _places(ordered, freq)
+    length = _length(freq, times)
+    return instants(times), getattr(freq, "n", freq) if length is None else length // pd.Timedelta(1, times.unit)
+
+
 def _steps(ordered: SortedRows, freq: Any) -> NDArray[np.int64]:
     """Steps of `freq` (N,) from the first time of a series to each of its times, -1 where that is no whole number."""
-    times: Any = ordered.times
-    length = _length(freq, times)
-    if length is not None:
-        ordinals, step = instants(times), length // pd.Timedelta(1, times.unit)
-        on_grid = np.ones(len(times), dtype=bool)
-    elif isinstance(times, pd.DatetimeIndex):
-        ordinals, step = _places(ordered, freq)
-        on_grid = (ordinals >= 0) & ~((np.diff(ordinals, prepend=-1) == 0) & (ordered.ranks > 0))
-    else:
-        ordinals, step = instants(times), getattr(freq, "n", freq)
-        on_grid = np.ones(len(times), dtype=bool)
+    ordinals, step = _ordinals(ordered, freq)
+    on_grid = np.ones(len(ordinals), dtype=bool)
+    if _is_by_calendar(ordered.times, freq):
+        on_grid = ordinals >= 0
+        on_grid[1:] &= (ordinals[1:] != ordinals[:-1]) | (ordered.codes[1:] != ordered.codes[:-1])  # no day twice
     steps, rest = np.divmod(ordinals - ordinals[ordered.starts][ordered.codes], step)
     return np.where(on_grid & (rest == 0), steps, -1)
 
@@ -215,6 +222,21 @@ def steps_after(first: pd.Timestamp, times: pd.DatetimeIndex, freq: Any) -> NDAr
     return steps
 
 
+def _takes_single_steps(ordered: SortedRows, freq: Any) -> bool:
+    """Whether no time of a series is left out, or off the grid."""
+    ordinals, step = _ordinals(ordered, freq)
+    if _is_by_calendar(ordered.times, freq) and (ordinals < 0).any():
+        return False
+    between = np.diff(ordinals)
+    between[ordered.starts[1:] - 1] = step  # from a series to the next
+    return bool((between == step).all())
+
+
+def _is_by_calendar(times: pd.Index[Any], freq: Any) -> bool:
+    """Whether steps of dates vary in length, so that they are counted on a calendar."""
+    return isinstance(times, pd.DatetimeIndex) and _length(freq, times) is None
+
+
 def _places(ordered: SortedRows, freq: Any) -> tuple[NDArray[np.int64], int]:
     """The place of each time (N,) in a calendar, -1 for none, and how far a step goes there.
 
@@ -226,14 +248,14 @@ def _places(ordered: SortedRows, freq: Any) -> tuple[NDArray[np.int64], int]:
         return _calendar(wall, freq).get_indexer(wall), freq.n
     days = wall.normalize()
     of_day = wall - days
-    clocks = _clocks(of_day, ordered.codes)
+    clocks = _clocks(of_day, ordered.starts)
     is_due = np.asarray(of_day == (clocks[0] if len(clocks.unique()) == 1 else clocks[ordered.codes]))
     if times.tz is not None and not is_due.all():  # a change of clocks may have skipped the time that was due
         late = ~is_due
         due = days[late] + clocks[ordered.codes[late]]
         is_due[late] = _zoned(due, times).tz_localize(None) == wall[late]
     if months := _months_of(freq):
-        return np.where(is_due & _is_one_day_of_months(wall, ordered.codes), _months(wall), -1), months
+        return np.where(is_due & _is_one_day_of_months(wall, ordered.starts), _months(wall), -1), months
     return np.where(is_due, _calendar(days, freq).get_indexer(days), -1), freq.n
 
 
@@ -249,19 +271,19 @@ def _months_of(freq: Any) -> int:
     return int(freq.n * (12 * freq.kwds.get("years", 0) + freq.kwds.get("months", 0)))
 
 
-def _is_one_day_of_months(wall: pd.DatetimeIndex, codes: NDArray[np.intp]) -> NDArray[np.bool_]:
+def _is_one_day_of_months(wall: pd.DatetimeIndex, starts: NDArray[np.intp]) -> NDArray[np.bool_]:
     """Which times are on the day of their series, or at the end of a month that does not have it."""
     day = wall.day.to_numpy()
-    latest = np.maximum.reduceat(day, np.flatnonzero(np.diff(codes, prepend=-1)))
-    return np.asarray(day == np.minimum(latest[codes], wall.days_in_month))
+    latest = np.maximum.reduceat(day, starts).repeat(np.diff(starts, append=len(day)))
+    return np.asarray(day == np.minimum(latest, wall.days_in_month))
 
 
-def _clocks(of_day: pd.TimedeltaIndex, codes: NDArray[np.intp]) -> pd.TimedeltaIndex:
+def _clocks(of_day: pd.TimedeltaIndex, starts: NDArray[np.intp]) -> pd.TimedeltaIndex:
     """The usual time of day of each series (n_series,), the median; a change of clocks may shift some."""
-    starts = np.flatnonzero(np.diff(codes, prepend=-1))
     if len(of_day.unique()) == 1:
         return of_day[starts]
-    lengths = np.diff(starts, append=len(codes))
+    lengths = np.diff(starts, append=len(of_day))
+    codes = np.arange(len(starts)).repeat(lengths)
     return of_day[np.lexsort((of_day.asi8, codes))[starts + (lengths - 1) // 2]]
 
 
@@ -288,19 +310,38 @@ def time_range(first: Any, n_times: int, freq: Any, like: pd.Index[Any]) -> pd.I
         return pd.Index(values, dtype=like.dtype if values[-1] <= largest else np.int64, name=like.name)
     if _length(freq, like) is not None:
         return pd.date_range(first, periods=n_times, freq=freq, name=like.name).as_unit(like.unit)
-    wall = first.tz_localize(None)
-    if like.tz is not None and _is_of_days(freq):
-        seen = like.tz_localize(None)
-        wall = wall.normalize() + _clocks(seen - seen.normalize(), np.zeros(len(seen), dtype=np.intp))[0]
+    wall = _due(first, freq, like)
     if months := _months_of(freq):
         return _zoned(_same_days(wall, months * np.arange(n_times), int(like.day.max())), like)
     return _zoned(pd.date_range(wall, periods=n_times, freq=freq), like)
+
+
+def _due(time: pd.Timestamp, freq: Any, like: pd.DatetimeIndex) -> pd.Timestamp:
+    """A time on the clock on the wall: in a zone, which may have shifted it, at the time of day of its series."""
+    wall = time.tz_localize(None)
+    if like.tz is None or not _is_of_days(freq):
+        return wall
+    seen = like.tz_localize(None)
+    return wall.normalize() + _clocks(seen - seen.normalize(), ONE)[0]
 
 
 def _same_days(first: pd.Timestamp, months: NDArray[np.int64], day: int) -> pd.DatetimeIndex:
     """The times that lie so many months after the first, on one day of the month or at its end."""
     begins = pd.DatetimeIndex((first.to_datetime64().astype("M8[M]") + months).astype("M8[s]"))
     return begins + pd.to_timedelta(np.minimum(day, begins.days_in_month) - 1, "D") + (first - first.normalize())
+
+
+def time_before(times: pd.Index[Any], n: int, freq: Any) -> pd.Index[Any]:
+    """Return the time that is n steps before the first of some, alone."""
+    first: Any = times[:1]
+    if isinstance(times, pd.DatetimeIndex) and _is_by_calendar(times, freq):
+        wall = _due(first[0], freq, times)
+        if months := _months_of(freq):
+            return _zoned(_same_days(wall, np.array([-n * months]), int(times.day.max())), times)
+        return _zoned(pd.DatetimeIndex([wall - n * freq]), times)
+    if isinstance(times, DATES):
+        return first - (n * freq if isinstance(times, pd.DatetimeIndex) else n)
+    return first.astype("int64") - n * freq
 
 
 def follows(ordered: SortedRows, freq: Any) -> bool:
@@ -312,14 +353,17 @@ def follows(ordered: SortedRows, freq: Any) -> bool:
     is_too_fine = length is not None and length < pd.Timedelta(1, times.unit)
     if is_too_fine or isinstance(times, pd.DatetimeIndex) != isinstance(freq, pd.offsets.BaseOffset):
         return False
-    return bool((_steps(ordered, freq) == ordered.ranks).all())
+    return _takes_single_steps(ordered, freq)
 
 
 def make_regular(
     ordered: SortedRows, freq: Frequency, *, insert: bool, fitted: bool = False
 ) -> tuple[NDArray[np.intp], Floats, list[pd.Index[Any]]]:
     """Codes (M,), values (M, C) and the times of each series with none left out; an error where that cannot be."""
+    if _takes_single_steps(ordered, freq):
+        return ordered.codes, ordered.values, [ordered.times_of(code) for code in range(len(ordered.ids))]
     steps = _steps(ordered, freq)
+    _check_span(ordered, steps, freq)
     wrong = steps < 0 if insert else steps != ordered.ranks
     if wrong.any():
         code = int(ordered.codes[wrong.argmax()])
@@ -330,23 +374,35 @@ def make_regular(
         look = _look(_likely(ordered.times_of(int(ordered.lengths.argmax()))), ordered.times)
         raise ValueError(f"{finer} {apart.min()} steps apart.{look}")
     lengths = steps[ordered.starts + ordered.lengths - 1] + 1
-    if lengths.sum() == len(steps):
-        return ordered.codes, ordered.values, [ordered.times_of(code) for code in range(len(ordered.ids))]
     values = np.full((lengths.sum(), ordered.values.shape[1]), np.nan)
     values[(np.cumsum(lengths) - lengths)[ordered.codes] + steps] = ordered.values
     return np.repeat(np.arange(len(lengths)), lengths), values, _complete_times(ordered, lengths, freq)
+
+
+def _check_span(ordered: SortedRows, steps: NDArray[np.int64], freq: Frequency) -> None:
+    """Raise a ValueError where far more rows are absent than there are: one time that is wrong fills the memory."""
+    n_times = int(steps[ordered.starts + ordered.lengths - 1].astype(float).sum())
+    if n_times <= max(10_000_000, 1000 * len(steps)):
+        return
+    at = int(steps.argmax())
+    times = ordered.times_of(int(ordered.codes[at]))
+    raise ValueError(
+        f"{series_name(ordered.ids[ordered.codes[at]])} goes from {shown(times[0])} to {shown(times[-1])}, {steps[at]} "
+        f"steps of freq={_alias(freq, times)}, in {len(times)} rows. Correct the time that is wrong, or pass another "
+        "freq=."
+    )
 
 
 def _complete_times(ordered: SortedRows, lengths: NDArray[np.int64], freq: Any) -> list[pd.Index[Any]]:
     times: Any = ordered.times
     firsts = times[ordered.starts]
     by_months = isinstance(times, pd.DatetimeIndex) and _months_of(freq) > 0
-    if by_months or not isinstance(times, pd.DatetimeIndex) or _length(freq, times) is not None:
+    if by_months or not _is_by_calendar(times, freq):
         likes = map(ordered.times_of, range(len(firsts))) if by_months else itertools.repeat(firsts)
         return [time_range(first, int(n), freq, like) for first, n, like in zip(firsts, lengths, likes, strict=False)]
     wall = times.tz_localize(None)
     days = wall.normalize() if _is_of_days(freq) else wall
-    calendar, clocks = _calendar(days, freq), _clocks(wall - days, ordered.codes)
+    calendar, clocks = _calendar(days, freq), _clocks(wall - days, ordered.starts)
     at = {clock: _zoned(calendar + clock, times) for clock in clocks.unique()}
     begins = calendar.get_indexer(days[ordered.starts])
     return [at[clock][i : i + n * freq.n : freq.n] for clock, i, n in zip(clocks, begins, lengths, strict=True)]

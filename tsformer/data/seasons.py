@@ -13,7 +13,6 @@ from tsformer.data.frequency import Frequency
 from tsformer.data.messages import warn_user
 
 LONGEST_SEASON = 1440  # steps that are read twice at most
-LONGEST_USUAL = 3600  # a longer cycle is nobody's idea of a season: the day of seconds
 SHORTEST_SECOND_CHOICE = 4  # in fewer steps little can repeat: the hour of half-hours
 
 # Months in a step, by a part of the name of the offset's class: pandas 2 lacks some classes. The first that fits holds.
@@ -86,7 +85,7 @@ def usual_seasons(freq: Frequency) -> list[int]:
     if unit == "day":
         cycles = _WITHIN_DAY if length % 1 else [Fraction(7)] if length % 7 else [Fraction(7 * 52)]
     steps = [cycle / length for cycle in cycles]
-    seasons = [int(n) for n in steps if n.denominator == 1 and 1 < n <= LONGEST_USUAL]
+    seasons = [int(n) for n in steps if n.denominator == 1 and 1 < n <= LONGEST_SEASON]
     return seasons[:1] + [season for season in seasons[1:] if season >= SHORTEST_SECOND_CHOICE]
 
 

@@ -10,11 +10,12 @@ from torch import Tensor
 
 from tsformer.data.batch import Batch
 from tsformer.data.covariates import CovariateScaler, check_known_ahead
-from tsformer.data.frames import SeriesSet, known_before_last
+from tsformer.data.frames import SeriesSet, known_before_last, last_part
 from tsformer.data.rows import Floats
 
 BATCHES_PER_EPOCH = 50  # of training windows
 WINDOWS_PER_BATCH = 512  # bounds memory where nothing is learnt
+MOST_VALIDATED = 4096  # units whose windows early stopping measures: of more it would take longer than training
 
 
 @dataclass(frozen=True)
@@ -181,12 +182,16 @@ def training_windows(
 
 
 def validation_windows(histories: Histories, validation: Tensor, context: int, horizon: int) -> WindowsAt:
-    """Take windows spread over the time points that training does not see, some 512 in all but one a unit at least."""
+    """Take windows spread over the time points that training does not see, some 512 in all but one a unit at least.
+
+    Of very many units they are of some, evenly spread.
+    """
     n_each = max(1, min(int(validation.max()) - horizon + 1, WINDOWS_PER_BATCH // histories.n_units))
     into = torch.linspace(0.0, 1.0, n_each, dtype=torch.float64) * (validation - horizon).unsqueeze(1)  # (n_series, n)
     time = (histories.lengths - validation).unsqueeze(1) + into.long()
     unit = torch.arange(histories.n_units)
     unit = unit[validation[unit // histories.n_channels] > 0]
+    unit = unit[:: -(-len(unit) // MOST_VALIDATED)]
     present = time[unit // histories.n_channels].flatten()
     return WindowsAt(histories, unit.repeat_interleave(n_each), present, context, horizon, WINDOWS_PER_BATCH)
 
@@ -205,7 +210,7 @@ def windows_ahead(
 
     `rows` holds future covariates of the horizon. Static ones and the calendar are known for `reach` time points too.
     """
-    reach = max(horizon, reach)
+    series, reach = last_part(series, context, to_fill=False), max(horizon, reach)
     histories = join(series.values, *covariates.apply(series, rows, horizon=horizon, reach=reach), reach, seasons)
     return last_windows(histories, [0], context, reach)
 
@@ -218,12 +223,31 @@ def past_windows(
     horizon: int,
     seasons: tuple[int, int],
     batch_size: int = WINDOWS_PER_BATCH,
+    *,
+    reach: int = 0,
 ) -> Iterable[Batch]:
-    """Cut the windows of each series that know all but its last n time points, for each n of `left`."""
+    """Cut the windows of each series that know all but its last n time points, for each n of `left`.
+
+    What is known ahead of them is as in `windows_ahead`. Of a series that is too short nothing is observed.
+    """
     check_known_ahead(series, max(left))
-    scaled = covariates.apply(series)
+    series = last_part(series, context + max(left), to_fill=series.fill == "interpolate")
+    reach = max(horizon, reach)
+    scaled = covariates.apply(series, reach=reach)
     if series.fill != "interpolate":
-        return last_windows(join(series.values, *scaled, 0, seasons), left, context, horizon, batch_size)
-    cut_short = ((join(known_before_last(series, n), *scaled, 0, seasons), n) for n in left)
-    parts = (last_windows(histories, [n], context, horizon, batch_size) for histories, n in cut_short)
-    return itertools.chain.from_iterable(parts)
+        histories = join(series.values, *scaled, reach, seasons)
+        batches: Iterable[Batch] = last_windows(histories, left, context, reach, batch_size)
+    else:
+        cut_short = ((join(known_before_last(series, n), *scaled, reach, seasons), n) for n in left)
+        parts = (last_windows(histories, [n], context, reach, batch_size) for histories, n in cut_short)
+        batches = itertools.chain.from_iterable(parts)
+    n_columns = len(series.form.covariates[1])
+    return batches if reach == horizon or not n_columns else _known_for(batches, horizon, n_columns)
+
+
+def _known_for(batches: Iterable[Batch], horizon: int, n_columns: int) -> Iterator[Batch]:
+    """Hide the first columns that are known ahead behind the horizon, for which nobody gives them."""
+    for batch in batches:
+        assert batch.future is not None  # for the type checker: windows always have it
+        batch.future[:, horizon:, :n_columns] = 0.0
+        yield batch

@@ -15,7 +15,7 @@ from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, _get_feature_names, check_is_fitted, validate_data
 
-from tsformer.data.batch import Batch
+from tsformer.data.batch import StoredCases
 from tsformer.data.cases import Cases, by_id, check_n_channels, read_cases
 from tsformer.data.messages import warn_user
 from tsformer.training.devices import portable
@@ -65,7 +65,7 @@ def read_to_fit(estimator: Any, X: Any, *, from_scratch: bool) -> tuple[Cases, d
         cases = read_like_fit(estimator, X)
         return cases, {name: value for name, value in vars(estimator).items() if name in FEATURES}
     cases = read_cases(X, id_col=estimator.id_col, time_col=estimator.time_col)
-    if len(cases) and cases.batch.x.shape[1] == 1 < cases.n_channels:
+    if len(cases) and cases.data.n_timepoints == 1 < cases.n_channels:
         warn_user(
             f"X has {cases.n_channels} channels of a single time point, so that there is no time to look along. If its "
             "axes are (n_cases, n_timepoints, n_channels), pass X.transpose(0, 2, 1), or of a list "
@@ -138,7 +138,7 @@ def check_labels(estimator: Any, y: Any, cases: Cases) -> NDArray[Any]:
         raise ValueError(f"Input y contains NaN, first for case {absent[0]}. Leave out the cases without a label.")
     assert_all_finite(y, input_name="y")
     check_classification_targets(y)
-    check_consistent_length(cases.batch.x, y)
+    check_consistent_length(cases.data.rows, y)
     return y
 
 
@@ -207,18 +207,18 @@ def _check_not_negative(weight: NDArray[np.float64], name: str) -> None:
         raise ValueError(f"{name} must hold no negative weight and at least one above 0. Got {reprlib.repr(weight)}.")
 
 
-def label(cases: Cases, y: NDArray[Any], weight: NDArray[np.float64], classes: NDArray[Any], name: str) -> Batch:
+def label(cases: Cases, y: NDArray[Any], weight: NDArray[np.float64], classes: NDArray[Any], name: str) -> StoredCases:
     """Join series, class numbers and weights; cases of weight 0 are left out. `name` is that of y in messages."""
     unknown = np.setdiff1d(y, classes)
     if len(unknown):
         raise ValueError(f"{name} must contain only the classes {classes}. Got {unknown} too.")
     used = weight > 0
     relative = torch.from_numpy(weight * (used.sum() / weight.sum())).float()
-    data = replace(cases.batch, y=torch.from_numpy(np.searchsorted(classes, y)), weight=relative)
-    return data if used.all() else data.select(torch.from_numpy(np.flatnonzero(used)))
+    data = replace(cases.data, y=torch.from_numpy(np.searchsorted(classes, y)), weight=relative)
+    return data if used.all() else data.subset(np.flatnonzero(used))
 
 
-def read_validation(estimator: Any, X: Any, y: Any, sample_weight: Any, fitted: dict[str, Any]) -> Batch | None:
+def read_validation(estimator: Any, X: Any, y: Any, sample_weight: Any, fitted: dict[str, Any]) -> StoredCases | None:
     """Read the validation cases given to fit, which are to be like those that it trains on."""
     if X is None and y is None and sample_weight is None:
         return None
@@ -229,6 +229,6 @@ def read_validation(estimator: Any, X: Any, y: Any, sample_weight: Any, fitted: 
         raise ValueError("X_val and y_val are given, but early_stopping is False. Set early_stopping=True to use them.")
     cases = read_like_fit(estimator, X, "X_val", fitted)
     y = read_labels(y, cases, "y_val")
-    check_consistent_length(cases.batch.x, y)
+    check_consistent_length(cases.data.rows, y)
     weight = weigh(by_id(sample_weight, cases, "sample_weight_val"), None, y, "sample_weight_val")
     return label(cases, y, weight, fitted["classes_"], "y_val")

@@ -15,7 +15,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor, nn
 
 from tsformer.data.augment import standard_augmentation
-from tsformer.data.batch import Batch
+from tsformer.data.batch import StoredCases
 from tsformer.data.cases import Cases, by_id
 from tsformer.estimators import checks
 from tsformer.estimators.pretrained import ACCEPTED, load_encoder
@@ -26,10 +26,17 @@ from tsformer.models.classifier import Augmentation, SeriesClassifier, build_cla
 from tsformer.models.encoders import ENCODERS
 from tsformer.models.ensemble import Ensemble
 from tsformer.models.frozen import FrozenClassifier
-from tsformer.params import TrainingParams, TransformerParams, constraints_of, documents_parameters_of, values_of
+from tsformer.params import (
+    ParallelParams,
+    TrainingParams,
+    TransformerParams,
+    constraints_of,
+    documents_parameters_of,
+    values_of,
+)
 from tsformer.training import fitting
 from tsformer.training.callbacks import CallbackSupportMixin, whole_fit, with_callbacks
-from tsformer.training.devices import draw_seed, ready_to_predict, resolve_device
+from tsformer.training.devices import ready_to_predict, resolve_device, shared_seed
 from tsformer.training.loop import joined
 from tsformer.training.objectives import classification
 from tsformer.training.prediction import predict_in_batches
@@ -39,12 +46,13 @@ from tsformer.training.ridge import fit_frozen
 MAX_CASES, MAX_CHANNELS = 3_000, 10_000
 
 
-@documents_parameters_of(checks.CasesMixin, TransformerParams, TrainingParams)
+@documents_parameters_of(checks.CasesMixin, TransformerParams, TrainingParams, ParallelParams)
 @dataclass(kw_only=True, eq=False, repr=False)
 class TransformerClassifier(
     checks.CasesMixin,
     TransformerParams,
     TrainingParams,
+    ParallelParams,
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     ClassifierMixin,
@@ -110,7 +118,7 @@ class TransformerClassifier(
     -----
     `max_steps="auto"` stands for 60 epochs, but at least 400 and at most 1,200 steps a network, of series beyond 1,024
     time points fewer in proportion; `batch_size="auto"` for 16, and 64 from 1,000 cases. After Ctrl-C the finished
-    networks predict, or the first as far as it came.
+    networks predict, or the first as far as it came; in a search or a cross-validation Ctrl-C ends them all.
 
     References
     ----------
@@ -140,6 +148,7 @@ class TransformerClassifier(
         checks.CasesMixin,
         TransformerParams,
         TrainingParams,
+        ParallelParams,
         n_estimators=[Interval(Integral, 0, None, closed="left")],
         pretrained=ACCEPTED,
         scaling=[StrOptions(set(SCALERS)), tuple, list],
@@ -188,16 +197,20 @@ class TransformerClassifier(
         fitted = list(self.model_.networks) if self.warm_start and hasattr(self, "model_") else []
         data, read = self._read_labelled(X, y, sample_weight, from_scratch=not fitted)
         validation = checks.read_validation(self, X_val, y_val, sample_weight_val, read)
-        starts, seed = self._starts(fitted, len(read["classes_"])), draw_seed(self.random_state)
+        starts, seed = (
+            self._starts(fitted, len(read["classes_"])),
+            shared_seed(self),
+        )
         split = fitting.split_cases(data, self, seed, validation) if starts else fitting.Split(data)
-        frozen = self._fit_frozen(data, len(read["classes_"]), resolve_device(self.device))
+        beside = self._frozen_fit(data, len(read["classes_"]), resolve_device(self.device))
 
-        def attributes(networks: list[SeriesClassifier]) -> dict[str, Any]:
+        def attributes(networks: list[SeriesClassifier], frozen: FrozenClassifier | None) -> dict[str, Any]:
             return read | {"model_": Ensemble([*networks, *fitted[len(networks) :]], frozen)}
 
         objective = classification(self.label_smoothing)
         task = whole_fit(self, len(starts) * (1 if split.refit is None else 2), X, y)
-        members = fitting.fit_to_cases(starts, split, objective, self, seed, task=task, attributes=attributes)
+        told: dict[str, Any] = {"task": task, "attributes": attributes}
+        members, frozen = fitting.fit_to_cases(starts, split, objective, self, seed, beside=beside, **told)
         finished = [member for member in members if not member.history.interrupted]
         state = read | self._state(finished or members, fitted, frozen)
         task.end(lambda: state)
@@ -242,7 +255,10 @@ class TransformerClassifier(
         data, read = self._read_labelled(X, y, sample_weight, from_scratch=first, classes=classes)
         n_iter = np.zeros(self.n_estimators, dtype=np.int64) if first else self.n_iter_
         moments = self._moments or [None] * len(n_iter)
-        starts, seed = self._starts(fitted, len(read["classes_"])), draw_seed(self.random_state) + int(n_iter.sum())
+        starts, seed = (
+            self._starts(fitted, len(read["classes_"])),
+            shared_seed(self) + int(n_iter.sum()),
+        )
         members = fitting.pass_over_cases(starts, data, classification(self.label_smoothing), self, seed, moments)
         state = self._state(members, [], None if first else self.model_.frozen)
         state["n_iter_"] += n_iter
@@ -283,7 +299,7 @@ class TransformerClassifier(
             With `pretrained`, further columns: those of `TransformerPretrainer.transform`.
         """
         cases = checks.read_like_fit(self, X)
-        embedded = predict_in_batches(self.model_, Ensemble.embed, cases.batch, resolve_device(self.device))
+        embedded = predict_in_batches(self.model_, Ensemble.embed, cases.data, resolve_device(self.device))
         return checks.with_ids(self, cases, embedded.double().numpy())
 
     def attention_maps(self, X: Any) -> list[list[NDArray[np.float32]]]:
@@ -299,28 +315,30 @@ class TransformerClassifier(
             padding whose window holds nothing else has a row of zeros. The second half of the layers of
             `encoder="gated_two_tower"` are those over channels.
         """
-        data, device = checks.read_like_fit(self, X).batch, resolve_device(self.device)
+        data, device = checks.read_like_fit(self, X).data, resolve_device(self.device)
         if not len(self.model_.networks):
             raise ValueError("attention_maps is of trained networks, of which n_estimators=0 has none: set 1 or more.")
-        maps = []
+        # All cases in one batch, so that all have the same number of tokens.
+        batch, maps = data.select(torch.arange(len(data))).to(device), []
         for model in self.model_.networks:
             ready_to_predict(model, device)
-            # All cases in one batch, so that all have the same number of tokens.
             with torch.inference_mode(), record_attention(model) as layers:
-                model(data.x.to(device), data.observed.to(device))
+                model(batch.x, batch.observed)
             maps.append([weights.float().cpu().numpy() for weights in layers])
         return maps
 
     def _log_probability(self, cases: Cases) -> Tensor:
-        return predict_in_batches(self.model_, Ensemble.forward, cases.batch, resolve_device(self.device))
+        return predict_in_batches(self.model_, Ensemble.forward, cases.data, resolve_device(self.device))
 
-    def _fit_frozen(self, data: Batch, n_classes: int, device: torch.device) -> FrozenClassifier | None:
-        """Fit the member with the pretrained encoder, if there is to be one."""
+    def _frozen_fit(
+        self, data: StoredCases, n_classes: int, device: torch.device
+    ) -> Callable[[], FrozenClassifier] | None:
+        """What fits the member with the pretrained encoder, if there is to be one."""
         if self.pretrained is None:
             if self.n_estimators == 0:
                 raise ValueError("n_estimators=0 leaves no network. Set it to 1 or more, or pretrained='auto'.")
             return None
-        n_channels = len(data) * data.x.shape[2]
+        n_channels = len(data) * data.n_channels
         is_large = len(data) > MAX_CASES or n_channels > MAX_CHANNELS
         if self.pretrained == "auto" and self.n_estimators > 0 and is_large:
             fitting.LOG.info(
@@ -329,11 +347,11 @@ class TransformerClassifier(
             )
             return None
         encoder = load_encoder("bundled" if self.pretrained == "auto" else self.pretrained)
-        return fit_frozen(encoder, data, n_classes, device)
+        return partial(fit_frozen, encoder, data, n_classes, device)
 
     def _read_labelled(
         self, X: Any, y: Any, sample_weight: Any, *, from_scratch: bool, classes: ArrayLike | None = None
-    ) -> tuple[Batch, dict[str, Any]]:
+    ) -> tuple[StoredCases, dict[str, Any]]:
         """Read training cases without those of weight 0, and what fitted attributes say of them."""
         cases, read = checks.read_to_fit(self, X, from_scratch=from_scratch)
         y = checks.check_labels(self, y, cases)
@@ -347,7 +365,7 @@ class TransformerClassifier(
                 "The number of classes has to be greater than one; got 1 class. Give cases of at least two."
             )
         data = checks.label(cases, y, weight, read["classes_"], "y")
-        return data, {"n_timepoints_": data.x.shape[1]} | read
+        return data, {"n_timepoints_": data.n_timepoints} | read
 
     def _starts(self, fitted: Sequence[SeriesClassifier], n_classes: int) -> list[fitting.Start]:
         """How each network begins, from the training cases: as a copy of a fitted one, or new."""
@@ -361,16 +379,13 @@ class TransformerClassifier(
             expected = f"one of {sorted(SCALERS)} or a sequence of them. Got {self.scaling!r} instead."
             raise ValueError(f"The 'scaling' parameter of TransformerClassifier must be {expected}")
         copies: list[fitting.Start] = [partial(fitting.copy_of, model) for model in fitted]
-        scalings = (names[i % len(names)] for i in range(len(fitted), self.n_estimators))
-        return [*copies, *(partial(self._build, n_classes, scaling) for scaling in scalings)]
-
-    def _build(self, n_classes: int, scaling: str, data: Batch) -> SeriesClassifier:
         augment = standard_augmentation if self.augment == "standard" else self.augment
         if isinstance(augment, nn.Module):
             augment = augment.__call__  # else it would become a part of the network, and of its weights
         size = values_of(TransformerParams, self) | {"encoder": self.encoder, "pooling": self.pooling}
-        how = size | {"differences": self.differences, "scaling": scaling, "augment": augment}
-        return build_classifier(data.x, data.observed, n_classes, **how)
+        how = size | {"n_classes": n_classes, "differences": self.differences, "augment": augment}
+        scalings = (names[i % len(names)] for i in range(len(fitted), self.n_estimators))
+        return [*copies, *(partial(_build, scaling=scaling, **how) for scaling in scalings)]
 
     def _state(
         self, members: list[fitting.Fitted], fitted: list[SeriesClassifier], frozen: FrozenClassifier | None
@@ -388,3 +403,7 @@ class TransformerClassifier(
     @property
     def _n_features_out(self) -> int:
         return self.model_.n_features
+
+
+def _build(data: StoredCases, **how: Any) -> SeriesClassifier:
+    return build_classifier(data.chunks, data.n_channels, data.n_timepoints, **how)

@@ -1,7 +1,6 @@
 """TransformerForecaster: forecasts of one or many series, from pandas and back to pandas."""
 
 import copy
-import math
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,41 +18,52 @@ from torch import nn
 from tsformer import params
 from tsformer.data import windows
 from tsformer.data.batch import Batch
-from tsformer.data.covariates import CovariateScaler, read_future
-from tsformer.data.forecasts import Forecast, cutoffs, future_times, requested_quantiles, to_frame
-from tsformer.data.frames import Columns, SeriesSet, check_counts, read_series, without_last
-from tsformer.data.messages import quoted, series_name, warn_user
-from tsformer.data.rows import Floats
+from tsformer.data.covariates import CovariateScaler
+from tsformer.data.forecasts import Forecast, future_times, past_frame, requested_quantiles, to_frame
+from tsformer.data.frames import (
+    Columns,
+    SeriesSet,
+    are_longer,
+    check_counts,
+    chosen,
+    ends_of,
+    read_series,
+    warn_of_left_out,
+    without_last,
+)
+from tsformer.data.messages import warn_user
 from tsformer.data.seasons import choose_season, step_of
 from tsformer.estimators.checks import keep_fitted
+from tsformer.estimators.forecasting import (
+    Frame,
+    forecast_ahead,
+    forecast_past,
+    warn_of_seen,
+    warn_of_unobserved,
+    windows_to_forecast,
+)
 from tsformer.estimators.pretrained import ACCEPTED, Start, start_forecaster, steps_to_train
 from tsformer.metrics import mean_absolute_scaled_error
 from tsformer.models.encoders import ENCODERS
-from tsformer.models.forecaster import (
-    PATCH_LENGTH,
-    Lengths,
-    SeriesForecaster,
-    choose_lengths,
-)
+from tsformer.models.forecaster import Lengths, SeriesForecaster, choose_lengths
 from tsformer.models.heads import HEADS
-from tsformer.params import TrainingParams, TransformerParams
+from tsformer.params import ParallelParams, TrainingParams, TransformerParams
 from tsformer.training import calibration
 from tsformer.training.callbacks import SILENT, CallbackSupportMixin, Task, whole_fit, with_callbacks
 from tsformer.training.correlation import learn_correlation
-from tsformer.training.devices import draw_seed, portable, resolve_device, seeded
+from tsformer.training.devices import draw_seed, portable, resolve_device, seeded, shared_seed
 from tsformer.training.fitting import LOG, Problem, fit_network, log_end, settled
 from tsformer.training.objectives import forecasting
 from tsformer.training.optim import go_back
-from tsformer.training.prediction import draw_paths, forecast_windows
-
-Frame = pd.Series | pd.DataFrame
+from tsformer.training.parallel import side_by_side
+from tsformer.training.prediction import draw_paths
 
 LONG = 20  # training horizons in a series from which early_stopping="auto" stops early
 
 
-@params.documents_parameters_of(TransformerParams, TrainingParams)
+@params.documents_parameters_of(TransformerParams, TrainingParams, ParallelParams)
 @dataclass(kw_only=True, eq=False, repr=False)
-class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMixin, BaseEstimator):
+class TransformerForecaster(TransformerParams, TrainingParams, ParallelParams, CallbackSupportMixin, BaseEstimator):
     """Forecast series by a pretrained encoder-decoder Transformer, autoregressive by the patch.
 
     Its weights, which come with the package, were trained on synthetic series alone. Few series are forecast without
@@ -136,6 +146,8 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         The histories that `predict` goes on from and `update` appends to: ids, times, values and covariates.
     covariate_scaler_ : CovariateScaler
         Means and standard deviations of the covariates.
+    trained_until_ : Index
+        The last time of each series that the weights learnt from, in the order of `series_`; empty without training.
     has_history_ : bool
         False where the forecaster was loaded from a file with the last context of each series only.
 
@@ -188,6 +200,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = params.constraints_of(
         TransformerParams,
         TrainingParams,
+        ParallelParams,
         horizon=[params.COUNT],
         context_length=[params.COUNT, StrOptions({"auto"})],
         pretrained=ACCEPTED,
@@ -323,11 +336,10 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         """
         n = params.checked_count(n, "n")
         horizon = self.horizon if horizon is None else params.checked_count(horizon, "horizon")
-        series, device = read_histories(self, df), resolve_device(self.device)
+        series, generator = read_histories(self, df), torch.Generator(resolve_device(self.device))
         given = windows_to_forecast(self, series, horizon, future)
-        with seeded(draw_seed(self.random_state), device):
-            paths = draw_paths(self.model_, given, horizon, device, n)
-        _warn_of_unobserved(self, series, paths[0])
+        paths = draw_paths(self.model_, given, horizon, generator.manual_seed(draw_seed(self.random_state)), n)
+        warn_of_unobserved(self, series, paths[0])
         frames = [pd.DataFrame(to_frame(series, Forecast(path, {}))) for path in paths]
         return pd.concat(frames, keys=range(n), names=["path"])
 
@@ -355,13 +367,13 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
             As in predict.
         refit : bool, default=False
             Train a copy anew on what comes before each window. Otherwise the network is used as it is: only if it was
-            fitted on earlier data are these honest forecasts.
+            not trained, or on earlier data, are these honest forecasts, and a warning says so.
 
         Returns
         -------
         DataFrame
             The forecasts of all windows one under the other, in the form of predict, with a column "cutoff": the last
-            time that each of them knows.
+            time that each of them knows. A series with nothing before a cutoff is missing there, with a warning.
         """
         check_is_fitted(self, "model_")
         wanted, levels = requested_quantiles(quantiles, level)
@@ -370,19 +382,14 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
             raise ValueError("The result of backtest has a column 'cutoff'. Rename that column of df.")
         step = self.horizon if step_size is None else params.checked_count(step_size, "step_size")
         left = [self.horizon + step * i for i in reversed(range(params.checked_count(n_windows, "n_windows")))]
-        _check_longer(series, left[0], f"{n_windows} windows need", "lower n_windows or step_size")
-        known = [without_last(series, n) for n in left]
+        are_longer(series, left[0], f"n_windows={n_windows} needs", "lower n_windows or step_size")
         if refit:
-            forecasts = []
-            for n, part in zip(left, known, strict=True):
-                forecaster = clone(self)
-                keep_fitted(forecaster, forecaster._train(part, from_scratch=True))
-                forecasts += forecaster._forecast_past(series, [n], wanted)
+            refits = [partial(_refit_and_forecast, clone(self), series, n, wanted) for n in left]
+            forecasts = list(side_by_side(refits, self.n_jobs))
         else:
-            forecasts = self._forecast_past(series, left, wanted)
-        frames = [pd.DataFrame(to_frame(*each, levels)) for each in zip(known, forecasts, strict=True)]
-        ends = [cutoffs(part, self.horizon) for part in known]
-        return pd.concat([frame.assign(cutoff=cutoff) for frame, cutoff in zip(frames, ends, strict=True)])
+            warn_of_seen(self, series, left[0], "Pass refit=True to train anew before each window")
+            forecasts = forecast_past(self, series, left, wanted)
+        return pd.concat([past_frame(series, *each, levels) for each in zip(left, forecasts, strict=True)])
 
     def score(self, df: Frame, y: Any = None) -> float:
         """Return minus the MASE of the last `horizon` steps of each series, forecast from those before.
@@ -393,23 +400,25 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         Parameters
         ----------
         df : Series or DataFrame
-            As in fit, series longer than `horizon`.
+            As in fit. Series not longer than `horizon` are left out, with a warning.
         y : None
             As in fit.
         """
         check_is_fitted(self, "model_")
         _check_no_labels(y)
         series = self._read(df)
-        remedy = "tsformer.model_selection.TemporalSplit cuts such folds"
-        _check_longer(
-            series, self.horizon, f"score forecasts the last horizon={self.horizon} from those before:", remedy
+        horizon, remedy = self.horizon, "tsformer.model_selection.TemporalSplit cuts such folds"
+        counts = are_longer(series, horizon, f"score forecasts the last horizon={horizon} and needs", remedy)
+        warn_of_seen(
+            self, series, horizon, f"Give TemporalSplit the forecaster's horizon={horizon}", all_or_nothing=True
         )
-        [forecast] = self._forecast_past(series, [self.horizon])
+        [forecast] = forecast_past(self, series, [horizon])
         values = series.unfilled if isinstance(self.fill, str) else series.values
-        units = [unit for rows in values for unit in rows.T]
-        truth = np.stack([unit[-self.horizon :] for unit in units])
-        histories, season = [unit[: -self.horizon] for unit in units], self.lengths_.season
-        return -mean_absolute_scaled_error(truth, forecast.point, y_train=histories, seasonality=season)
+        units = [unit for rows, counts_too in zip(values, counts, strict=True) if counts_too for unit in rows.T]
+        truth = np.stack([unit[-horizon:] for unit in units])
+        point = forecast.point[counts.repeat(len(series.names))]
+        histories, season = [unit[:-horizon] for unit in units], self.lengths_.season
+        return -mean_absolute_scaled_error(truth, point, y_train=histories, seasonality=season)
 
     def __getstate__(self) -> dict[str, Any]:
         return portable(super().__getstate__())
@@ -440,12 +449,14 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         what = f"calibration_windows={self.calibration_windows}"
         if self.head == "point":
             raise ValueError(f"{what} corrects quantiles, of which head='point' has none. Set it to 0.")
-        _check_longer(series, left[-1], f"{what} needs", "lower it, or leave short series out")
-        if all(np.isnan(rows[-left[-1] :]).all() for rows in series.values):
+        kept = are_longer(series, left[-1], f"{what} needs", "lower it")
+        measured = chosen(series, kept)
+        if all(np.isnan(rows[-left[-1] :]).all() for rows in measured.values):
             raise ValueError(f"{what} holds back missing values only. Take more, or set it to 0.")
-        state = self._learn(without_last(series, left[-1]), from_scratch=from_scratch, task=task)
+        known = without_last(series, left[-1], short_whole=True)
+        state = self._learn(known, from_scratch=from_scratch, task=task)
         lengths = state["lengths_"]
-        of_windows = series, state["covariate_scaler_"], left, lengths.context, self.horizon, lengths.seasons
+        of_windows = measured, state["covariate_scaler_"], left, lengths.context, self.horizon, lengths.seasons
         held_back = windows.past_windows(*of_windows, calibration.WINDOWS_PER_BATCH)
         scores = calibration.conformity_scores(state["model_"], held_back, resolve_device(self.device))
         if not len(scores):
@@ -459,12 +470,13 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
             covariates = CovariateScaler.fit(series, calendar=self.calendar)
         else:
             lengths, freq, covariates = self.lengths_, self.freq_, self.covariate_scaler_
-        built: dict[str, Any] = {"freq_": freq, "lengths_": lengths, "covariate_scaler_": covariates}
-        built |= {"series_": series, "has_history_": True}
+        built: dict[str, Any] = {"freq_": freq, "lengths_": lengths, "covariate_scaler_": covariates, "series_": series}
+        built |= {"has_history_": True, "trained_until_": ends_of(series)}
+        known = ends_of(series)[:0] if from_scratch else getattr(self, "trained_until_", ends_of(series)[:0])
         start = self._start(lengths, covariates, from_scratch=from_scratch)
         horizon = lengths.training_horizon  # windows near an end reach beyond it, where no value is known
         is_long = np.mean([len(rows) >= LONG * horizon for rows in series.values]) >= 0.5
-        n_steps, why = self._n_steps(series, start, is_long=bool(is_long))
+        n_steps, why = self._n_steps(series, start, from_scratch=from_scratch, is_long=bool(is_long))
         LOG.info(
             f"{type(self).__name__}: {series.n_series} series of up to {max(map(len, series.values))} time points; "
             f"{lengths}; on {resolve_device(self.device)}, {f'at most {n_steps} steps' if n_steps else 'no training'}: "
@@ -472,15 +484,14 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         )
         if n_steps == 0:
             with seeded(draw_seed(self.random_state), torch.device("cpu")):
-                return {"model_": start.make().eval(), **built, "history_": {}, "n_iter_": 0}
-        joined = covariates.apply(series, reach=horizon)
-        histories, held_back = windows.join(series.values, *joined, horizon, lengths.seasons), None
-        if is_long if self.early_stopping == "auto" else self.early_stopping:
-            held_back = windows.hold_back(histories, self.validation_fraction, horizon)
+                untrained: dict[str, Any] = {"history_": {}, "n_iter_": 0, "trained_until_": known}
+                return {"model_": start.make().eval(), **built, **untrained}
+        histories = windows.join(series.values, *covariates.apply(series, reach=horizon), horizon, lengths.seasons)
+        held_back = self._hold_back(series, histories, horizon, is_long=bool(is_long))
         # What is held back tells what training is worth; else half of it is taken back.
         pretrained = start.pretrained if held_back is None and not start.has_new_covariates else None
         size = windows.WINDOWS_PER_BATCH
-        settings = settled(self, max_steps=n_steps, batch_size=size, seed=draw_seed(self.random_state))
+        settings = settled(self, max_steps=n_steps, batch_size=size, seed=shared_seed(self))
 
         def problem(unseen: Any) -> Problem:
             of_windows = histories, unseen, lengths.context, horizon, self.batch_size
@@ -501,7 +512,20 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
             attributes=lambda network: {"model_": network, **built},
         )
         log_end(self, [history])
-        return {"model_": model, **built, "history_": history.as_dict(), "n_iter_": history.best_step}
+        trained = {"history_": history.as_dict(), "n_iter_": history.best_step}
+        return {"model_": model, **built, **trained, **({} if history.best_step else {"trained_until_": known})}
+
+    def _hold_back(
+        self, series: SeriesSet, histories: windows.Histories, horizon: int, *, is_long: bool
+    ) -> torch.Tensor | None:
+        """How many time points of each series early stopping keeps from training; None without it."""
+        is_auto = self.early_stopping == "auto"
+        if not (is_long if is_auto else self.early_stopping):
+            return None
+        held_back = windows.hold_back(histories, self.validation_fraction, horizon)
+        if not is_auto:
+            warn_of_left_out(series, held_back.numpy() == 0, f"early_stopping holds back {horizon} time points.")
+        return held_back
 
     def _start(self, lengths: Lengths, covariates: CovariateScaler, *, from_scratch: bool) -> Start:
         """How the network begins."""
@@ -510,11 +534,17 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         shape = {"encoder": self.encoder, "head": self.head} | params.values_of(TransformerParams, self)
         return start_forecaster(self.pretrained, shape, lengths.context, covariates.n_past, covariates.n_future)
 
-    def _n_steps(self, series: SeriesSet, start: Start, *, is_long: bool) -> tuple[int, str]:
+    def _n_steps(self, series: SeriesSet, start: Start, *, from_scratch: bool, is_long: bool) -> tuple[int, str]:
         """Settle how many steps to train, and say why."""
         n_values = sum(int(np.isfinite(rows).sum()) for rows in series.values)
         if self.max_steps == "auto":
-            return steps_to_train(start, n_values, is_long=is_long)
+            n_steps, why = steps_to_train(start, n_values, is_long=is_long)
+            if not n_steps and not from_scratch:
+                warn_user(
+                    f"Nothing was trained: max_steps='auto' is 0 for {n_values} values, which have nothing to add to "
+                    "the weights. Set max_steps to train on nevertheless, e.g. max_steps=100."
+                )
+            return n_steps, why
         if self.max_steps == 0 and not start.has_learnt:
             warn_user(
                 "max_steps=0 leaves new weights as they are drawn: forecasts are a fixed mixture of simple ones. Leave "
@@ -532,12 +562,16 @@ class TransformerForecaster(TransformerParams, TrainingParams, CallbackSupportMi
         seasons = choose_season(self.season, series.freq, longest)
         return choose_lengths(self.horizon, self.context_length, seasons, longest)
 
-    def _forecast_past(self, series: SeriesSet, left: Sequence[int], quantiles: Sequence[float] = ()) -> list[Forecast]:
-        """Forecast a horizon of each series from all but its last n time points, for each n of `left`."""
-        lengths = self.lengths_
-        of_windows = series, self.covariate_scaler_, left, lengths.context, self.horizon, lengths.seasons
-        past = windows.past_windows(*of_windows)
-        return _forecast(self, series, past, self.horizon, quantiles).in_parts(len(left))
+
+def _refit_and_forecast(
+    forecaster: TransformerForecaster, series: SeriesSet, n: int, quantiles: Sequence[float]
+) -> Forecast:
+    """Train a forecaster on all but the last n values of series, and forecast from there what comes next."""
+    known = without_last(series, n)
+    known = chosen(known, np.array([len(rows) > 0 for rows in known.values]))
+    keep_fitted(forecaster, forecaster._train(known, from_scratch=True))
+    [forecast] = forecast_past(forecaster, series, [n], quantiles)
+    return forecast
 
 
 def _finish(pretrained: SeriesForecaster | None, model: Any, batches: Iterable[Batch], *, has_quantiles: bool) -> None:
@@ -564,51 +598,7 @@ def forecast_series(
     """Forecast what follows each series."""
     horizon = forecaster.horizon if horizon is None else params.checked_count(horizon, "horizon")
     series = read_histories(forecaster, df)
-    return series, _forecast(
-        forecaster, series, windows_to_forecast(forecaster, series, horizon, future), horizon, quantiles
-    )
-
-
-def windows_to_forecast(
-    forecaster: TransformerForecaster, series: SeriesSet, horizon: int, future: Frame | None
-) -> Any:
-    """Cut the windows that a forecast is made from.
-
-    Static covariates and the calendar are known for the whole last patch, as in training: what a patch begins with must
-    not depend on how much of it is asked for.
-    """
-    lengths, rows = forecaster.lengths_, read_future(future, series, horizon)
-    reach = min(math.ceil(horizon / PATCH_LENGTH) * PATCH_LENGTH, lengths.training_horizon)
-    of_windows = series, forecaster.covariate_scaler_, rows, lengths.context, horizon, lengths.seasons
-    return windows.windows_ahead(*of_windows, reach=reach)
-
-
-def _forecast(forecaster: Any, series: SeriesSet, given: Any, horizon: int, quantiles: Sequence[float]) -> Forecast:
-    """Forecast the given windows."""
-    scores = getattr(forecaster, "conformity_scores_", None)
-    levels = quantiles if scores is None else calibration.corrected_levels(quantiles, scores)
-    point, bands = forecast_windows(forecaster.model_, given, horizon, resolve_device(forecaster.device), levels)
-    _warn_of_unobserved(forecaster, series, point)
-    return Forecast(point, {quantile: bands[..., i] for i, quantile in enumerate(quantiles)})
-
-
-def _warn_of_unobserved(forecaster: Any, series: SeriesSet, points: Floats) -> None:
-    """Warn of windows (n_windows, H) in which nothing was observed to forecast from: all units, once or more."""
-    n_channels = len(series.names)
-    missing = np.unique(np.flatnonzero(np.isnan(points[:, 0])) % (series.n_series * n_channels))
-    if len(missing):
-        code, channel = divmod(int(missing[0]), n_channels)
-        column = f", column {quoted(series.names[channel])}," if n_channels > 1 else ""
-        others = f" So are those of {len(missing) - 1} others." if len(missing) > 1 else ""
-        warn_user(
-            f"{series_name(series.ids[code])}{column} has no observed value in the last {forecaster.lengths_.context} "
-            f"time points: its forecast is NaN.{others}"
-        )
-
-
-def _check_longer(series: SeriesSet, n: int, what: str, remedy: str) -> None:
-    if (shortest := min(map(len, series.values))) <= n:
-        raise ValueError(f"{what} more than {n} time points of each series. Got one of {shortest}; {remedy}.")
+    return series, forecast_ahead(forecaster, series, horizon, future, quantiles)
 
 
 def _check_no_labels(y: Any) -> None:

@@ -18,7 +18,7 @@ from torch import nn
 from tsformer.archive import open_archive, saved_network
 from tsformer.models.channel_encoder import ChannelEncoder, blank_channel_encoder
 from tsformer.models.forecaster import SeriesForecaster, build_forecaster, with_covariates
-from tsformer.training.devices import seeded
+from tsformer.training.devices import Undrawn, seeded
 
 WEIGHTS = Path(__file__).parents[1] / "weights"  # what scripts/pretrain wrote
 ENCODER, FORECASTER = "TransformerPretrainer", "TransformerForecaster"
@@ -146,7 +146,7 @@ def _read(path: Path, kind: str) -> Any:
 
 def _with_weights(kind: str, settings: dict[str, Any], weights: dict[str, torch.Tensor]) -> nn.Module:
     """Build a network and give it its weights; of an encoder, the head's are drawn anew, not from the user's state."""
-    with seeded(0, torch.device("cpu")):
+    with Undrawn():
         network: nn.Module = BUILD[kind](**settings)
     if kind == ENCODER:
         weights = {f"encoder.{name}": weight for name, weight in weights.items()}

@@ -14,7 +14,8 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 from torch import nn
 
 from tsformer.data.augment import strong_view
-from tsformer.data.batch import Batch
+from tsformer.data.batch import StoredCases
+from tsformer.data.cases import as_channels
 from tsformer.data.messages import warn_user
 from tsformer.estimators.checks import CasesMixin, channel_names, keep_fitted, read_like_fit, read_to_fit, with_ids
 from tsformer.estimators.pretrained import ACCEPTED, load_encoder
@@ -23,7 +24,7 @@ from tsformer.models.channel_encoder import ChannelEncoder
 from tsformer.models.encoders import ENCODERS
 from tsformer.params import TrainingParams, TransformerParams, constraints_of, documents_parameters_of, values_of
 from tsformer.training import fitting, objectives
-from tsformer.training.devices import draw_seed, resolve_device
+from tsformer.training.devices import resolve_device, shared_seed
 from tsformer.training.prediction import predict_in_batches
 
 
@@ -138,14 +139,14 @@ class TransformerPretrainer(CasesMixin, TransformerParams, TrainingParams, Trans
         channels, read = self._read_channels(X, from_scratch=fitted is None)
         if self.max_steps == 0 and fitted is None and self.pretrained is None:
             warn_user("max_steps=0 and pretrained=None leave the weights random. Give pretrained='bundled', or steps.")
-        start, seed = self._start(fitted), draw_seed(self.random_state)
+        start, seed = self._start(fitted), shared_seed(self)
         split = fitting.split_cases(channels, self, seed)
         if self.objective == "contrastive" and split.validation is not None and len(split.validation) < 2:
             raise ValueError(
                 "early_stopping tells held-back channels from each other and needs two. Got 1: raise "
                 "validation_fraction, or set early_stopping=False."
             )
-        [trained] = fitting.fit_to_cases([start], split, self._objective(), self, seed)
+        [trained], _ = fitting.fit_to_cases([start], split, self._objective(), self, seed)
         keep_fitted(self, read | _state(trained) | {"_moments": None})
         return self
 
@@ -162,7 +163,7 @@ class TransformerPretrainer(CasesMixin, TransformerParams, TrainingParams, Trans
         fitted = getattr(self, "model_", None)
         channels, read = self._read_channels(X, from_scratch=fitted is None)
         n_iter = 0 if fitted is None else self.n_iter_
-        start, seed = self._start(fitted), draw_seed(self.random_state) + n_iter
+        start, seed = self._start(fitted), shared_seed(self) + n_iter
         [trained] = fitting.pass_over_cases([start], channels, self._objective(), self, seed, [self._moments])
         state = _state(trained) | {"n_iter_": n_iter + trained.history.best_step, "_moments": trained.moments}
         keep_fitted(self, read | state)
@@ -181,7 +182,7 @@ class TransformerPretrainer(CasesMixin, TransformerParams, TrainingParams, Trans
             `get_feature_names_out` names them.
         """
         cases = read_like_fit(self, X)
-        embedded = predict_in_batches(self.model_, ChannelEncoder.embed, cases.batch, resolve_device(self.device))
+        embedded = predict_in_batches(self.model_, ChannelEncoder.embed, cases.data, resolve_device(self.device))
         return with_ids(self, cases, embedded.double().numpy())
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
@@ -200,11 +201,10 @@ class TransformerPretrainer(CasesMixin, TransformerParams, TrainingParams, Trans
         check_is_fitted(self, "model_")
         return self.model_.encoder
 
-    def _read_channels(self, X: Any, *, from_scratch: bool) -> tuple[Batch, dict[str, Any]]:
-        """Read series, make each channel that has a value a case of its own, and say what the fitted attributes are."""
+    def _read_channels(self, X: Any, *, from_scratch: bool) -> tuple[StoredCases, dict[str, Any]]:
+        """Make each channel that has a value a case of its own, and say what the fitted attributes are."""
         cases, read = read_to_fit(self, X, from_scratch=from_scratch)
-        x, observed = channel_encoder.as_channels(cases.batch.x, cases.batch.observed)
-        return Batch(x, observed).select(observed.flatten(1).any(dim=1).nonzero().flatten()), read
+        return as_channels(cases.data, "X"), read
 
     def _start(self, fitted: ChannelEncoder | None) -> fitting.Start:
         """How the network begins: as a copy of a fitted one, or with new weights, whatever the series."""

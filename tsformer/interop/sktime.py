@@ -21,7 +21,7 @@ from tsformer.interop._parameters import WrapsClassifier, takes_parameters_of
 FRAMES = ["pd.DataFrame", "pd-multiindex", "pd_multiindex_hier"]
 # Times are in the index: whatever its name, no column holds ids or times.
 NO_COLUMNS = dict.fromkeys(("id_col", "time_col"), "no column, since times are in the index")
-LEFT_OUT = ["warm_start", *NO_COLUMNS, "target_cols", "past_cols", "future_cols", "static_cols"]
+LEFT_OUT = ["warm_start", "n_jobs", *NO_COLUMNS, "target_cols", "past_cols", "future_cols", "static_cols"]
 TAGS: dict[str, Any] = {
     "authors": "tsformer developers",
     "maintainers": "tsformer developers",
@@ -73,8 +73,8 @@ class TransformerForecaster(BaseForecaster):
 
     One network forecasts all series of y: each column, of each instance of a panel, of each node of a hierarchy.
     X holds covariates that are known ahead: values missing in the history are masked, and predict needs a row for each
-    time up to the last of fh. Left out are the parameters that name columns, and `warm_start`, for which sktime has
-    `pretrain`.
+    time up to the last of fh. Left out are the parameters that name columns, `n_jobs`, which is of `backtest`, and
+    `warm_start`, for which sktime has `pretrain`.
 
     `fit` after `pretrain` goes on from the weights learnt there. `update` appends times, or replaces those known, and
     trains on unless `update_params=False`. How long each trains is what `max_steps` says: by "auto" not at all for few

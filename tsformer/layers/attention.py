@@ -1,8 +1,10 @@
 """Attention: softmax(Q K^T / sqrt(d_k)) V, its masks, and several heads of it with learned projections."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
+from types import MappingProxyType
 
 import torch
 import torch.nn.functional as F
@@ -39,10 +41,14 @@ def attention_weights(query: Tensor, key: Tensor, mask: Tensor | None = None) ->
     return weights.masked_fill(~mask, 0.0)
 
 
+def answers_at_once(mask: Tensor) -> bool:
+    """Whether a branch may depend on a mask: a GPU would first finish all its work, and an exported graph has none."""
+    return mask.is_cpu and not torch.compiler.is_compiling()
+
+
 def padding_mask(token_mask: Tensor) -> Tensor | None:
     """Mask (B, 1, 1, N) that hides the keys where token_mask (B, N) is False; None, which is faster, if none is."""
-    # Asking makes a GPU wait for the answer, a few microseconds a call; a graph that is exported cannot ask.
-    if not torch.compiler.is_compiling() and token_mask.all():
+    if answers_at_once(token_mask) and token_mask.all():
         return None
     return token_mask[:, None, None, :]
 
@@ -116,7 +122,6 @@ class MultiHeadAttention(nn.Module):
         # One matrix holds the projections of query, key and value: one multiplication in self-attention.
         self.projection = nn.Linear(d_model, 3 * d_model)
         self.output = nn.Linear(d_model, d_model)
-        self._records: list[Tensor] | None = None
 
     def forward(
         self,
@@ -142,8 +147,8 @@ class MultiHeadAttention(nn.Module):
             (query,) = self._heads(self._project(x, slice(None, self.d_model)), 1)
             key, value = self.remember(memory, key_rotation, cache)
         query = rotate(query, query_rotation)
-        if self._records is not None:
-            self._records.append(attention_weights(query, key, mask))
+        if (records := _records_of(self)) is not None:
+            records.append(attention_weights(query, key, mask))
         heads = attention(query, key, value, mask, dropout=self.dropout if self.training else 0.0)
         return self.output(heads.transpose(1, 2).flatten(2))
 
@@ -178,7 +183,7 @@ class WindowedAttention(nn.Module):
         token_mask = x.new_ones(x.shape[:2], dtype=torch.bool) if mask is None else mask[:, 0, 0]
         inside = padding_mask(to_windows(token_mask, self.width, self.shift))
         windows = self.attention(to_windows(x, self.width, self.shift), mask=inside, **rotations)
-        if (records := self.attention._records) is not None:
+        if (records := _records_of(self.attention)) is not None:
             records[-1] = self._between_all(records[-1], *x.shape[:2])
         return from_windows(windows, n_tokens, self.shift)
 
@@ -190,15 +195,22 @@ class WindowedAttention(nn.Module):
         return whole[:, :, inside, inside]
 
 
+# What `record_attention` collects, by layer: of this thread alone, since others may predict with the same network.
+_RECORDS: ContextVar[Mapping[nn.Module, list[Tensor]]] = ContextVar("records", default=MappingProxyType({}))
+
+
+def _records_of(layer: nn.Module) -> list[Tensor] | None:
+    """Where the weights of a layer are to be collected, if anywhere; torch cannot compile the question."""
+    return None if torch.compiler.is_compiling() else _RECORDS.get().get(layer)
+
+
 @contextmanager
 def record_attention(model: nn.Module) -> Iterator[list[Tensor]]:
-    """Collect the weights (B, H, Nq, Nk) of every MultiHeadAttention that runs inside, in order of call."""
+    """Collect the weights (B, H, Nq, Nk) of every MultiHeadAttention that this thread runs inside, in order of call."""
     records: list[Tensor] = []
     layers = [module for module in model.modules() if isinstance(module, MultiHeadAttention)]
-    for layer in layers:
-        layer._records = records
+    before = _RECORDS.set({**_RECORDS.get(), **dict.fromkeys(layers, records)})
     try:
         yield records
     finally:
-        for layer in layers:
-            layer._records = None
+        _RECORDS.reset(before)

@@ -1,10 +1,15 @@
 """Embeddings: series (B, T, C) or token numbers (B, N) in, tokens (B, N, D) of width d_model out."""
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from tsformer.layers.attention import answers_at_once
+
+MOST_CHANNELS = 64  # that convolutions read, or d_model if larger
 
 
 class TokenEmbedding(nn.Embedding):
@@ -74,10 +79,31 @@ def segment_means(x: Tensor, observed: Tensor, n_segments: int) -> tuple[Tensor,
     return total(torch.where(observed, x, 0.0)) / count.clamp(min=1), count > 0
 
 
+class ChannelMixing(nn.Module):
+    """Makes of more than `MOST_CHANNELS` or d_model channels so many, each a weighted sum of all; leaves fewer alone.
+
+    Channels are mixed before their course is looked at, at a fraction of the cost; `n_channels` is how many are left.
+    """
+
+    def __init__(self, n_channels: int, d_model: int) -> None:
+        super().__init__()
+        most = max(MOST_CHANNELS, d_model)
+        self.n_channels = min(n_channels, most)
+        self.linear = nn.Linear(n_channels, most, bias=False) if n_channels > most else None
+
+    def forward(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
+        """Map series (B, T, C) and their mask, a channel that is not observed counting as 0, to (B, T, n_channels)."""
+        x = torch.where(observed, x, 0.0)
+        if self.linear is None:
+            return x, observed
+        mixed = self.linear(x)
+        return mixed, observed.any(dim=-1, keepdim=True).expand_as(mixed)
+
+
 class ConvolutionalEmbedding(nn.Module):
     """Convolutions of odd `kernel_sizes` side by side, sharing d_model; then one with a stride that makes the tokens.
 
-    `coarse_stride` is that of the parallel ones, for very long series.
+    `coarse_stride` is that of the parallel ones, for very long series. Very many channels are mixed first.
     """
 
     def __init__(
@@ -89,8 +115,9 @@ class ConvolutionalEmbedding(nn.Module):
             raise ValueError(f"The 'kernel_sizes' parameter must hold odd numbers. Got {kernel_sizes} instead.")
         sizes = [max(size, _covering_width(coarse_stride)) for size in kernel_sizes[:d_model]]
         widths = [d_model // len(sizes) + (i < d_model % len(sizes)) for i in range(len(sizes))]
+        self.mixing = ChannelMixing(n_channels, d_model)
         self.scales = nn.ModuleList(
-            nn.Conv1d(n_channels, width, size, stride=coarse_stride, padding=size // 2, bias=False)
+            nn.Conv1d(self.mixing.n_channels, width, size, stride=coarse_stride, padding=size // 2, bias=False)
             for width, size in zip(widths, sizes, strict=True)
         )
         self.scales_norm = ObservedBatchNorm(d_model)
@@ -101,7 +128,8 @@ class ConvolutionalEmbedding(nn.Module):
     def forward(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
         """Return tokens (B, N, D) and their mask (B, N); N = ceil(T / (stride * coarse_stride))."""
         # What is hidden, padding above all, is zeroed before each convolution: it must not leak into its neighbours.
-        x = torch.where(observed, x, 0.0).transpose(1, 2)  # (B, C, T)
+        x, observed = self.mixing(x, observed)
+        x = x.transpose(1, 2).contiguous()  # (B, C, T), else each convolution would copy it
         token_mask = _observed_spans(observed.any(dim=-1), self.coarse_stride)
         x = F.gelu(self.scales_norm(torch.cat([scale(x) for scale in self.scales], dim=1), token_mask))
         token_mask = _observed_spans(token_mask, self.stride)
@@ -153,10 +181,15 @@ def _observed_spans(observed: Tensor, stride: int) -> Tensor:
     return F.max_pool1d(observed.float().unsqueeze(1), stride, ceil_mode=True).squeeze(1) > 0
 
 
+def _as_it_is(x: Tensor) -> Tensor:
+    return x
+
+
 class ObservedBatchNorm(nn.Module):
     """BatchNorm (Ioffe & Szegedy 2015) by the statistics of the observed positions; the others become 0."""
 
     momentum, eps = 0.1, 1e-5
+    total: Callable[[Tensor], Tensor] | None = None  # while several processes train together: the sum over them
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -167,8 +200,8 @@ class ObservedBatchNorm(nn.Module):
 
     def forward(self, x: Tensor, token_mask: Tensor) -> Tensor:
         """Normalise x (B, D, N) where token_mask (B, N)."""
-        # The fused kernel refuses a single value; an exported graph cannot ask what is observed.
-        if not torch.compiler.is_compiling() and token_mask.numel() > 1 and token_mask.all():
+        alone = self.total is None or not self.training
+        if alone and answers_at_once(token_mask) and token_mask.numel() > 1 and token_mask.all():  # 1 has no variance
             running = (self.running_mean, self.running_var)
             return F.batch_norm(x, *running, self.weight, self.bias, self.training, self.momentum, self.eps)
         mask = token_mask.unsqueeze(1)
@@ -178,11 +211,15 @@ class ObservedBatchNorm(nn.Module):
 
     def _statistics(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and variance (D,) of x where the mask (B, 1, N) is True; the running ones move towards them."""
-        count = mask.sum().clamp(min=1)
-        mean = (x * mask).sum(dim=(0, 2)) / count
-        var = ((x - mean.unsqueeze(-1)) * mask).square().sum(dim=(0, 2)) / count
-        if mask.any():
-            unbiased = var.detach() * count / (count - 1).clamp(min=1)
-            self.running_mean.lerp_(mean.detach().to(self.running_mean.dtype), self.momentum)
-            self.running_var.lerp_(unbiased.to(self.running_var.dtype), self.momentum)
+        total = self.total or _as_it_is
+        n_observed = total(mask.sum())
+        count = n_observed.clamp(min=1)
+        mean = total((x * mask).sum(dim=(0, 2))) / count
+        var = total(((x - mean.unsqueeze(-1)) * mask).square().sum(dim=(0, 2))) / count
+        unbiased = var.detach() * count / (count - 1).clamp(min=1)
+        momentum = self.momentum * (n_observed > 0).to(
+            self.running_mean.dtype
+        )  # of nothing observed nothing is learned
+        self.running_mean.lerp_(mean.detach().to(momentum.dtype), momentum)
+        self.running_var.lerp_(unbiased.to(momentum.dtype), momentum)
         return mean, var

@@ -17,15 +17,18 @@ def interpolate(x: Tensor, observed: Tensor, source: Tensor) -> tuple[Tensor, Te
 
     A value is observed when the nearer neighbour is, and 0 otherwise.
     """
-
-    def at(time: Tensor) -> Tensor:
-        return time.long().unsqueeze(-1).expand(-1, -1, x.shape[2])
-
-    before, after = at(source.floor()), at(source.ceil())
-    fraction = (source - source.floor()).unsqueeze(-1).to(x.dtype)
-    weight_before = (1.0 - fraction) * observed.gather(1, before)
-    weight_after = fraction * observed.gather(1, after)
-    total = weight_before + weight_after
-    values = (weight_before * x.gather(1, before) + weight_after * x.gather(1, after)) / total.clamp(min=1e-6)
-    nearer_observed = observed.gather(1, at(source.round()))
+    before, after = source.floor(), source.ceil()
+    fraction = (source - before).unsqueeze(-1).to(x.dtype)
+    # In place: new memory takes longer than the sums.
+    weight_before = _at(observed, before) * (1.0 - fraction)
+    weight_after = _at(observed, after) * fraction
+    values = _at(x, before).mul_(weight_before).add_(_at(x, after).mul_(weight_after))
+    values.div_(weight_before.add_(weight_after).clamp_(min=1e-6))
+    nearer_observed = _at(observed, source.round())
     return torch.where(nearer_observed, values, 0.0), nearer_observed
+
+
+def _at(x: Tensor, time: Tensor) -> Tensor:
+    """Return x (B, T, C) at whole time points (B, S): (B, S, C)."""
+    row = time.long() + x.shape[1] * torch.arange(len(x), device=x.device).unsqueeze(1)
+    return x.flatten(0, 1).index_select(0, row.flatten()).unflatten(0, time.shape)  # gather took 2 to 3 times as long

@@ -151,7 +151,7 @@ def _reconstruction(make_encoder: Callable[[], nn.Module], d_model: int, n_timep
     """From a token to the time points that it spans; how many these are is read off what an encoder makes of zeros."""
     with torch.no_grad(), torch.device("cpu"):  # not on torch's meta device, on which `load` compares shapes
         blank = torch.zeros(1, n_timepoints, 2)
-        n_tokens = make_encoder()(blank, torch.ones_like(blank, dtype=torch.bool))[1].shape[1]
+        n_tokens = make_encoder().eval()(blank, torch.ones_like(blank, dtype=torch.bool))[1].shape[1]
     return nn.Linear(d_model, -(-n_timepoints // n_tokens))
 
 

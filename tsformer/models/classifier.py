@@ -3,14 +3,17 @@
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from tsformer.layers.blocks import initialise_weights
 from tsformer.layers.pooling import POOLINGS
-from tsformer.layers.scaling import SCALERS, ChannelScaler, FirstDifferences, RobustScaler
+from tsformer.layers.scaling import SCALERS, ChannelScaler, Chunks, FirstDifferences, RobustScaler
 from tsformer.models.encoders import ENCODERS
 
 Augmentation = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+VALUES_AT_ONCE = 2**18  # that are scaled, in float64: with millions new memory took longer than the sums
 
 
 class SeriesClassifier(nn.Module):
@@ -40,24 +43,34 @@ class SeriesClassifier(nn.Module):
 
     def tokens(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
         """Return what the encoder makes of the series: tokens (B, N, D) and their mask (B, N)."""
-        x = self.scaler(x, observed).to(self.head.weight.dtype)
-        if self.differences is not None:
-            x, observed = self.differences(x, observed)
+        x, observed = self.inputs(x, observed)
         # After the differences: those of a smooth series are small, and noise on its values would drown them.
         if self.augment is not None and self.training:
             x, observed = self.augment(x, observed)
         return self.encoder(x, observed)
 
+    def inputs(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the scaled series and their differences, with a mask (B, T, C or 2 C): what is augmented."""
+        size = max(1, VALUES_AT_ONCE // (x.shape[1] * x.shape[2]))
+        if torch.compiler.is_compiling() or len(x) <= size:
+            return self._inputs(x, observed)
+        values, masks = zip(*map(self._inputs, x.split(size), observed.split(size)), strict=True)
+        return torch.cat(values), torch.cat(masks)
+
+    def _inputs(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
+        x = self.scaler(x, observed).to(self.head.weight.dtype)
+        return (x, observed) if self.differences is None else self.differences(x, observed)
+
 
 def build_classifier(
-    x: Tensor, observed: Tensor, n_classes: int, *, augment: Augmentation | None, **settings: Any
+    series: Chunks, n_channels: int, n_timepoints: int, n_classes: int, *, augment: Augmentation | None, **settings: Any
 ) -> SeriesClassifier:
-    """Make a network of new weights, scaling as training series x (B, T, C) do; `settings`: of `blank_classifier`."""
-    model = blank_classifier(x.shape[2], x.shape[1], n_classes, **settings)
+    """Make a network of new weights, scaling as training `series` do; `settings`: of `blank_classifier`."""
+    model = blank_classifier(n_channels, n_timepoints, n_classes, **settings)
     model.augment = augment
-    model.scaler.fit(x, observed)
+    model.scaler.fit(series)
     if model.differences is not None:
-        model.differences.fit(model.scaler(x, observed), observed)
+        model.differences.fit(lambda: ((model.scaler(x, observed), observed) for x, observed in series()))
     initialise_weights(model)
     return model
 

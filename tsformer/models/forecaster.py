@@ -152,11 +152,13 @@ class SeriesForecaster(nn.Module):
         point = self.head.point(outputs, outputs.new_ones(1, 1, 1))
         return self.head(tokens, centre + ahead[..., -1] * (mean - point))
 
-    def roll_out(self, window: Window, *, sample: bool = False, cached: bool = True) -> tuple[Tensor, Tensor]:
-        """Forecast step by step, each patch from the network's own forecasts, or draws (`sample`), of those before it.
+    def roll_out(
+        self, window: Window, *, drawn_by: torch.Generator | None = None, cached: bool = True
+    ) -> tuple[Tensor, Tensor]:
+        """Forecast step by step, each patch from the network's own forecasts of those before it, or from draws.
 
-        A draw counts as known, a forecast does not. Returns what the head knows of each value, (B, M, P, K), and the
-        scaled values, (B, M, P). Not `cached`, each step recomputes all before.
+        A generator draws; a draw counts as known, a forecast does not. Returns what the head knows of each value,
+        (B, M, P, K), and the scaled values, (B, M, P). Not `cached`, each step recomputes all before.
         """
         cache = self.decoder.new_cache() if cached else None
         spread = window.scale.spread.unsqueeze(-1).to(window.last.dtype)
@@ -167,10 +169,10 @@ class SeriesForecaster(nn.Module):
             given = before[-1].unsqueeze(1) if cached else torch.stack(before, dim=1)
             output = self(window, given, cache)[:, -1:]
             mixing = self.mixing[min(len(values), 1)]
-            value = self._draw(output, spread, mixing) if sample else self.head.point(output, spread)
+            value = self._draw(output, spread, mixing, drawn_by) if drawn_by else self.head.point(output, spread)
             outputs.append(output)
             values.append(value.clamp(-self.limit, self.limit))
-            before.append(self.as_input(value, known=sample)[:, 0])
+            before.append(self.as_input(value, known=drawn_by is not None)[:, 0])
         return torch.cat(outputs, dim=1), torch.cat(values, dim=1)
 
     def as_input(self, values: Tensor, *, known: bool) -> Tensor:
@@ -178,9 +180,10 @@ class SeriesForecaster(nn.Module):
         values = values.clamp(-LIMIT, LIMIT)
         return torch.stack([values, torch.full_like(values, float(known))], dim=-1)
 
-    def _draw(self, output: Tensor, spread: Tensor, mixing: Tensor) -> Tensor:
+    def _draw(self, output: Tensor, spread: Tensor, mixing: Tensor, generator: torch.Generator) -> Tensor:
         """Draw the values (B, M, P) of patches, correlated within each."""
-        scores = torch.randn(*output.shape[:3], dtype=mixing.dtype, device=output.device) @ mixing.T
+        like: Any = {"dtype": mixing.dtype, "device": output.device}
+        scores = torch.randn(*output.shape[:3], generator=generator, **like) @ mixing.T
         return self.head.quantiles(output, torch.special.ndtr(scores).unsqueeze(-1), spread).squeeze(-1)
 
 

@@ -43,14 +43,19 @@ def generate(
     cache = model.decoder.new_cache() if cached else None
     tokens = torch.full((len(source), 1), start, device=source.device)
     ended = torch.zeros(len(source), dtype=torch.bool, device=source.device)
-    for _ in range(max_length):
+    for step in range(max_length):
         logits = model.decode(tokens[:, -1:] if cached else tokens, memory, cache)[:, -1]
         chosen = _choose(logits, temperature, top_k, top_p, generator)
         tokens = torch.cat([tokens, torch.where(ended, stop, chosen).unsqueeze(1)], dim=1)
         ended |= chosen == stop
-        if ended.all():
+        if _all_ended(ended, step):
             break
     return tokens[:, 1:]
+
+
+def _all_ended(ended: Tensor, step: int) -> bool:
+    """Whether no sequence goes on; a GPU is asked at every 16th step alone, as it must finish its work to answer."""
+    return (ended.is_cpu or step % 16 == 15) and bool(ended.all())
 
 
 def _choose(
@@ -93,19 +98,19 @@ def beam_search(
     score = torch.full((n_cases, n_beams), -torch.inf, device=device)
     score[:, 0] = 0.0
 
-    for _ in range(max_length):
+    for step in range(max_length):
         logits = model.decode(tokens[:, -1:], memory, cache)[:, -1]
-        step = logits.log_softmax(dim=-1).unflatten(0, (n_cases, n_beams))
+        gain = logits.log_softmax(dim=-1).unflatten(0, (n_cases, n_beams))
         # An ended beam goes on by `stop` alone, for free.
-        step = step.masked_fill(ended.unsqueeze(-1), -torch.inf)
-        step[..., stop] = step[..., stop].masked_fill(ended, 0.0)
-        score, best = (score.unsqueeze(-1) + step).flatten(1).topk(n_beams, dim=1)
-        parent, token = best // step.shape[-1], best % step.shape[-1]
+        gain = gain.masked_fill(ended.unsqueeze(-1), -torch.inf)
+        gain[..., stop] = gain[..., stop].masked_fill(ended, 0.0)
+        score, best = (score.unsqueeze(-1) + gain).flatten(1).topk(n_beams, dim=1)
+        parent, token = best // gain.shape[-1], best % gain.shape[-1]
         rows = (torch.arange(n_cases, device=device).unsqueeze(1) * n_beams + parent).flatten()
         tokens = torch.cat([tokens[rows], token.reshape(-1, 1)], dim=1)
         cache.select(rows)
         ended = ended.gather(1, parent) | (token == stop)
-        if ended.all():
+        if _all_ended(ended, step):
             break
 
     sequences = tokens[:, 1:].unflatten(0, (n_cases, n_beams))

@@ -11,6 +11,7 @@ which only counts care about. Targets have shape (B, M, P); those that are missi
   at random levels they are draws
 """
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -106,9 +107,11 @@ class StudentTHead(LinearHead):
         return torch.stack([location + centre, F.softplus(scale) + 1e-3, F.softplus(freedom) + 2.0], dim=-1)
 
     def losses(self, outputs: Tensor, target: Tensor, spread: Tensor) -> Tensor:
-        """Negative log likelihood."""
+        """Negative log likelihood; torch.distributions has it too, but asks a GPU whether its arguments are right."""
         location, scale, freedom = outputs.unbind(dim=-1)
-        return -torch.distributions.StudentT(freedom, location, scale, validate_args=False).log_prob(target)
+        norm = scale.log() + 0.5 * freedom.log() + 0.5 * math.log(math.pi)
+        norm = norm + torch.lgamma(0.5 * freedom) - torch.lgamma(0.5 * (freedom + 1.0))
+        return 0.5 * (freedom + 1.0) * torch.log1p(((target - location) / scale) ** 2.0 / freedom) + norm
 
     def quantiles(self, outputs: Tensor, levels: Tensor, spread: Tensor) -> Tensor:
         """Return exact quantiles."""
@@ -178,7 +181,7 @@ class TokenHead(LinearHead):
 
     def point(self, outputs: Tensor, spread: Tensor) -> Tensor:
         """Return the median."""
-        return self.quantiles(outputs, torch.tensor([0.5], device=outputs.device), spread).squeeze(-1)
+        return self.quantiles(outputs, outputs.new_full((1,), 0.5), spread).squeeze(-1)
 
     def quantiles(self, outputs: Tensor, levels: Tensor, spread: Tensor) -> Tensor:
         """Return quantiles, values within a bin being equally likely."""

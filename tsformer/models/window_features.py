@@ -83,11 +83,13 @@ def scale_of(y: Tensor, observed: Tensor, season: int, *, shifted: bool) -> Scal
 
     The location is the mean of the last `season` observed values: recent enough to follow a trend, whole enough not to
     follow the season. The spread is the geometric mean of the std and of the mean change from a season to the next, in
-    proportion to the level of a window that does not vary. The weight counts errors in such changes, as MASE does.
+    proportion to the level of a window that does not vary, and that level itself where there is one value. The weight
+    counts errors in such changes, as MASE does.
     """
     level = masked_mean(y.abs(), observed, 1)
     largest = torch.where(level > 0, level, 1.0)
     std = masked_mean((y - masked_mean(y, observed, 1)).square(), observed, 1).sqrt().maximum(1e-8 * largest)
+    std = torch.where(observed.sum(dim=1, keepdim=True) == 1, largest, std)  # one value tells of no spread
     change, both = _seasonal_change(y, observed, season)
     change = torch.where(both.any(dim=1, keepdim=True), masked_mean(change.abs(), both, 1), std).maximum(0.02 * std)
     if not shifted:

@@ -1,16 +1,34 @@
 """Where and from which seed networks compute: devices, random states, and networks put in place for a purpose."""
 
 import copy
+import os
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from tsformer.training import distributed
 
 Network = TypeVar("Network", bound=nn.Module)
+
+_drawing = threading.RLock()  # held by the thread that draws from torch's global generators
+
+
+def _renew_lock() -> None:
+    global _drawing
+    _drawing = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows; the thread that holds the lock does not live on in a fork
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 def draw_seed(random_state: int | np.random.RandomState | None) -> int:
@@ -22,6 +40,12 @@ def draw_seed(random_state: int | np.random.RandomState | None) -> int:
     return int(random_state)
 
 
+def shared_seed(estimator: Any) -> int:
+    """Draw the seed of an estimator's fit; in a process group it is that of the first process."""
+    distributed.join_torchrun()
+    return distributed.first_of_all(draw_seed(estimator.random_state), resolve_device(estimator.device))
+
+
 def draw_seeds(seed: int, n: int) -> list[int]:
     """Return n seeds, `seed` the first; the further ones of two neighbouring seeds have nothing in common."""
     return [seed, *map(int, np.random.default_rng(seed).integers(2**31, size=max(n - 1, 0)))][:n]
@@ -29,21 +53,46 @@ def draw_seeds(seed: int, n: int) -> list[int]:
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[torch.Generator]:
-    """Seed torch inside and give its random state back after; yields a generator for the order of cases."""
-    cuda = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=cuda):
-        # torch.manual_seed would seed all GPUs, those too whose state is not given back.
-        torch.random.default_generator.manual_seed(seed)
-        for used in cuda:
-            with torch.cuda.device(used):
-                torch.cuda.manual_seed(seed)
+    """Seed torch inside and give its random state back after; yields a generator for the order of cases.
+
+    Dropout and new weights draw from generators that all threads share, so other threads wait here for their turn.
+    """
+    with _drawing, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        set_seed(seed, device)
         yield torch.Generator().manual_seed(seed)
 
 
+def set_seed(seed: int, device: torch.device) -> None:
+    """Seed torch on the CPU and the device, not all GPUs as torch.manual_seed does: `seeded` gives one state back."""
+    torch.random.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)
+
+
+class Undrawn(TorchFunctionMode):
+    """Inside, new weights are those of a generator of its own: for networks that get others at once.
+
+    It waits for no other thread, as `seeded` would. What takes a generator gets one.
+    """
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Call a function of torch."""
+        kwargs = dict(kwargs or {})
+        if "generator" in kwargs or function in (Tensor.uniform_, Tensor.normal_, torch.randn):
+            kwargs["generator"] = torch.Generator().manual_seed(0)
+        return function(*args, **kwargs)
+
+
 def resolve_device(device: str) -> torch.device:
-    """Turn the `device` parameter into a device that is there; "auto" is CUDA where there is one."""
+    """Turn the `device` parameter into a device that is there; "auto" is CUDA where there is one.
+
+    Of several processes each has its own GPU, unless a number is given.
+    """
     if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and (own := distributed.own_gpu()) is not None:
+        device = f"cuda:{own}"
     if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
         known = "'auto', 'cpu', 'cuda' or 'cuda:<number>'"
         raise ValueError(f"The 'device' parameter must be {known}. Got {device!r} instead.")
@@ -66,9 +115,40 @@ def ready_to_predict(model: Network, device: torch.device) -> Network:
 
 
 def portable(state: dict[str, Any]) -> dict[str, Any]:
-    """Put the networks in an estimator's state on the CPU: fitted on a GPU, it must load where there is none."""
+    """Let an estimator's state be pickled for any machine and process: its networks on the CPU, tensors as arrays."""
     networks = {name: copy.deepcopy(value) for name, value in state.items() if isinstance(value, nn.Module)}
-    return state | {name: network.to("cpu", torch.float32) for name, network in networks.items()}
+    learned = state | {name: network.to("cpu", torch.float32) for name, network in networks.items()}
+    learned = {name: value for name, value in learned.items() if next(_tensors(value), None) is not None}
+    return state | copy.deepcopy(learned, {id(tensor): _AsArray(tensor) for tensor in _tensors(learned)})
+
+
+class _AsArray:
+    """Stands for a tensor in a pickle, and is one again after it.
+
+    For another process torch pickles where in memory a tensor lies, and these copies are gone before it has started.
+    """
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = tensor
+
+    def __reduce__(self) -> Any:
+        requires_grad = self.tensor.requires_grad if isinstance(self.tensor, nn.Parameter) else None
+        return _from_array, (self.tensor.detach().cpu().numpy(), requires_grad)
+
+
+def _from_array(array: NDArray[Any], requires_grad: bool | None) -> Tensor:
+    tensor = torch.from_numpy(np.array(array))  # a copy: joblib's may lie in a file that must not be written to
+    return tensor if requires_grad is None else nn.Parameter(tensor, requires_grad)
+
+
+def _tensors(tree: Any) -> Iterator[Tensor]:
+    """The tensors in networks and in nested dicts and lists, such as the states of optimisers."""
+    if isinstance(tree, nn.Module):
+        yield from chain(tree.parameters(), tree.buffers())
+    elif isinstance(tree, dict | list):
+        yield from chain.from_iterable(map(_tensors, tree.values() if isinstance(tree, dict) else tree))
+    elif isinstance(tree, Tensor):
+        yield tree
 
 
 def to_cpu(tree: Any) -> Any:

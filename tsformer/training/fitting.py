@@ -10,16 +10,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from joblib import effective_n_jobs
 from sklearn.model_selection import train_test_split
 from torch import nn
 
-from tsformer.data.batch import Batch, Minibatches
+from tsformer.data.batch import Batch, Minibatches, StoredCases
+from tsformer.data.messages import warn_user
 from tsformer.params import TrainingParams, values_of
+from tsformer.training import distributed
 from tsformer.training.callbacks import SILENT, Task
-from tsformer.training.devices import draw_seeds, resolve_device, seeded, to_cpu
-from tsformer.training.loop import EarlyStopping, History, train
+from tsformer.training.devices import draw_seeds, resolve_device, seeded, set_seed, to_cpu
+from tsformer.training.loop import EarlyStopping, History, end_early, train
 from tsformer.training.objectives import Objective
 from tsformer.training.optim import Schedule, WeightAverage, adamw, constant, cosine
+from tsformer.training.parallel import side_by_side
 
 Attributes = Callable[[Any], dict[str, Any]]
 Moments = dict[str, Any]
@@ -64,7 +68,8 @@ def fit_network(
     """Train a network by a cosine schedule; a function of its arguments, which touches no state but the task's.
 
     `params` are settled: steps and batches are numbers, and the random state is a seed. After early stopping, `refit`,
-    which has all cases, is trained on anew for as many steps as were best. The training is a part of the callbacks'
+    which has all cases, is trained on anew for as many steps as were best; Ctrl-C in it leaves what was before. The
+    training is a part of the callbacks'
     `task`, called `title`; they may ask what an estimator's fitted `attributes` were, did it end with a network.
     """
     n_steps: Any = params.max_steps
@@ -83,7 +88,8 @@ def fit_network(
     if refit is None or validation is None or fitted.history.interrupted or not fitted.history.best_step:
         return fitted
     params = replace(params, max_steps=fitted.history.best_step)
-    return fit_network(refit, params, task=task, title=f"{title}, refit", attributes=attributes)
+    again = fit_network(refit, params, task=task, title=f"{title}, refit", attributes=attributes)
+    return fitted._replace(history=replace(fitted.history, interrupted=True)) if again.history.interrupted else again
 
 
 def fit_pass(problem: Problem, params: TrainingParams, moments: Moments | None = None) -> Fitted:
@@ -112,6 +118,9 @@ def _train(
     device = resolve_device(params.device)
     with seeded(params.random_state, device) as generator:
         model = problem.start().to(device, torch.float32)
+        distributed.spread(model)
+        if rank := distributed.processes()[0]:  # what is random in training differs from share to share
+            set_seed(draw_seeds(params.random_state, rank + 1)[rank], device)
         optimizer = adamw(model, params.learning_rate, params.weight_decay)
         if moments is not None:  # not the whole state: the learning rate may have been set anew
             optimizer.load_state_dict(optimizer.state_dict() | {"state": copy.deepcopy(moments)})
@@ -129,6 +138,7 @@ def _train(
             progress=progress,
             after_epoch=after_epoch,
         )
+        distributed.spread(model)
         if problem.finish is not None:
             problem.finish(model, batches)
     return Fitted(model, history, to_cpu(optimizer.state_dict()["state"]))
@@ -151,10 +161,10 @@ def log_end(estimator: object, histories: list[History]) -> None:
 
 # Networks that learn from cases.
 
-Start = Callable[[Batch], nn.Module]  # from the training cases to the network that training begins with
+Start = Callable[[StoredCases], nn.Module]  # from the training cases to the network that training begins with
 
 
-def copy_of(network: nn.Module, cases: Batch) -> nn.Module:
+def copy_of(network: nn.Module, cases: StoredCases) -> nn.Module:
     """Begin with a copy of a fitted network, whatever the cases."""
     return copy.deepcopy(network)
 
@@ -162,12 +172,12 @@ def copy_of(network: nn.Module, cases: Batch) -> nn.Module:
 class Split(NamedTuple):
     """Cases to train on, those that early stopping measures, and those to train on anew after it."""
 
-    training: Batch
-    validation: Batch | None = None
-    refit: Batch | None = None
+    training: StoredCases
+    validation: StoredCases | None = None
+    refit: StoredCases | None = None
 
 
-def split_cases(cases: Batch, params: TrainingParams, seed: int, validation: Batch | None = None) -> Split:
+def split_cases(cases: StoredCases, params: TrainingParams, seed: int, validation: StoredCases | None = None) -> Split:
     """Split off cases for early stopping, with the proportions of the classes if labelled, unless they are given."""
     if validation is not None or not params.early_stopping:
         return Split(cases, validation)
@@ -180,13 +190,12 @@ def split_cases(cases: Batch, params: TrainingParams, seed: int, validation: Bat
             f"early_stopping could not hold back validation_fraction={fraction} of {len(cases)} cases: "
             f"{str(error).rstrip('.')}. Change validation_fraction, {other_cases}or set early_stopping=False."
         ) from error
-    training, validation = (cases.select(torch.from_numpy(part)) for part in (kept, held))
-    return Split(training, validation, cases if params.refit else None)
+    return Split(cases.subset(kept), cases.subset(held), cases if params.refit else None)
 
 
-def settled_for_cases(params: TrainingParams, cases: Batch, seed: int) -> TrainingParams:
+def settled_for_cases(params: TrainingParams, cases: StoredCases, seed: int) -> TrainingParams:
     """Return the training parameters with what "auto" stands for when these cases are trained on."""
-    n_cases, n_timepoints, _ = cases.x.shape
+    n_cases, n_timepoints = len(cases), cases.n_timepoints
     batch_size, max_steps = params.batch_size, params.max_steps
     if batch_size == "auto":
         batch_size = 16 if n_cases < 1000 else 64
@@ -203,53 +212,71 @@ def fit_to_cases(
     estimator: TrainingParams,
     seed: int,
     *,
+    beside: Callable[[], Any] | None = None,
     task: Task = SILENT,
-    attributes: Attributes = lambda networks: {},
-) -> list[Fitted]:
-    """Fit networks to the same cases, one after the other, until one is interrupted or a callback wants no more.
+    attributes: Callable[[list[Any], Any], dict[str, Any]] = lambda networks, made: {},
+) -> tuple[list[Fitted], Any]:
+    """Fit networks to the same cases until one is interrupted or a callback wants no more; return what is `beside` too.
 
-    There may be "auto" among the estimator's parameters. `attributes` takes the list of the networks so far, else it is
-    as in `fit_network`.
+    An estimator with n_jobs has that many made at a time, `beside` first. There may be "auto" among its parameters.
+    `attributes` takes the list of the networks so far and what is beside, else it is as in `fit_network`.
     """
     params = settled_for_cases(estimator, split.training, seed)
-    n_cases, n_timepoints, n_channels = split.training.x.shape
-    classes = "" if split.training.y is None else f" and {len(split.training.y.unique())} classes"
+    cases = split.training
+    classes = "" if cases.y is None else f" and {len(cases.y.unique())} classes"
     LOG.info(
-        f"{type(estimator).__name__}: {n_cases} cases of {n_channels} channels, up to {n_timepoints} time points"
+        f"{type(estimator).__name__}: {len(cases)} cases of {cases.n_channels} channels, up to {cases.n_timepoints} "
+        f"time points"
         f"{classes}; networks: {len(starts)}, on {resolve_device(estimator.device)}, each for at most "
         f"{params.max_steps} steps of up to {params.batch_size} cases."
     )
-    members: list[Fitted] = []
-    for i, own_seed in enumerate(draw_seeds(seed, len(starts))):
-        problem, params = _problem_of(starts[i], split.training, objective, estimator, own_seed)
-        validation = refit = None
-        if split.validation is not None:
-            validation = Minibatches(split.validation, params.batch_size), objective
-        if split.refit is not None:
-            refit = _problem_of(starts[i], split.refit, objective, estimator, own_seed)[0]
-        fitted = fit_network(
-            problem,
-            params,
-            validation=validation,
-            refit=refit,
-            task=task,
-            title=f"network {i + 1} of {len(starts)}" if len(starts) > 1 else "network",
-            attributes=partial(_with_those_before, attributes, [member.model for member in members]),
-        )
-        members.append(fitted)
-        if members[-1].history.interrupted or task.stopped:
-            break
+    own_seeds = draw_seeds(seed, len(starts))
+    trainings = [_training(*each, split, objective, estimator) for each in zip(starts, own_seeds, strict=True)]
+    if len(starts) > 1:
+        trainings = [partial(each, title=f"network {i + 1} of {len(starts)}") for i, each in enumerate(trainings)]
+    made, members, n_jobs = None, list[Fitted](), getattr(estimator, "n_jobs", 1)
+
+    def told(network: nn.Module) -> dict[str, Any]:
+        return attributes([*(member.model for member in members), network], made)
+
+    if task is not SILENT:
+        n_jobs = _one_job(n_jobs)
+        trainings = [partial(each, task=task, attributes=told) for each in trainings]
+    results = side_by_side([*([] if beside is None else [beside]), *trainings], n_jobs)
+    made = None if beside is None else next(results)
+    try:
+        for member in results:
+            members.append(member)
+            if member.history.interrupted or task.stopped:
+                break
+    except KeyboardInterrupt as stop:
+        if not members:
+            raise
+        end_early(stop, f"after {len(members)} of {len(starts)} networks")
     log_end(estimator, [member.history for member in members])
-    return members
+    return members, made
 
 
-def _with_those_before(attributes: Attributes, before: list[nn.Module], network: nn.Module) -> dict[str, Any]:
-    return attributes([*before, network])
+def _training(start: Start, seed: int, split: Split, objective: Objective, estimator: Any) -> Callable[..., Fitted]:
+    """Put the training of a network together; a worker may get it, so it knows nothing of the estimator."""
+    problem, params = _problem_of(start, split.training, objective, estimator, seed)
+    validation = refit = None
+    if split.validation is not None:
+        validation = Minibatches(split.validation, params.batch_size), objective
+    if split.refit is not None:
+        refit = _problem_of(start, split.refit, objective, estimator, seed)[0]
+    return partial(fit_network, problem, params, validation=validation, refit=refit)
+
+
+def _one_job(n_jobs: int | None) -> int:
+    if effective_n_jobs(n_jobs) > 1:
+        warn_user(f"Callbacks hear of one network after the other: n_jobs={n_jobs} has no effect. Drop either.")
+    return 1
 
 
 def pass_over_cases(
     starts: Sequence[Start],
-    cases: Batch,
+    cases: StoredCases,
     objective: Objective,
     estimator: TrainingParams,
     seed: int,
@@ -260,7 +287,7 @@ def pass_over_cases(
     return [fit_pass(*_problem_of(start, cases, objective, estimator, own), known) for start, own, known in each]
 
 
-def _problem_of(start: Start, cases: Batch, objective: Objective, params: Any, seed: int) -> tuple[Problem, Any]:
+def _problem_of(start: Start, cases: StoredCases, objective: Objective, params: Any, seed: int) -> tuple[Problem, Any]:
     """Pose the problem of learning from cases, and settle the parameters for it."""
     params = settled_for_cases(params, cases, seed)
     batches = partial(Minibatches, cases, params.batch_size)

@@ -3,6 +3,7 @@
 import copy
 import math
 import time
+import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import islice
@@ -14,6 +15,7 @@ from tqdm.auto import tqdm
 
 from tsformer.data.batch import Batch
 from tsformer.data.messages import warn_user
+from tsformer.training import distributed
 from tsformer.training.objectives import Objective
 from tsformer.training.optim import Schedule, WeightAverage
 
@@ -102,7 +104,8 @@ def train(
     """Train `model` in place for `n_steps` steps, or until early stopping runs out of patience.
 
     Random numbers (dropout, augmentation) are torch's; the caller seeds them. A loss that is not finite is a
-    ValueError. On Ctrl-C training ends with a warning, and the model keeps the weights it would have kept.
+    ValueError. On Ctrl-C training ends with a warning, and the model keeps the weights it would have kept; but where
+    many models are fitted to be compared, half a model would be taken for a whole one: there all ends.
 
     Parameters
     ----------
@@ -133,36 +136,60 @@ def train(
     history, start = History(), time.perf_counter()
 
     def take_step(batch: Batch) -> torch.Tensor:
-        with torch.autocast(device.type, dtype=precision, enabled=precision != torch.float32):
-            loss = objective(model, batch.to(device))
-        optimizer.zero_grad()
-        loss.backward()
+        loss = _find_gradients(model, objective, batch.to(device), precision)
+        loss = distributed.average_gradients(model, loss, interrupted())
         optimizer.step()
         scheduler.step()
         if average is not None:
             average.update()
         bar.update()
-        return loss.detach()
+        return loss
 
-    with tqdm(total=n_steps, disable=progress is None, unit="step", desc=progress) as bar:
+    with _bar(n_steps, progress) as bar, distributed.together(model) as interrupted:
         try:
             if early_stopping is not None:
                 early_stopping.measure(kept, 0, device)  # weights that are gone on from may be the best
             while scheduler.last_epoch < n_steps:
                 model.train()
-                losses = torch.stack([take_step(batch) for batch in islice(batches, n_steps - scheduler.last_epoch)])
+                epoch = islice(batches, n_steps - scheduler.last_epoch)
+                losses = torch.stack([take_step(batch) for batch in distributed.shares(epoch, device)])
                 row = {"step": scheduler.last_epoch, "loss": _finite(float(losses.mean()), scheduler.last_epoch)}
                 if early_stopping is not None:
                     row["validation_loss"] = early_stopping.measure(kept, scheduler.last_epoch, device)
                 history.add(row, learning_rate=float(scheduler.get_last_lr()[0]), seconds=time.perf_counter() - start)
                 bar.set_postfix({name: value for name, value in row.items() if "loss" in name})
-                if (after_epoch is not None and after_epoch(kept)) or (early_stopping and early_stopping.exhausted):
+                stopped = (after_epoch and after_epoch(kept)) or (early_stopping and early_stopping.exhausted)
+                if distributed.any_stops(bool(stopped), interrupted(), device):
                     break
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             history.interrupted = True
-            warn_user(f"Training interrupted by user after {scheduler.last_epoch} steps.")
+            end_early(stop, f"after {scheduler.last_epoch} steps")
     history.best_step = _keep_best(model, kept, scheduler.last_epoch, early_stopping)
     return history
+
+
+def _bar(n_steps: int, progress: str | None) -> Any:
+    shown = progress is not None and distributed.processes()[0] == 0
+    return tqdm(total=n_steps, disable=not shown, unit="step", desc=progress)
+
+
+def _find_gradients(model: nn.Module, objective: Objective, batch: Batch, precision: torch.dtype) -> torch.Tensor:
+    """Give the parameters their gradients of the loss on a batch, and return that."""
+    model.zero_grad()
+    with torch.autocast(batch.x.device.type, dtype=precision, enabled=precision != torch.float32):
+        loss = objective(model, batch)
+    loss.backward()
+    return loss.detach()
+
+
+def end_early(stop: KeyboardInterrupt, when: str) -> None:
+    """Warn that Ctrl-C ended a training; where it is one of a cross-validation or a backtest, raise it on."""
+    for frame, _ in traceback.walk_stack(None):
+        module = frame.f_globals.get("__name__", "")
+        own = module.startswith("tsformer.") and frame.f_code.co_name == "backtest"
+        if own or module.startswith(("sklearn.model_selection._validation", "sktime.forecasting.model_evaluation")):
+            raise stop
+    warn_user(f"Training interrupted by user {when}.")
 
 
 def _keep_best(model: nn.Module, kept: nn.Module, step: int, early_stopping: EarlyStopping | None) -> int:
@@ -176,13 +203,20 @@ def _keep_best(model: nn.Module, kept: nn.Module, step: int, early_stopping: Ear
 
 
 def evaluate(model: nn.Module, objective: Objective, batches: Iterable[Batch], device: torch.device) -> float:
-    """Return the mean of the objective over all cases of `batches`, in eval mode and without gradients."""
-    was_training = model.training
+    """Return the mean of the objective over all cases of `batches`, in eval mode and without gradients.
+
+    Of several processes each takes some batches.
+    """
+    was_training, (rank, size) = model.training, distributed.processes()
     model.eval()
     with torch.inference_mode():
-        measured = [(objective(model, batch.to(device)).item(), len(batch)) for batch in batches]
+        sums = torch.zeros(2, dtype=torch.float64, device=device)  # of losses, and of cases
+        for batch in islice(batches, rank, None, size):
+            sums[0] += objective(model, batch.to(device)).double() * len(batch)
+            sums[1] += len(batch)
+        loss, n_cases = distributed.total(sums).tolist()
     model.train(was_training)
-    return sum(loss * size for loss, size in measured) / sum(size for _, size in measured)
+    return loss / n_cases
 
 
 def _finite(loss: float, step: int) -> float:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from tsformer.data.batch import Batch
 from tsformer.models.forecaster import in_patches
+from tsformer.training import distributed
 
 Objective = Callable[[nn.Module, Batch], Tensor]
 
@@ -43,7 +44,9 @@ def next_token(start: int, label_smoothing: float = 0.0) -> Objective:
             raise ValueError("The next-token objective needs target tokens. Got a batch whose y is None.")
         before = F.pad(batch.y[:, :-1], (1, 0), value=start).clamp(min=0)
         logits = model(batch.x, batch.observed, before).float().flatten(0, 1)
-        return F.cross_entropy(logits, batch.y.flatten(), ignore_index=PADDING, label_smoothing=label_smoothing)
+        loss = F.cross_entropy(logits, batch.y.flatten(), ignore_index=PADDING, label_smoothing=label_smoothing)
+        n_targets = (batch.y != PADDING).sum()
+        return loss * (n_targets / of_all_shares(n_targets, model))
 
     return objective
 
@@ -58,7 +61,7 @@ def contrastive(view: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], tempera
     def objective(model: Any, batch: Batch) -> Tensor:  # a ChannelEncoder
         x, observed = model.prepare(batch.x, batch.observed)
         first, second = (model.project(*view(x, observed)).float() for _ in range(2))
-        return info_nce(first, second, temperature)
+        return info_nce(distributed.of_all(first, batch), distributed.of_all(second, batch), temperature)
 
     return objective
 
@@ -93,7 +96,8 @@ def reconstruction(fraction: float, n_spans: int = 16) -> Objective:
         tokens, _ = model.encoder(torch.where(visible, values, 0.0), observed & visible)
         guess = model.head(tokens).float().flatten(1)[:, :n_timepoints]
         scored = masked & observed[..., 0]
-        return ((guess - values[..., 0]).square() * scored).sum() / scored.sum().clamp(min=1)
+        n_scored = of_all_shares(scored.sum(), model)
+        return ((guess - values[..., 0]).square() * scored).sum() / n_scored.clamp(min=1)
 
     return objective
 
@@ -136,9 +140,14 @@ def forecasting(scheduled_sampling: float) -> Objective:
         scale = window.scale
         losses = model.head.losses(outputs, target.float(), scale.spread.unsqueeze(-1).float())
         weight = scale.weight.unsqueeze(-1) * observed
-        return (losses * weight).sum() / weight.sum().clamp(min=1e-6)
+        return (losses * weight).sum() / of_all_shares(weight.sum(), model).clamp(min=1e-6)
 
     return objective
+
+
+def of_all_shares(divisor: Tensor, model: nn.Module) -> Tensor:
+    """Return what to divide a sum by: in training the mean over processes, each of which has a share of the batch."""
+    return distributed.mean(divisor) if model.training else divisor
 
 
 def prepare(model: Any, batch: Batch) -> tuple[Any, Tensor, Tensor]:

@@ -1,6 +1,7 @@
 """Optimiser, learning-rate schedules and weight averaging."""
 
 import copy
+import inspect
 import math
 from collections.abc import Callable
 
@@ -10,7 +11,17 @@ from torch import Tensor, nn
 Schedule = Callable[[int], float]
 
 
-def adamw(model: nn.Module, learning_rate: float, weight_decay: float, max_grad_norm: float = 1.0) -> torch.optim.AdamW:
+class AdamW(torch.optim.AdamW):
+    """torch's AdamW without the wrappers of its methods, which import torch's compiler for a second in a first fit."""
+
+    add_param_group = inspect.unwrap(torch.optim.AdamW.add_param_group)
+    zero_grad = inspect.unwrap(torch.optim.AdamW.zero_grad)
+    state_dict = inspect.unwrap(torch.optim.AdamW.state_dict)
+    load_state_dict = inspect.unwrap(torch.optim.AdamW.load_state_dict)
+    step = torch.no_grad()(inspect.unwrap(torch.optim.AdamW.step))
+
+
+def adamw(model: nn.Module, learning_rate: float, weight_decay: float, max_grad_norm: float = 1.0) -> AdamW:
     """AdamW that decays matrices and kernels only, not biases and the gains of norms (Loshchilov & Hutter 2019).
 
     Before each step, gradients whose norm is larger than `max_grad_norm` are scaled down to it.
@@ -20,7 +31,7 @@ def adamw(model: nn.Module, learning_rate: float, weight_decay: float, max_grad_
         {"params": [p for p in parameters if p.dim() > 1], "weight_decay": weight_decay},
         {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
     ]
-    optimizer = torch.optim.AdamW(groups, lr=learning_rate, fused=True)
+    optimizer = AdamW(groups, lr=learning_rate, fused=True)
 
     def clip(*_: object) -> None:
         nn.utils.clip_grad_norm_(parameters, max_grad_norm)

@@ -5,19 +5,22 @@ from collections.abc import Callable, Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
-from tsformer.data.batch import Batch, Minibatches
+from tsformer.data.batch import Batch, Minibatches, StoredCases, cases_at_once
 from tsformer.data.rows import Floats
 from tsformer.models.forecaster import SeriesForecaster, Window
 from tsformer.training.devices import ready_to_predict
 
-CASES_PER_BATCH = 64  # bounds memory
+CASES_PER_BATCH, VALUES_PER_BATCH = 64, 2**18  # at most; bound memory
 
 
-def predict_in_batches(model: nn.Module, method: Callable[..., Tensor], data: Batch, device: torch.device) -> Tensor:
+def predict_in_batches(
+    model: nn.Module, method: Callable[..., Tensor], data: StoredCases, device: torch.device
+) -> Tensor:
     """Apply a method of the model's class to (x, observed) of all cases; the results are joined on the CPU."""
     ready_to_predict(model, device)
     with torch.inference_mode():
-        batches = (batch.to(device) for batch in Minibatches(data, CASES_PER_BATCH))
+        size = min(CASES_PER_BATCH, cases_at_once(data.n_timepoints * data.n_channels, VALUES_PER_BATCH))
+        batches = (batch.to(device) for batch in Minibatches(data, size))
         return torch.cat([method(model, batch.x, batch.observed).cpu() for batch in batches])
 
 
@@ -40,15 +43,20 @@ def forecast_windows(
 
 
 def draw_paths(
-    model: SeriesForecaster, windows: Iterable[Batch], horizon: int, device: torch.device, n_paths: int
+    model: SeriesForecaster, windows: Iterable[Batch], horizon: int, generator: torch.Generator, n_paths: int
 ) -> Floats:
-    """Draw what may follow each window, which is read once: (n_paths, n_windows, H), NaN without an observed value."""
-    drawn = []
+    """Draw what may follow each window, which is read once: (n_paths, n_windows, H), NaN without an observed value.
+
+    It is computed on the generator's device.
+    """
+    drawn, device = [], generator.device
     ready_to_predict(model, device)
     for batch in windows:
         window, unobserved = _encode(model, batch, device)
         with torch.inference_mode():
-            paths = [window.scale.undo(model.roll_out(window, sample=True)[1].flatten(1)) for _ in range(n_paths)]
+            paths = [
+                window.scale.undo(model.roll_out(window, drawn_by=generator)[1].flatten(1)) for _ in range(n_paths)
+            ]
         values = torch.stack(paths)[:, :, :horizon]
         values = values if model.shifted else values.round()  # counts again, whatever scaling has rounded
         drawn.append(values.masked_fill(unobserved.view(1, -1, 1), torch.nan).cpu())

@@ -8,7 +8,7 @@ from scipy.special import log_softmax
 from sklearn.linear_model import RidgeCV
 from torch import Tensor, nn
 
-from tsformer.data.batch import Batch
+from tsformer.data.batch import StoredCases
 from tsformer.models.channel_encoder import ChannelEncoder
 from tsformer.models.frozen import FeatureScaler, FrozenClassifier, GaussianHead, Head, assembled, sizes
 from tsformer.training.prediction import predict_in_batches
@@ -26,12 +26,12 @@ LEVEL_SCALE = 8.0  # levels are few beside the features of tokens: in one head t
 SHARPEST = 4.0  # bounds the logarithm of the unit in which regressed labels are logits
 
 
-def fit_frozen(encoder: ChannelEncoder, data: Batch, n_classes: int, device: torch.device) -> FrozenClassifier:
+def fit_frozen(encoder: ChannelEncoder, data: StoredCases, n_classes: int, device: torch.device) -> FrozenClassifier:
     """Make a classifier of an encoder, which stays as it is, and a head fitted to labelled cases."""
     if data.y is None:
         raise ValueError("A head is fitted to labels. Got a batch whose y is None.")
     features = predict_in_batches(encoder, ChannelEncoder.embed, data, device).double()
-    n_channels, n_levels = data.x.shape[2], len(encoder.level_names)
+    n_channels, n_levels = data.n_channels, len(encoder.level_names)
     scale = torch.ones(n_channels, len(encoder.feature_names), dtype=torch.float64)
     scale[:, :n_levels] = LEVEL_SCALE
     scaler = FeatureScaler(features.shape[1], scale.flatten())
@@ -54,10 +54,8 @@ def best_head(features: Floats, y: Classes, n_classes: int, weight: Floats | Non
 def linear_head(features: Floats, y: Classes, n_classes: int, weight: Floats | None = None) -> tuple[nn.Linear, float]:
     """Fit logits that are linear in the features; also return their error, as in `ridge_logits`."""
     coefficients, bias, error = ridge_logits(features, y, n_classes, PENALTIES, weight)
-    head = nn.utils.skip_init(nn.Linear, features.shape[1], n_classes, dtype=torch.float64)
-    with torch.no_grad():
-        head.weight.copy_(torch.from_numpy(coefficients))
-        head.bias.copy_(torch.from_numpy(bias))
+    head = nn.Linear(features.shape[1], n_classes, device="meta")  # where no weights are drawn
+    head.weight, head.bias = (nn.Parameter(torch.from_numpy(part).contiguous()) for part in (coefficients, bias))
     return head, error
 
 

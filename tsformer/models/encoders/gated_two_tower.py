@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from tsformer.layers.attention import padding_mask
 from tsformer.layers.blocks import PRE_NORM, EncoderStack
-from tsformer.layers.embeddings import ChannelEmbedding, ConvolutionalEmbedding, bounded_strides
+from tsformer.layers.embeddings import ChannelEmbedding, ChannelMixing, ConvolutionalEmbedding, bounded_strides
 from tsformer.layers.pooling import MeanPooling
 
 
@@ -19,7 +19,7 @@ class GatedTwoTowerEncoder(nn.Module):
     decoder no order of time. Here strided convolutions embed time, as in `ConvStemEncoder`, and a channel is read as
     its means over `n_segments` equal stretches; the mean of its tokens stands for a tower in the gate, and for the
     channels in each token of the result. Rotary positions serve time alone. Cost is linear in the length, and grows
-    with the square of the number of channels.
+    with the square of the number of channels, of which very many are mixed first.
     """
 
     def __init__(
@@ -36,7 +36,8 @@ class GatedTwoTowerEncoder(nn.Module):
     ) -> None:
         super().__init__()
         strides = bounded_strides(n_timepoints, max_tokens, fine_timepoints)
-        self.step_embedding = ConvolutionalEmbedding(n_channels, d_model, kernel_sizes, *strides)
+        self.mixing = ChannelMixing(n_channels, d_model)
+        self.step_embedding = ConvolutionalEmbedding(self.mixing.n_channels, d_model, kernel_sizes, *strides)
         self.step_tower = EncoderStack(d_model, **PRE_NORM | stack)
         self.channel_embedding = ChannelEmbedding(d_model, n_segments)
         self.channel_tower = EncoderStack(d_model, **PRE_NORM | stack | {"rotary": False})
@@ -46,6 +47,7 @@ class GatedTwoTowerEncoder(nn.Module):
 
     def forward(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
         """Return tokens of time (B, N, D) and their mask (B, N)."""
+        x, observed = self.mixing(x, observed)
         steps, token_mask = self.step_embedding(x, observed)
         steps = self.step_tower(steps, padding_mask(token_mask))
         channels, channel_mask = self.channel_embedding(x, observed)
