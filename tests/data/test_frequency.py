@@ -350,6 +350,20 @@ def test_read_series__one_day_of_the_months__stays_so(texts, after):
     assert [str(each[0].date()) for each in future_times(series, 1)] == [after, "2021-08-01"]
 
 
+@pytest.mark.parametrize("zone", [None, BERLIN])
+@pytest.mark.parametrize("freq", ["D", "B", "W", "2W", "MS", "YS", pd.DateOffset(months=1), pd.DateOffset(months=2)])
+def test_read_series__rows_after_those_before__are_on_the_calendar_of_each(freq, zone):
+    days = pd.date_range("2022-08-15", periods=14, freq=freq)
+    whole = [days.tz_localize(zone), (days + AT).tz_localize(zone)]
+    before = read(long_frame(a=whole[0][:7], b=whole[1][3:5]), freq=freq)
+    more = long_frame(a=whole[0][7:9], b=whole[1][5:9])
+    later = read(more, expected=before.freq, before=before)
+    for times, known, after in zip(whole, later.times, future_times(later, 5), strict=True):
+        assert_index_equal(known.append(after), times[-len(known) - 5 :], check_names=False)
+    with pytest.raises(ValueError, match="'b' is irregular"):
+        read(long_frame(b=whole[1][5:9] + AT / 16), expected=before.freq, before=before)
+
+
 def test_future_times__series_that_end_together__go_on_each_by_its_own_days():
     ends = pd.date_range("2020-10-31", periods=6, freq=pd.offsets.MonthEnd())
     on_28th = ends.where(ends.month == 2, ends.to_period("M").to_timestamp() + pd.Timedelta(days=27))
