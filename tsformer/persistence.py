@@ -18,6 +18,7 @@ from tsformer.archive import Store, from_plain
 from tsformer.data.augment import standard_augmentation
 from tsformer.data.covariates import CovariateScaler
 from tsformer.data.frames import Form, SeriesSet, last_part
+from tsformer.estimators.checks import place
 from tsformer.estimators.classifier import TransformerClassifier
 from tsformer.estimators.forecaster import TransformerForecaster
 from tsformer.estimators.pretrainer import TransformerPretrainer
@@ -133,9 +134,7 @@ def load(path: str | os.PathLike[str], device: str | None = None) -> Any:
     if device is not None:
         resolve_device(device)
     with archive.open_archive(Path(path), RECORDS) as (document, store):
-        estimator = _restored(document, store)
-        if device is not None:
-            estimator.set_params(device=device)
+        estimator = _restored(document, store, device)
         return estimator
 
 
@@ -188,7 +187,7 @@ def _describe(network: Any, estimator: Any, store: Store) -> dict[str, Any]:
     return {"settings": settings, "augment": next(names, estimator.augment)}
 
 
-def _restored(document: Any, store: Store) -> Any:
+def _restored(document: Any, store: Store, device: str | None) -> Any:
     made = CLASSES.get(document["class"])
     if made is None:
         raise ValueError(f"unknown class {document['class']!r}")
@@ -197,6 +196,8 @@ def _restored(document: Any, store: Store) -> Any:
         raise ValueError(f"unknown parameters {unknown}")
     # An earlier tsformer may have had fewer parameters: the others take their defaults.
     estimator = made(**{name: from_plain(value, store) for name, value in parameters.items()})
+    if device is not None:
+        estimator.set_params(device=device)
     estimator._validate_params()
     types = {**kind.fitted, **kind.optional}
     for name, plain in document["fitted"].items():
@@ -212,6 +213,7 @@ def _restored(document: Any, store: Store) -> Any:
     if store.arrays:
         raise ValueError(f"unknown arrays {sorted(store.arrays)[:3]}")
     estimator.model_ = _joined(estimator, networks)
+    place(estimator)
     return estimator
 
 

@@ -246,6 +246,7 @@ def test_fit__class_weight_without_some_class__names_the_class():
 # Parameters
 
 WRONG_PARAMETERS = {
+    "n_jobs": (0.5, r"an instance of 'int' or None"),
     "max_steps": (0, r"an int in the range [1, inf) or a str among {'auto'}"),
     "batch_size": ("all", r"an int in the range [1, inf) or a str among {'auto'}"),
     "learning_rate": (0.0, r"a float in the range (0.0, inf)"),

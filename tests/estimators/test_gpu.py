@@ -221,23 +221,23 @@ def test_forecaster__pickled_after_forecasts_in_float64__holds_float32_weights_o
     forecaster = small_forecaster(device="auto").fit(SALES)
     expected = forecaster.predict()
 
-    loaded = pickle.loads(pickle.dumps(forecaster))
+    pickled = forecaster.__getstate__()["model_"]
 
-    assert {weight.dtype for weight in loaded.model_.parameters()} == {torch.float32}
-    assert {tensor.device.type for tensor in [*loaded.model_.parameters(), *loaded.model_.buffers()]} == {"cpu"}
-    assert_array_equal(loaded.predict(), expected)
+    assert {weight.dtype for weight in pickled.parameters()} == {torch.float32}
+    assert {tensor.device.type for tensor in [*pickled.parameters(), *pickled.buffers()]} == {"cpu"}
+    assert_array_equal(pickle.loads(pickle.dumps(forecaster)).predict(), expected)
 
 
 def test_pickle__after_predictions_in_float64__holds_float32_weights_on_the_cpu():
     clf = small(device="auto").fit(X, y).partial_fit(X, y)
     clf.predict(X)
 
-    loaded = pickle.loads(pickle.dumps(clf))
+    pickled = clf.__getstate__()
 
-    weights = [*loaded.model_.networks[0].parameters(), *_tensors_in(loaded._moments)]
+    weights = [*pickled["model_"].networks[0].parameters(), *_tensors_in(pickled["_moments"])]
     assert len(weights) > 20
     assert {weight.dtype for weight in weights} == {torch.float32}
-    assert {tensor.device.type for tensor in [*weights, *loaded.model_.networks[0].buffers()]} == {"cpu"}
+    assert {tensor.device.type for tensor in [*weights, *pickled["model_"].networks[0].buffers()]} == {"cpu"}
 
 
 def _tensors_in(tree):

@@ -3,6 +3,7 @@
 import itertools
 import json
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,12 +24,13 @@ from torch import nn
 
 import tsformer
 from tsformer import TransformerClassifier, TransformerPretrainer
+from tsformer.data.cases import read_cases
 from tsformer.datasets import load_classification
-from tsformer.estimators import classifier
 from tsformer.estimators.pretrained import BUNDLED, ENCODER
 from tsformer.models.classifier import SeriesClassifier
 from tsformer.models.frozen import FeatureScaler, FrozenClassifier, GaussianHead
 from tsformer.training import ridge
+from tsformer.training.channels import telling_channels
 from tsformer.training.ridge import GAUSSIAN_PENALTIES, PENALTIES, best_head, gaussian_head, linear_head
 
 from .waves import cut, small, waves
@@ -88,22 +90,74 @@ def test_fit__cases_of_weight_0__are_as_if_left_out(pretrainer):
     assert_allclose(weighted.predict_proba(X_test), without.predict_proba(X_test), atol=1e-9)
 
 
-@pytest.mark.parametrize(("limit", "size"), [("MAX_CHANNELS", X.shape[0] * X.shape[1]), ("MAX_CASES", len(X))])
-def test_fit__more_than_the_bundled_encoder_is_made_for__leaves_it_out_and_logs_it(
-    pretrainer, monkeypatch, caplog, limit, size
+@pytest.mark.parametrize(("limit", "size"), [("MAX_CASES", len(X)), ("MAX_SERIES", X.shape[0] * X.shape[1])])
+def test_fit__a_case_more_than_the_head_is_fitted_to__predicts_nearly_as_without_a_limit(
+    pretrainer, monkeypatch, limit, size
 ):
-    caplog.set_level("INFO", logger="tsformer")
-    monkeypatch.setattr(classifier, limit, size - 1)
-    assert len(small(pretrained="auto").fit(X, y).model_.members) == 1
-    assert "pretrained encoder is left out, since there are more than" in caplog.text
-    caplog.clear()
-    assert len(frozen("auto").fit(X, y).model_.members) == 1
-    for pretrained in ("bundled", pretrainer):
-        assert len(small(pretrained=pretrained).fit(X, y).model_.members) == 2
-    assert "left out" not in caplog.text
-    assert "steps behind the weights: none, last training loss: none." in caplog.text
-    monkeypatch.setattr(classifier, limit, size)
-    assert len(small(pretrained="auto").fit(X, y).model_.members) == 2
+    monkeypatch.setattr(ridge, limit, size)
+    whole = frozen(pretrainer).fit(X, y).predict_proba(X_test)
+    monkeypatch.setattr(ridge, limit, size - 1)
+    limited = frozen(pretrainer).fit(X, y).predict_proba(X_test)
+    assert 0 < np.abs(limited - whole).max() < 0.1
+
+
+def test_fit__more_channels_than_are_looked_at__finds_those_that_tell_and_keeps_them(pretrainer, monkeypatch, tmp_path):
+    monkeypatch.setattr(ridge, "MAX_CHANNELS", 4)
+    tsformer.save(pretrainer, tmp_path / "pretrainer.safetensors")
+    noise = np.random.default_rng(0).normal(size=(2, *X.shape))
+    many, many_test = (
+        np.concatenate([each, series, each], axis=1) for each, series in zip(noise, (X, X_test), strict=True)
+    )
+    clf = frozen(tmp_path / "pretrainer.safetensors").fit(many, y)
+    assert {2, 3} <= {*clf.model_.frozen.channels}
+    assert clf.score(many_test, y_test) >= 0.9
+    tsformer.save(clf, tmp_path / "clf.safetensors")
+    again = tsformer.load(tmp_path / "clf.safetensors")
+    assert_array_equal(again.predict_proba(many_test), clf.predict_proba(many_test))
+
+
+def test_fit__channels_that_tell_by_course_or_roughness_alone__are_found():
+    rng, labels = np.random.default_rng(0), np.arange(40) % 2
+    series = rng.normal(size=(40, 50, 60))
+    series[labels == 1, 7, 20:30] += 1.5
+    series[labels == 1, 31] = series[labels == 1, 31].cumsum(axis=1)
+    series[:, 40] = 1.0
+    series[:, 41] = np.nan
+    channels = telling_channels(replace(read_cases(series).batch, y=torch.from_numpy(labels)), 4)
+    assert {7, 31} <= {*channels}
+    assert channels == sorted(channels)
+
+
+@pytest.mark.parametrize(("n_timepoints", "n_resampled"), [(16, 32), (17, 64)])
+def test_fit__series_of_a_quarter_of_the_resampled_points__are_looked_at_by_half_of_these(
+    pretrainer, tmp_path, n_timepoints, n_resampled
+):
+    short = X[:, :, :n_timepoints]
+    clf = frozen(pretrainer).fit(short, y)
+    assert clf.model_.frozen.network.n_timepoints == n_resampled
+    assert pretrainer.model_.n_timepoints == 64
+    clf.set_params(pretrained="bundled")  # an estimator cannot be saved as a parameter
+    tsformer.save(clf, tmp_path / "clf.safetensors")
+    assert_array_equal(tsformer.load(tmp_path / "clf.safetensors").predict_proba(short), clf.predict_proba(short))
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_predict_proba__bundled_encoder_in_float32__does_not_depend_on_company(n_threads):
+    series = cut(np.concatenate([X, X_test, X[:3]]))
+    series[4][0, 3:20] = np.nan
+    clf = TransformerClassifier(n_estimators=0, device="cpu").fit(series[:24], y[:24])
+    before, order = torch.get_num_threads(), np.random.default_rng(0).permutation(len(series))
+    torch.set_num_threads(n_threads)
+    try:
+        together = clf.predict_proba(series)
+        shuffled = clf.predict_proba([series[i] for i in order])
+        odd = np.concatenate([clf.predict_proba(series[start : start + 5]) for start in range(0, len(series), 5)])
+        alone = np.concatenate([clf.predict_proba([series[i]]) for i in range(8)])
+    finally:
+        torch.set_num_threads(before)
+    assert_allclose(shuffled, together[order], rtol=0, atol=1e-6)
+    assert_allclose(odd, together, rtol=0, atol=1e-6)
+    assert_allclose(alone, together[:8], rtol=0, atol=1e-6)
 
 
 def test_fit__random_state__does_not_matter_to_a_frozen_encoder(pretrainer):
@@ -262,7 +316,7 @@ def test_gaussian_head__weights__are_as_repeated_cases_once_landmarks_are_chosen
     weighted, _ = gaussian_head(features, labels, 2, weight.astype(float))
     plain, _ = gaussian_head(features, labels, 2)
     rows = np.repeat(np.arange(30), weight)
-    monkeypatch.setattr(ridge, "landmarks_of", lambda y, most: np.unique(rows, return_index=True)[1])
+    monkeypatch.setattr(ridge, "spread", lambda y, most: np.unique(rows, return_index=True)[1])
     repeated, _ = gaussian_head(features[rows], labels[rows], 2)
     boundary = [head(new)[:, 0] / head(new)[:, 0].norm() for head in (weighted, repeated, plain)]
     torch.testing.assert_close(boundary[0], boundary[1])

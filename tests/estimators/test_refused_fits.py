@@ -112,7 +112,7 @@ SERIES = {
     "interrupted while reading": Way(arguments={"X": Interrupting()}, error=KeyboardInterrupt),
     "interrupted before training": broken((fitting, "adamw"), error=KeyboardInterrupt),
     "interrupted while copying": broken((fitting.copy, "deepcopy"), error=KeyboardInterrupt, methods=PASS),
-    "optimiser breaks": broken((torch.optim.AdamW, "step"), at=2, batch_size=4),
+    "optimiser breaks": broken((optim.AdamW, "step"), at=2, batch_size=4),
     "weights cannot be averaged": broken((optim.WeightAverage, "update"), at=2, methods=FIT),
     "validation breaks": broken((loop, "evaluate"), at=2, methods=FIT, early_stopping=True, validation_fraction=0.4),
     "refit breaks": broken((loop, "_keep_best"), at=2, methods=FIT, early_stopping=True, refit=True),

@@ -18,7 +18,7 @@ from sklearn.utils.validation import _check_sample_weight, _get_feature_names, c
 from tsformer.data.batch import StoredCases
 from tsformer.data.cases import Cases, by_id, check_n_channels, read_cases
 from tsformer.data.messages import warn_user
-from tsformer.training.devices import portable
+from tsformer.training.devices import placed, portable, resolve_device
 
 # What fitted attributes say of the cases of fit.
 FEATURES = ("n_features_in_", "n_channels_", "feature_names_in_", "fitted_on_table_")
@@ -47,10 +47,21 @@ class CasesMixin:
     def __getstate__(self) -> Any:
         return portable(super().__getstate__())  # type: ignore[arg-type]
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[misc]
+        place(self)
+
     def __sklearn_tags__(self) -> Tags:
         tags: Tags = super().__sklearn_tags__()  # type: ignore[misc]
         tags.input_tags.three_d_array = tags.input_tags.allow_nan = True
         return tags
+
+
+def place(estimator: Any) -> None:
+    """Put a loaded model where it will predict: on the CPU if it was fitted on a device that is not there."""
+    if hasattr(estimator, "model_"):
+        device = estimator.device if torch.cuda.is_available() else "cpu"
+        placed(estimator.model_, resolve_device(device))
 
 
 def keep_fitted(estimator: Any, state: dict[str, Any]) -> None:

@@ -42,9 +42,6 @@ from tsformer.training.objectives import classification
 from tsformer.training.prediction import predict_in_batches
 from tsformer.training.ridge import fit_frozen
 
-# Of the training cases; with more, the head takes minutes and gigabytes, and is needed less.
-MAX_CASES, MAX_CHANNELS = 3_000, 10_000
-
 
 @documents_parameters_of(checks.CasesMixin, TransformerParams, TrainingParams, ParallelParams)
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -73,8 +70,8 @@ class TransformerClassifier(
     pretrained : "auto", "bundled", path, fitted TransformerPretrainer or None, default="auto"
         An encoder to whose features of each channel a head is fitted, in seconds: one more network whose probabilities
         count. The head is ridge regression, linear or with a Gaussian kernel, whichever has the smaller leave-one-out
-        error. "bundled" comes with the package. "auto" is that one, but none beside other networks where there are
-        more than 3,000 training cases, or 10,000 channels in all (cases times channels). A path is that of a file which
+        error. Of more than 24 channels it looks at 24, and the head is fitted to at most 4,000 cases, and 30,000
+        channels in all. "auto" is "bundled", which comes with the package. A path is that of a file which
         `tsformer.save` or `scripts/pretrain` wrote.
     scaling : {"standard", "robust"} or sequence of these, default="standard"
         How a network's series are scaled: "standard" to mean 0 and deviation 1, "robust" by median and quartiles, with
@@ -296,7 +293,8 @@ class TransformerClassifier(
         Returns
         -------
         ndarray of shape (n_cases, n_estimators * d_model)
-            With `pretrained`, further columns: those of `TransformerPretrainer.transform`.
+            With `pretrained`, further columns: those of `TransformerPretrainer.transform` for the channels looked at,
+            of short series resampled to half as many points.
         """
         cases = checks.read_like_fit(self, X)
         embedded = predict_in_batches(self.model_, Ensemble.embed, cases.data, resolve_device(self.device))
@@ -321,7 +319,7 @@ class TransformerClassifier(
         # All cases in one batch, so that all have the same number of tokens.
         batch, maps = data.select(torch.arange(len(data))).to(device), []
         for model in self.model_.networks:
-            ready_to_predict(model, device)
+            model = ready_to_predict(model, device)
             with torch.inference_mode(), record_attention(model) as layers:
                 model(batch.x, batch.observed)
             maps.append([weights.float().cpu().numpy() for weights in layers])
@@ -337,14 +335,6 @@ class TransformerClassifier(
         if self.pretrained is None:
             if self.n_estimators == 0:
                 raise ValueError("n_estimators=0 leaves no network. Set it to 1 or more, or pretrained='auto'.")
-            return None
-        n_channels = len(data) * data.n_channels
-        is_large = len(data) > MAX_CASES or n_channels > MAX_CHANNELS
-        if self.pretrained == "auto" and self.n_estimators > 0 and is_large:
-            fitting.LOG.info(
-                f"{type(self).__name__}: the pretrained encoder is left out, since there are more than {MAX_CASES} "
-                f"cases or {MAX_CHANNELS} channels in all: {len(data)}, {n_channels}. pretrained='bundled' takes it."
-            )
             return None
         encoder = load_encoder("bundled" if self.pretrained == "auto" else self.pretrained)
         return partial(fit_frozen, encoder, data, n_classes, device)

@@ -33,7 +33,7 @@ from tsformer.data.frames import (
 )
 from tsformer.data.messages import warn_user
 from tsformer.data.seasons import choose_season, step_of
-from tsformer.estimators.checks import keep_fitted
+from tsformer.estimators.checks import keep_fitted, place
 from tsformer.estimators.forecasting import (
     Frame,
     forecast_ahead,
@@ -51,7 +51,7 @@ from tsformer.params import ParallelParams, TrainingParams, TransformerParams
 from tsformer.training import calibration
 from tsformer.training.callbacks import SILENT, CallbackSupportMixin, Task, whole_fit, with_callbacks
 from tsformer.training.correlation import learn_correlation
-from tsformer.training.devices import draw_seed, portable, resolve_device, seeded, shared_seed
+from tsformer.training.devices import draw_seed, placed, portable, resolve_device, seeded, shared_seed
 from tsformer.training.fitting import LOG, Problem, fit_network, log_end, settled
 from tsformer.training.objectives import forecasting
 from tsformer.training.optim import go_back
@@ -423,6 +423,10 @@ class TransformerForecaster(TransformerParams, TrainingParams, ParallelParams, C
     def __getstate__(self) -> dict[str, Any]:
         return portable(super().__getstate__())
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        place(self)
+
     def _read(self, df: Frame, *, from_scratch: bool = False, before: SeriesSet | None = None) -> SeriesSet:
         columns = Columns(*(getattr(self, name) for name in Columns._fields))
         expected = None if from_scratch else self.freq_
@@ -477,15 +481,15 @@ class TransformerForecaster(TransformerParams, TrainingParams, ParallelParams, C
         horizon = lengths.training_horizon  # windows near an end reach beyond it, where no value is known
         is_long = np.mean([len(rows) >= LONG * horizon for rows in series.values]) >= 0.5
         n_steps, why = self._n_steps(series, start, from_scratch=from_scratch, is_long=bool(is_long))
+        device = resolve_device(self.device)
         LOG.info(
             f"{type(self).__name__}: {series.n_series} series of up to {max(map(len, series.values))} time points; "
-            f"{lengths}; on {resolve_device(self.device)}, {f'at most {n_steps} steps' if n_steps else 'no training'}: "
-            f"{why}."
+            f"{lengths}; on {device}, {f'at most {n_steps} steps' if n_steps else 'no training'}: {why}."
         )
         if n_steps == 0:
             with seeded(draw_seed(self.random_state), torch.device("cpu")):
                 untrained: dict[str, Any] = {"history_": {}, "n_iter_": 0, "trained_until_": known}
-                return {"model_": start.make().eval(), **built, **untrained}
+                return {"model_": placed(start.make(), device), **built, **untrained}
         histories = windows.join(series.values, *covariates.apply(series, reach=horizon), horizon, lengths.seasons)
         held_back = self._hold_back(series, histories, horizon, is_long=bool(is_long))
         # What is held back tells what training is worth; else half of it is taken back.

@@ -115,7 +115,7 @@ def _load(pretrained: Any, kind: str) -> Any:
             f"The 'pretrained' parameter is a {kind} that is not fitted. Fit it first, and where scikit-learn makes "
             "clones, as in a grid search, wrap it: pretrained=sklearn.frozen.FrozenEstimator(it)."
         ) from error
-    return copy.deepcopy(pretrained.model_)
+    return copy.deepcopy(pretrained.model_).to("cpu", torch.float32)
 
 
 def _expected(kind: str) -> str:

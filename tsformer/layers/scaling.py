@@ -62,11 +62,7 @@ class Float64Statistics(nn.Module):
     """A module whose buffers stay float64 when the network is cast: a small signal on a large level survives."""
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Float64Statistics":
-        exact = dict(self._buffers)
-        self._buffers.update({name: buffer.new_empty(0) for name, buffer in exact.items()})  # type: ignore[union-attr]
-        super()._apply(fn, recurse)
-        for name, moved in self._buffers.items():
-            self._buffers[name] = exact[name].to(moved.device)  # type: ignore[union-attr]
+        super()._apply(lambda buffer: buffer.to(fn(buffer.new_empty(0)).device), recurse)
         return self
 
 

@@ -22,7 +22,8 @@ COARSE = 4  # time points made one, for a second look at the course of a series
 ROUNDING = 1e-6  # a mean of so few standard deviations is what standardising left of it
 SMALLEST = 1e-4  # std of a part of a standardised series; what is below is rounding
 SMALLEST_DIFFERENCE = 1e-3  # half the slope of a straight line over 512 points
-CHANNELS_AT_ONCE = 256  # bounds memory: cases may have hundreds of channels
+AT_ONCE = 2**14  # resampled time points, 32 series of 512, which the cache holds; of more each takes longer
+TOGETHER = 4  # of fewer series float32 kernels may round each differently
 PROJECTED = 64  # width in which two views of a series are compared
 
 
@@ -54,23 +55,43 @@ class ChannelEncoder(nn.Module):
         change = normalise_instances(change, both_observed, SMALLEST_DIFFERENCE)
         return torch.cat([x, change], dim=-1), torch.cat([observed, both_observed], dim=-1)
 
+    def fit_resolution(self, n_timepoints: int) -> None:
+        """Look at series of at most a quarter of its points at half of them, which tells as much of these."""
+        if 4 * n_timepoints <= self.n_timepoints and self.settings["encoder"] == "strided_stem":
+            self.n_timepoints //= 2
+            self.segment_length = math.ceil(self.n_timepoints / N_SEGMENTS)
+            self.settings = self.settings | {"n_timepoints": self.n_timepoints}
+
     def project(self, x: Tensor, observed: Tensor) -> Tensor:
         """Return what contrastive learning compares of prepared series (B, T, 1): (B, PROJECTED)."""
         return self.head(self.pooling(*self.encoder(*self.inputs(x, observed))))
 
     def embed(self, x: Tensor, observed: Tensor) -> Tensor:
-        """Return the features of series (B, T, C), those of a channel side by side: (B, C * features)."""
-        channels = zip(*(each.split(CHANNELS_AT_ONCE) for each in as_channels(x, observed)), strict=True)
-        features = torch.cat([self._describe(*some) for some in channels])  # (B * C, features)
+        """Return the features of series (B, T, C), those of a channel side by side: (B, C * features) in float64.
+
+        They do not depend on what else is in the batch, in float32 either.
+        """
+        series, mask = as_channels(x, observed)
+        n_series = len(series)
+        if not torch.compiler.is_compiling():  # an exported graph takes any number
+            rows = torch.arange(n_series + -n_series % TOGETHER, device=x.device) % n_series
+            series, mask = series[rows], mask[rows]
+        at_once = n_series if torch.compiler.is_compiling() else max(TOGETHER, AT_ONCE // self.n_timepoints)
+        parts = zip(series.split(at_once), mask.split(at_once), strict=True)
+        features = torch.cat([self._describe(*part) for part in parts])[:n_series]  # (B * C, features)
         return features.unflatten(0, (len(x), x.shape[2])).flatten(1)
 
     def _describe(self, x: Tensor, observed: Tensor) -> Tensor:
-        """Features (B, F) of single channels (B, T, 1), in the order of `feature_names`."""
+        """Features (B, F) in float64 of single channels (B, T, 1), in the order of `feature_names`."""
         series = self.prepare(x, observed)
-        features = [self._levels(x.double(), observed).to(series[0].dtype)]
+        features = [self._levels(x.double(), observed)]
         for values, observed in (series, block_means(*series, COARSE)):
             depths, token_mask = self._tokens_by_depth(*self.inputs(values, observed))
-            features += [statistic for tokens in depths for statistic in token_statistics(tokens, token_mask)]
+            # All depths at once: a single case is made of small operations, and their number is what it costs.
+            statistics = token_statistics(torch.cat(depths, dim=2), token_mask)  # each (B, depths * D)
+            features.append(
+                torch.stack([each.unflatten(1, (len(depths), -1)) for each in statistics], dim=2).flatten(1)
+            )
         return torch.cat(features, dim=1)
 
     def _levels(self, x: Tensor, observed: Tensor) -> Tensor:

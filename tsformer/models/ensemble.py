@@ -17,6 +17,7 @@ class Ensemble(nn.Module):
         super().__init__()
         self.networks = nn.ModuleList(networks)
         self.frozen = frozen
+        self.training = False  # it is made of networks that were
 
     @property
     def members(self) -> list[Any]:

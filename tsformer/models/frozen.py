@@ -1,5 +1,6 @@
 """A classifier of a frozen encoder: series in, logits out, by a head fitted in closed form to its features."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from tsformer.layers.scaling import Float64Statistics
 from tsformer.models.channel_encoder import ChannelEncoder, blank_channel_encoder
 
 NEGLIGIBLE = 1e-4  # std of a feature over the cases, relative to its size
+IN_CACHE = 2**18  # values of landmarks in float64 at a time; all of them would take ten times as long
 ROUNDED = 1e-6  # the same, of levels: what float32 keeps
 
 
@@ -37,15 +39,25 @@ class FeatureScaler(Float64Statistics):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return squashed features (B, F)."""
-        return (((features - self.mean) * self.factor).tanh() * self.scale).to(features.dtype)
+        return ((features - self.mean) * self.factor).tanh() * self.scale
 
 
-def sizes(features: Tensor, n_channels: int, n_levels: int) -> Tensor:
-    """Return by what size (F,) to judge whether features (B, F) vary: their largest, but for levels that of stds."""
-    # The level of air pressure varies little beside its size, and much beside the std of a series.
-    by_channel = features.abs().amax(dim=0).view(n_channels, -1)
-    levels, std = by_channel[:, :n_levels], by_channel[:, 1:2]
-    return torch.cat([std.maximum(ROUNDED / NEGLIGIBLE * levels), by_channel[:, n_levels:]], dim=1).flatten()
+def joined(scalers: Sequence[FeatureScaler]) -> FeatureScaler:
+    """Make one of the scalers of features that come side by side."""
+    whole = FeatureScaler(sum(len(scaler.mean) for scaler in scalers))
+    for name, buffer in whole.named_buffers():
+        buffer.copy_(torch.cat([getattr(scaler, name) for scaler in scalers]))
+    return whole
+
+
+def sizes(features: Tensor, n_levels: int) -> Tensor:
+    """Return by what size (F,) to judge whether a channel's features (B, F) vary: for levels the largest std of all.
+
+    For the others it is their largest. The level of air pressure varies little beside its size, and much beside the std
+    of a series.
+    """
+    largest = features.abs().amax(dim=0)
+    return torch.cat([largest[1].maximum(ROUNDED / NEGLIGIBLE * largest[:n_levels]), largest[n_levels:]])
 
 
 class GaussianHead(Float64Statistics):
@@ -66,51 +78,69 @@ class GaussianHead(Float64Statistics):
 
     def similarities(self, features: Tensor) -> Tensor:
         """Return how similar cases of features (B, F) are to each landmark, in float64: (B, landmarks), from 0 to 1."""
-        return torch.exp(-self.squared_distances(features.double()) / self.width)
+        return self.alike(self.squared_distances(features))
+
+    def alike(self, distances: Tensor) -> Tensor:
+        """Return how similar cases at squared distances are, from 0 to 1."""
+        return torch.exp(-distances / self.width)
 
     def squared_distances(self, features: Tensor) -> Tensor:
-        """Return squared Euclidean distances (B, landmarks) from cases of features (B, F) in float64."""
-        squares = features.square().sum(dim=1, keepdim=True) + self.squares
-        return (squares - 2.0 * (features @ self.landmarks.double().T)).clamp(min=0.0)
+        """Return squared Euclidean distances (B, landmarks) from cases of features (B, F), in float64."""
+        features = features.double()
+        distances = features.square().sum(dim=1, keepdim=True) + self.squares
+        width = max(1, IN_CACHE // len(self.landmarks))
+        for some, of_landmarks in zip(features.split(width, dim=1), self.landmarks.split(width, dim=1), strict=True):
+            distances -= 2.0 * (some @ of_landmarks.double().T)
+        return distances.clamp(min=0.0)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return logits (B, K) of features (B, F)."""
-        return (self.similarities(features) @ self.weight.T + self.bias).to(features.dtype)
+        return self.similarities(features) @ self.weight.T + self.bias
 
 
 Head = nn.Linear | GaussianHead
 
 
 class FrozenClassifier(nn.Module):
-    """Series (B, T, C) and their mask in, logits (B, K) out; scaler and head are fitted to the network's features."""
+    """Series (B, T, C) and their mask in, logits (B, K) out; scaler and head are fitted to the network's features.
 
-    def __init__(self, network: ChannelEncoder, scaler: FeatureScaler, head: Head) -> None:
+    Of many channels only those numbered in `channels` are looked at.
+    """
+
+    def __init__(self, network: ChannelEncoder, scaler: FeatureScaler, head: Head, channels: list[int]) -> None:
         super().__init__()
-        self.network, self.scaler, self.head = network, scaler, head
+        self.network, self.scaler, self.head, self.channels = network, scaler, head, channels
         self.network.head = nn.Identity()  # what its own was for is over
         self.settings: dict[str, Any] = {}  # of `blank_frozen`, which can make a network of this shape again
 
     def forward(self, x: Tensor, observed: Tensor) -> Tensor:
         """Return logits (B, K)."""
-        return self.head(self.scaler(self.embed(x, observed)))
+        return self.head(self.scaler(self.embed(x, observed)).to(self.head.weight.dtype))
 
     def embed(self, x: Tensor, observed: Tensor) -> Tensor:
-        """Return the features (B, C * features)."""
-        return self.network.embed(x, observed)
+        """Return the features (B, channels * features) in float64."""
+        return self.network.embed(x[..., self.channels], observed[..., self.channels])
 
 
-def blank_frozen(*, n_channels: int, n_classes: int, n_landmarks: int, **settings: Any) -> FrozenClassifier:
+def blank_frozen(
+    *, n_channels: int, n_classes: int, n_landmarks: int, channels: list[int] | None = None, **settings: Any
+) -> FrozenClassifier:
     """Make a network that is yet to be given weights; n_landmarks=0: linear. `settings`: of `blank_channel_encoder`."""
+    channels = list(range(n_channels)) if channels is None else channels  # as in files of before
+    if not {*channels} <= {*range(n_channels)}:
+        raise ValueError(f"the channels {channels} are not among {n_channels}")
     network = blank_channel_encoder(**settings)
-    n_features = n_channels * len(network.feature_names)
+    n_features = len(channels) * len(network.feature_names)
     head: Head = GaussianHead(n_landmarks, n_features, n_classes) if n_landmarks else nn.Linear(n_features, n_classes)
-    return assembled(network, FeatureScaler(n_features), head, n_channels)
+    return assembled(network, FeatureScaler(n_features), head, n_channels, channels)
 
 
-def assembled(network: ChannelEncoder, scaler: FeatureScaler, head: Head, n_channels: int) -> FrozenClassifier:
+def assembled(
+    network: ChannelEncoder, scaler: FeatureScaler, head: Head, n_channels: int, channels: list[int]
+) -> FrozenClassifier:
     """Make a network of its parts, which knows the settings of `blank_frozen`."""
-    model = FrozenClassifier(network, scaler, head)
+    model = FrozenClassifier(network, scaler, head, channels)
     n_landmarks = len(head.landmarks) if isinstance(head, GaussianHead) else 0
-    shape = {"n_channels": n_channels, "n_classes": len(head.bias), "n_landmarks": n_landmarks}
+    shape = {"n_channels": n_channels, "n_classes": len(head.bias), "n_landmarks": n_landmarks, "channels": channels}
     model.settings = shape | network.settings
     return model

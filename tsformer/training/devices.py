@@ -15,7 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from tsformer.models.channel_encoder import ChannelEncoder
+from tsformer.models.classifier import SeriesClassifier
+from tsformer.models.ensemble import Ensemble
+from tsformer.models.frozen import FrozenClassifier
 from tsformer.training import distributed
+
+LARGE = 2**13  # values of a case: float64 takes four to eight times as long there, and changes probabilities by 2e-7
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -105,13 +111,48 @@ def resolve_device(device: str) -> torch.device:
     return resolved
 
 
-def ready_to_predict(model: Network, device: torch.device) -> Network:
-    """Put the model on the device in eval mode, in float64 on the CPU.
+def placed(model: Network, device: torch.device) -> Network:
+    """Put the model, which nobody uses yet, on the device as it predicts there: once, at the end of fit or load.
 
     float32 kernels round differently for batches of different sizes, by some 1e-6, and a prediction must not depend
-    on what it is batched with. On a GPU float64 would cost too much.
+    on what it is batched with: on the CPU networks are in float64, but for the encoder of single channels, which takes
+    batches of a fixed size, and networks of large cases. On a GPU float64 would cost too much.
     """
-    return model.to(device, torch.float64 if device.type == "cpu" else torch.float32).eval()
+    model.to(device, torch.float64 if device.type == "cpu" else torch.float32).eval()
+    for network in _networks(model):
+        network.to(dtype=_dtype(network, device))
+    return model
+
+
+def ready_to_predict(model: Network, device: torch.device) -> Network:
+    """Return the model as it predicts on the device: itself if it was placed there, else a copy; it never changes."""
+    weights = {network: next(network.parameters()) for network in _networks(model)}
+    is_placed = all(
+        not network.training
+        and weight.device.type == device.type
+        and device.index in (None, weight.device.index)
+        and weight.dtype == _dtype(network, device)
+        for network, weight in weights.items()
+    )
+    return model if is_placed else placed(copy.deepcopy(model), device)
+
+
+def _networks(model: Any) -> list[nn.Module]:
+    """What predicts in one precision: the networks of an ensemble, or else the model."""
+    if isinstance(model, Ensemble):
+        return [network for member in model.members for network in _networks(member)]
+    return [model.network if isinstance(model, FrozenClassifier) else model]
+
+
+def _dtype(network: Any, device: torch.device) -> torch.dtype:
+    if device.type != "cpu" or isinstance(network, ChannelEncoder):
+        return torch.float32
+    is_large = isinstance(network, SeriesClassifier) and _n_values(network.settings) >= LARGE
+    return torch.float32 if is_large else torch.float64
+
+
+def _n_values(settings: dict[str, Any]) -> int:
+    return int(settings["n_channels"] * settings["n_timepoints"])
 
 
 def portable(state: dict[str, Any]) -> dict[str, Any]:

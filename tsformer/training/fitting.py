@@ -19,7 +19,7 @@ from tsformer.data.messages import warn_user
 from tsformer.params import TrainingParams, values_of
 from tsformer.training import distributed
 from tsformer.training.callbacks import SILENT, Task
-from tsformer.training.devices import draw_seeds, resolve_device, seeded, set_seed, to_cpu
+from tsformer.training.devices import draw_seeds, placed, resolve_device, seeded, set_seed, to_cpu
 from tsformer.training.loop import EarlyStopping, History, end_early, train
 from tsformer.training.objectives import Objective
 from tsformer.training.optim import Schedule, WeightAverage, adamw, constant, cosine
@@ -141,7 +141,7 @@ def _train(
         distributed.spread(model)
         if problem.finish is not None:
             problem.finish(model, batches)
-    return Fitted(model, history, to_cpu(optimizer.state_dict()["state"]))
+    return Fitted(placed(model, device), history, to_cpu(optimizer.state_dict()["state"]))
 
 
 def settled(estimator: TrainingParams, *, max_steps: int, batch_size: int, seed: int) -> TrainingParams:

@@ -9,6 +9,7 @@ import torch
 from joblib import Parallel, delayed, effective_n_jobs
 
 from tsformer.data.messages import warn_user
+from tsformer.training import distributed
 
 T = TypeVar("T")
 
@@ -17,8 +18,9 @@ def side_by_side(tasks: Sequence[Callable[[], T]], n_jobs: int | None) -> Iterat
     """Yield what the tasks return, each when it is asked for, or `n_jobs` of them at a time in joblib's workers.
 
     What a task warns of in another process is a warning here. Large arrays are shared with workers, not copied.
+    In a process group tasks come one after the other: all its processes train each network together.
     """
-    if len(tasks) < 2 or effective_n_jobs(n_jobs) == 1:
+    if len(tasks) < 2 or effective_n_jobs(n_jobs) == 1 or distributed.processes()[1] > 1:
         yield from (task() for task in tasks)
         return
     run = Parallel(n_jobs, return_as="generator", mmap_mode="c")

@@ -17,7 +17,7 @@ def predict_in_batches(
     model: nn.Module, method: Callable[..., Tensor], data: StoredCases, device: torch.device
 ) -> Tensor:
     """Apply a method of the model's class to (x, observed) of all cases; the results are joined on the CPU."""
-    ready_to_predict(model, device)
+    model = ready_to_predict(model, device)
     with torch.inference_mode():
         size = min(CASES_PER_BATCH, cases_at_once(data.n_timepoints * data.n_channels, VALUES_PER_BATCH))
         batches = (batch.to(device) for batch in Minibatches(data, size))
@@ -33,7 +33,7 @@ def forecast_windows(
     """
     wanted = torch.tensor(levels, dtype=torch.float64, device=device)
     points, quantiles = [], []
-    ready_to_predict(model, device)
+    model = ready_to_predict(model, device)
     for batch in windows:
         window, unobserved = _encode(model, batch, device)
         point, band = read_off(model, window, wanted)
@@ -50,7 +50,7 @@ def draw_paths(
     It is computed on the generator's device.
     """
     drawn, device = [], generator.device
-    ready_to_predict(model, device)
+    model = ready_to_predict(model, device)
     for batch in windows:
         window, unobserved = _encode(model, batch, device)
         with torch.inference_mode():

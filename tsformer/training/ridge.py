@@ -1,4 +1,10 @@
-"""Heads in closed form: features and labels in, what makes logits of features out, as for a frozen encoder."""
+"""Heads in closed form: features and labels in, what makes logits of features out, as for a frozen encoder.
+
+Features (N, F) are squashed, of float32 or float64; where many, only parts of them are ever copied in float64.
+"""
+
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -10,18 +16,25 @@ from torch import Tensor, nn
 
 from tsformer.data.batch import StoredCases
 from tsformer.models.channel_encoder import ChannelEncoder
-from tsformer.models.frozen import FeatureScaler, FrozenClassifier, GaussianHead, Head, assembled, sizes
+from tsformer.models.frozen import FeatureScaler, FrozenClassifier, GaussianHead, Head, assembled, joined, sizes
+from tsformer.training.channels import telling_channels
+from tsformer.training.devices import placed
 from tsformer.training.prediction import predict_in_batches
 
 Floats = NDArray[np.float64]
+Features = NDArray[np.float32] | Floats
 Classes = NDArray[np.int64]
 
 PENALTIES = np.logspace(-1, 6, 15)  # of linear heads: the squared features of a case add up to thousands
 GAUSSIAN_PENALTIES = np.logspace(-3, 3, 13)  # of Gaussian ones: to at most 1
+MAX_CHANNELS = 24  # that are encoded of a case: some 25 ms
+MAX_CASES = 4_000  # that a head is fitted to, in half a minute
+MAX_SERIES = 30_000  # cases times channels that it is fitted to: 280 MB of features
 MAX_LANDMARKS = 1_000  # bound time and, with MAX_VALUES, the size of saved classifiers
 MAX_VALUES = 2**23  # of all landmarks: 16 MiB
 NEGLIGIBLE = 1e-10  # part of the largest eigenvalue; what is below is rounding
 ALIKE = 1e-6  # part of the largest squared distance between landmarks; what is below is none
+AT_ONCE = 512  # cases, or landmarks, whose features are in float64 side by side
 LEVEL_SCALE = 8.0  # levels are few beside the features of tokens: in one head they need to count more each
 SHARPEST = 4.0  # bounds the logarithm of the unit in which regressed labels are logits
 
@@ -30,37 +43,72 @@ def fit_frozen(encoder: ChannelEncoder, data: StoredCases, n_classes: int, devic
     """Make a classifier of an encoder, which stays as it is, and a head fitted to labelled cases."""
     if data.y is None:
         raise ValueError("A head is fitted to labels. Got a batch whose y is None.")
-    features = predict_in_batches(encoder, ChannelEncoder.embed, data, device).double()
-    n_channels, n_levels = data.n_channels, len(encoder.level_names)
-    scale = torch.ones(n_channels, len(encoder.feature_names), dtype=torch.float64)
-    scale[:, :n_levels] = LEVEL_SCALE
-    scaler = FeatureScaler(features.shape[1], scale.flatten())
-    scaler.fit(features, data.weight, sizes(features, n_channels, n_levels))
+    most = min(MAX_CASES, MAX_SERIES // min(data.n_channels, MAX_CHANNELS))
+    if len(data) > most:
+        data = data.subset(np.sort(spread(data.y.numpy(), most)))
+    assert data.y is not None  # for the type checker: as it was
+    channels = telling_channels(data, MAX_CHANNELS)
+    encoder.fit_resolution(data.n_timepoints)
+    scaler, features = squashed(encoder, data, channels, device)
     weight = None if data.weight is None else data.weight.double().numpy()
-    head = best_head(scaler(features).numpy(), data.y.numpy(), n_classes, weight)
-    return assembled(encoder, scaler, head, n_channels).float().eval()
+    head = best_head(features, data.y.numpy(), n_classes, weight)
+    return placed(assembled(encoder, scaler, head, data.n_channels, channels).float(), device)
 
 
-def best_head(features: Floats, y: Classes, n_classes: int, weight: Floats | None = None) -> Head:
+def squashed(
+    encoder: ChannelEncoder, data: StoredCases, channels: list[int], device: torch.device
+) -> tuple[FeatureScaler, NDArray[np.float32]]:
+    """Fit a scaler to the features of some channels, and return it with what it makes of them (N, F).
+
+    One channel after the other: features of all before squashing, in float64, would take twice the memory.
+    """
+    n_features, n_levels = len(encoder.feature_names), len(encoder.level_names)
+    scale = torch.ones(n_features, dtype=torch.float64)
+    scale[:n_levels] = LEVEL_SCALE
+    features = np.empty((len(data), len(channels), n_features), np.float32)
+    scalers = []
+    for i, channel in enumerate(channels):
+        raw = predict_in_batches(encoder, partial(_embed_one, channel), data, device)
+        scalers.append(FeatureScaler(n_features, scale).fit(raw, data.weight, sizes(raw, n_levels)))
+        features[:, i] = scalers[-1](raw).numpy()
+    return joined(scalers), features.reshape(len(data), -1)
+
+
+def _embed_one(channel: int, encoder: ChannelEncoder, x: Tensor, observed: Tensor) -> Tensor:
+    one = slice(channel, channel + 1)
+    return encoder.embed(x[..., one], observed[..., one])
+
+
+def best_head(features: Features, y: Classes, n_classes: int, weight: Floats | None = None) -> Head:
     """Fit a linear head and a Gaussian one, and return the one that predicts cases left out with the smaller error.
 
-    Features (N, F), squashed, for landmarks are kept in float16; class numbers y (N,); weights (N,) of the cases in the
+    Features (N, F), of which landmarks are kept in float16; class numbers y (N,); weights (N,) of the cases in the
     regressions. Landmarks are chosen without these.
     """
     heads = [fit(features, y, n_classes, weight) for fit in (linear_head, gaussian_head)]
     return min(heads, key=lambda head: head[1])[0]
 
 
-def linear_head(features: Floats, y: Classes, n_classes: int, weight: Floats | None = None) -> tuple[nn.Linear, float]:
+def linear_head(
+    features: Features, y: Classes, n_classes: int, weight: Floats | None = None
+) -> tuple[nn.Linear, float]:
     """Fit logits that are linear in the features; also return their error, as in `ridge_logits`."""
-    coefficients, bias, error = ridge_logits(features, y, n_classes, PENALTIES, weight)
+    if features.shape[1] <= len(features):
+        coefficients, bias, error = ridge_logits(features.astype(np.float64), y, n_classes, PENALTIES, weight)
+    else:
+        # By what the cases span: copies of so many features in float64 would take gigabytes.
+        kernel = inner_products(features)
+        basis = whitening(kernel)
+        coefficients, bias, error = ridge_logits((kernel @ basis).numpy(), y, n_classes, PENALTIES, weight)
+        of_cases = coefficients @ basis.numpy().T
+        coefficients = np.hstack([of_cases @ features[:, part] for part in _parts(features.shape[1])])
     head = nn.Linear(features.shape[1], n_classes, device="meta")  # where no weights are drawn
     head.weight, head.bias = (nn.Parameter(torch.from_numpy(part).contiguous()) for part in (coefficients, bias))
     return head, error
 
 
 def gaussian_head(
-    features: Floats, y: Classes, n_classes: int, weight: Floats | None = None
+    features: Features, y: Classes, n_classes: int, weight: Floats | None = None
 ) -> tuple[GaussianHead, float]:
     """Fit logits that are linear in similarities to landmarks: kernel ridge regression; also return their error.
 
@@ -68,22 +116,36 @@ def gaussian_head(
     may be landmarks the kernel is that of Nyström's approximation (Williams & Seeger 2001).
     """
     cases = torch.from_numpy(features)
-    chosen = landmarks_of(y, min(MAX_LANDMARKS, MAX_VALUES // features.shape[1]))
+    chosen = spread(y, min(MAX_LANDMARKS, MAX_VALUES // features.shape[1]))
     head = GaussianHead(len(chosen), features.shape[1], n_classes)
     head.landmarks.copy_(cases[chosen])
-    landmarks = head.landmarks.double()
-    head.squares.copy_(landmarks.square().sum(dim=1))
-    head.width.copy_(median_of_pairs(head.squared_distances(landmarks)))
-    basis = whitening(head.similarities(landmarks))
-    similarities = (head.similarities(cases) @ basis).numpy()
+    head.squares.copy_(torch.cat([part.double().square().sum(dim=1) for part in head.landmarks.split(AT_ONCE)]))
+    distances = _in_parts(head.squared_distances, head.landmarks)
+    head.width.copy_(median_of_pairs(distances))
+    basis = whitening(head.alike(distances))
+    similarities = (_in_parts(head.similarities, cases) @ basis).numpy()
     coefficients, bias, error = ridge_logits(similarities, y, n_classes, GAUSSIAN_PENALTIES, weight)
     head.weight.copy_(torch.from_numpy(coefficients) @ basis.T)
     head.bias.copy_(torch.from_numpy(bias))
     return head, error
 
 
-def landmarks_of(y: Classes, most: int) -> Classes:
-    """Choose which cases are landmarks: all, or `most` of them but at least two, evenly spread over ordered classes."""
+def inner_products(features: Features) -> Tensor:
+    """Return the inner products (N, N) of cases of features (N, F) in float64."""
+    parts = (torch.from_numpy(features[:, part]).double() for part in _parts(features.shape[1]))
+    return sum((part @ part.T for part in parts), torch.zeros((), dtype=torch.float64))
+
+
+def _parts(n_features: int) -> list[slice]:
+    return [slice(start, start + AT_ONCE) for start in range(0, n_features, AT_ONCE)]
+
+
+def _in_parts(function: Callable[[Tensor], Tensor], cases: Tensor) -> Tensor:
+    return torch.cat([function(part) for part in cases.split(AT_ONCE)])
+
+
+def spread(y: Classes, most: int) -> Classes:
+    """Choose cases, landmarks for one: all, or `most` of them but at least two, evenly spread over ordered classes."""
     order = np.argsort(y, kind="stable")
     return order[np.linspace(0, len(y) - 1, min(len(y), max(2, most))).round().astype(np.int64)]
 
