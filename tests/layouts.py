@@ -36,7 +36,6 @@ TIMES = {
     "week periods": pd.period_range("2021-01-06", periods=40, freq="W-SUN"),
     "a range": pd.RangeIndex(40),
     "steps of 5": pd.Index(np.arange(-50, 150, 5)),
-    "nullable integers": pd.Index(np.arange(40), dtype="Int64"),
     "short integers": pd.Index(np.arange(2000, 2040, dtype=np.int16)),
 }
 FORMS = ["series", "wide", "long", "long without ids", "panel", "panel series"]

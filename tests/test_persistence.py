@@ -379,8 +379,8 @@ UNSAVEABLE = {
         r"The 'class_weight' parameter of TransformerClassifier cannot be saved: objects of type builtin_function",
     ),
     "an offset without a text": (
-        lambda: small_forecaster(max_steps=1, freq=pd.offsets.CustomBusinessDay(holidays=["2020-01-01"])).fit(
-            wave().set_axis(pd.bdate_range("2021-01-04", periods=72))
+        lambda: small_forecaster(max_steps=1, freq=pd.offsets.Easter()).fit(
+            wave().set_axis(pd.date_range("1950", periods=72, freq=pd.offsets.Easter()))
         ),
         r"The 'freq' parameter of TransformerForecaster cannot be saved: the frequency .* pandas has no text for it",
     ),

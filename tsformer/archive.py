@@ -17,10 +17,13 @@ import threading
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
 from inspect import signature
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pandas as pd
@@ -36,6 +39,19 @@ from tsformer.training.devices import Undrawn
 VERSION = 1  # of the document; a change that this code cannot read gets the next number
 FIELDS = ("class", "parameters", "fitted", "networks")
 TEXTS = ("object", "str", "string")  # types of an index whose values are in the JSON
+_SCALARS: dict[type[Any], Callable[[str], Any]] = {date: date.fromisoformat, Decimal: Decimal, UUID: UUID}
+_PARTS = ("weekmask", "holidays", "start", "end")  # of the frequencies that their text does not tell apart
+_OFFSETS: dict[str, Any] = {
+    kind.__name__: kind
+    for kind in (
+        pd.DateOffset,
+        pd.offsets.BusinessHour,
+        pd.offsets.CustomBusinessDay,
+        pd.offsets.CustomBusinessHour,
+        pd.offsets.CustomBusinessMonthBegin,
+        pd.offsets.CustomBusinessMonthEnd,
+    )
+}
 # Whatever a made-up file breaks, it is one mistake to the user: this is no file of ours.
 BREAKS = (
     *(SafetensorError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError),
@@ -157,8 +173,9 @@ def saved_network(build: Callable[..., nn.Module], number: int, store: Store, se
 def to_plain(value: Any, store: Store) -> Any:
     """Turn a value into what JSON can hold; arrays go to the store.
 
-    Known are numbers, text, lists, tuples, dicts, numpy arrays and RandomStates, indexes and frequencies of pandas,
-    and the store's records; any other is a ValueError. An index loses its `freq`; ranges in a list become numbers.
+    Known are numbers, text, dates, UUIDs, lists, tuples, dicts, numpy arrays and RandomStates, indexes and frequencies
+    of pandas, and the store's records; any other is a ValueError. An index loses its `freq`; ranges in a list become
+    numbers.
     """
     kind = type(value)
     if value is None or kind in (bool, int, str):
@@ -171,6 +188,8 @@ def to_plain(value: Any, store: Store) -> Any:
         return {"tuple": {"items": to_plain(list(value), store)}}
     if kind is dict:
         return {"dict": {"items": [[to_plain(item, store) for item in pair] for pair in value.items()]}}
+    if kind in _SCALARS:
+        return {"scalar": {"kind": kind.__name__, "text": str(value)}}
     if store.records.get(kind.__name__) is kind:
         return {kind.__name__: {name: to_plain(getattr(value, name), store) for name in signature(kind).parameters}}
     match value:
@@ -256,10 +275,29 @@ def _read_random_state(store: Store, state: Any) -> np.random.RandomState:
     return made
 
 
-def _write_offset(value: pd.offsets.BaseOffset) -> Any:
-    if to_offset(value.freqstr) != value:
+def _write_offset(value: Any) -> Any:
+    """Keep a frequency as its text or, where pandas has none that says all, as what it is made of."""
+    name = type(value).__name__
+    if name not in _OFFSETS:
+        if value.freqstr.startswith("<") or to_offset(value.freqstr) != value:
+            raise ValueError(f"the frequency {value!r} cannot be saved: pandas has no text for it")
+        return {"offset": {"text": value.freqstr}}
+    if name == "DateOffset":
+        parts = dict(value.kwds)
+    else:
+        parts = {part: _as_text(getattr(value, part)) for part in _PARTS if getattr(value, part, None)}
+    made = {"name": name, "n": value.n, "normalize": value.normalize, "parts": parts}
+    if any(type(part) not in (str, int, list) for part in parts.values()) or _made_offset(None, **made) != value:
         raise ValueError(f"the frequency {value!r} cannot be saved: pandas has no text for it")
-    return {"offset": {"text": value.freqstr}}
+    return {"made offset": made}
+
+
+def _as_text(part: Any) -> Any:
+    return part if isinstance(part, str) else [str(item).removesuffix(":00") for item in part]
+
+
+def _made_offset(store: Any, name: str, n: int, normalize: bool, parts: dict[str, Any]) -> Any:
+    return _OFFSETS[name](n, normalize, **parts)
 
 
 def _write_index(index: pd.Index[Any], store: Store) -> Any:
@@ -319,6 +357,8 @@ _READERS: dict[str, Callable[..., Any]] = {
     "objects": lambda store, values: np.fromiter(from_plain(values, store), dtype=object),
     "RandomState": _read_random_state,
     "offset": lambda store, text: to_offset(text),
+    "made offset": _made_offset,
+    "scalar": lambda store, kind, text: {made.__name__: read for made, read in _SCALARS.items()}[kind](text),
     "index": _read_index,
     "levels": lambda store, indexes: pd.MultiIndex.from_arrays(from_plain(indexes, store)),
     "range": _read_range,

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pyarrow
 import pytest
 import torch
 from numpy.testing import assert_array_equal
@@ -265,6 +266,7 @@ def long_frame(series=SERIES, ids=IDS) -> pd.DataFrame:
 
 
 LONG = long_frame()
+LISTS = pd.ArrowDtype(pyarrow.list_(pyarrow.float64()))
 FRAMES = [pd.DataFrame({"u": case[0], "v": case[1]}) for case in SERIES]
 FORMS = {
     "long": LONG,
@@ -285,10 +287,27 @@ FORMS = {
         {"u": [pd.Series(case[0]) for case in SERIES], "v": [pd.Series(case[1]) for case in SERIES]}
     ),
     "nested arrays": pd.DataFrame({"u": [case[0] for case in SERIES], "v": [case[1] for case in SERIES]}),
+    "nested lists": pd.DataFrame({"u": [[*case[0]] for case in SERIES], "v": [tuple(case[1]) for case in SERIES]}),
+    "nested tensors": pd.DataFrame({"u": [*map(torch.tensor, (c[0] for c in SERIES))], "v": [c[1] for c in SERIES]}),
+    "nested lists of pyarrow": pd.DataFrame(
+        {name: pd.Series([case[i].tolist() for case in SERIES]).astype(LISTS) for i, name in enumerate("uv")}
+    ),
+    "grouped into lists": LONG.drop(columns="ds").groupby("unique_id", sort=False).agg(list),
+    "Series of frames": pd.Series(FRAMES, index=IDS),
+    "array of frames": pd.Series(FRAMES).to_numpy(),
     "list of tensors": [torch.from_numpy(case) for case in SERIES],
     "list of arrays": SERIES,
+    "Series of arrays": pd.Series(SERIES),
+    "Series of tensors": pd.Series([torch.from_numpy(case) for case in SERIES]),
+    "Series of lists": pd.Series([case.tolist() for case in SERIES]),
+    "array of lists": pd.Series([case.tolist() for case in SERIES]).to_numpy(),
 }
-NAMELESS = ("list of tensors", "list of arrays")
+NAMELESS = (
+    "list of tensors",
+    "list of arrays",
+    *(f"Series of {n}s" for n in ("array", "tensor", "list")),
+    "array of lists",
+)
 EXPECTED = Batch(
     torch.tensor(
         [
@@ -310,6 +329,32 @@ def test_read_cases__every_form__gives_the_series_in_order_of_cases_and_time(for
     assert torch.equal(batch.observed, EXPECTED.observed)
     assert cases.columns is None if form in NAMELESS else list(cases.columns) == ["u", "v"]
     assert (len(cases), cases.n_channels, cases.is_table) == (3, 2, False)
+
+
+def test_read_cases__cells_of_an_array__are_channels():
+    cells = np.empty((3, 2), dtype=object)
+    for case, series in enumerate(SERIES):
+        cells[case, 0], cells[case, 1] = series
+    assert torch.equal(batch_of(cells).x, EXPECTED.x)
+
+
+@pytest.mark.parametrize("of_one", ["lists", "arrays"])
+def test_read_cases__series_of_one_channel_each__has_it(of_one):
+    series = [case[0] for case in SERIES] if of_one == "arrays" else [case[0].tolist() for case in SERIES]
+    assert torch.equal(batch_of(pd.Series(series)).x, EXPECTED.x[..., :1])
+
+
+@pytest.mark.parametrize("levels", [("channel", "time"), ("time", "channel")])
+def test_read_cases__columns_of_two_levels__are_told_to_be_stacked(levels):
+    long = LONG.assign(ds=LONG.groupby("unique_id").cumcount())
+    table = long.pivot(index="unique_id", columns="ds", values=["u", "v"])
+    level = 1
+    if levels[0] == "time":
+        table, level = table.swaplevel(axis=1), 0
+    with pytest.raises(ValueError, match=r"Got columns of 2 levels, .*stack\(level=1\), or level=0 where times"):
+        read_cases(table)
+    stacked = table.stack(level=level, **({} if pd.__version__ >= "3" else {"future_stack": True}))
+    assert torch.equal(batch_of(stacked).x, EXPECTED.x[[2, 0, 1]])
 
 
 @pytest.mark.filterwarnings("ignore:::sktime")
@@ -409,7 +454,7 @@ WRONG_FRAMES = {
         LONG.rename(columns={"unique_id": "id", "ds": "time"}),
         r"Got 'str' in column 'id'; if",
     ),
-    "text as times": (LONG.astype({"ds": str}), r"The time column \('ds'\) of X should have either timestamps or"),
+    "text as times": (LONG.assign(ds="May"), r"The time column \('ds'\) of X should have either timestamps or"),
     "a missing time": (changed(3, ds=pd.NaT), r"of X has 1 missing times \(NaT\), the first in row 3\."),
     "a missing id": (
         changed(3, unique_id=None),
@@ -466,7 +511,7 @@ WRONG_FRAMES = {
     ),
     "a number among cells": (
         pd.DataFrame({"u": [np.ones(2), np.ones(3)], "v": [np.ones(2), 1.0]}),
-        r"Each cell of a nested frame X must be a Series or an array of one dimension\. Column 'v' of case 1 is",
+        r"a nested frame X must be a Series, an array or a list of one dimension\. Column 'v' of case 1 is",
     ),
     "a cell out of order": (
         pd.DataFrame({"u": [pd.Series([1.0, 2.0])[::-1]]}),

@@ -1,6 +1,7 @@
 """Frames: each form comes in with its covariates, and what is wrong with one is named by series and time."""
 
 import datetime
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -58,11 +59,47 @@ def test_read_series__hourly_series_that_start_at_different_minutes__are_regular
     assert str(future_times(series, 1)[1][0]) == "2024-01-01 05:07:00"
 
 
-@pytest.mark.parametrize("dtype", ["int64", "Int64", "float32", "Float64", "uint8"])
+TYPES = ["int64", "Int64", "float32", "Float64", "uint8", "double[pyarrow]", "object", "Sparse[float]"]
+
+
+@pytest.mark.parametrize("dtype", TYPES)
 def test_read_series__any_type_of_numbers__becomes_float64(dtype):
     (values,) = read(one_series([1, 2, 3]).astype(dtype)).values
     assert values.dtype == np.float64
     assert values.tolist() == [[1], [2], [3]]
+
+
+@pytest.mark.parametrize("missing", [None, pd.NA, np.nan])
+@pytest.mark.parametrize(
+    ("value", "is_flag"),
+    [(1, False), (1.0, False), (Decimal("1.0"), False), (True, True), (np.bool_(True), True)],
+)
+def test_read_series__numbers_and_flags_among_objects__are_numbers(value, is_flag, missing):
+    column = pd.Series([value, missing, value], dtype=object)
+    frame = pd.DataFrame({"ds": DAYS[:3], "y": [1.0, 2.0, 3.0], "more": column})
+    [covariate] = read(frame, past_cols="more").past
+    np.testing.assert_array_equal(covariate[:, 0], [1.0, np.nan, 1.0])
+    if is_flag:
+        with pytest.raises(ValueError, match=r"target column \('more'\) should have a numeric data type, got 'object'"):
+            read(frame, target_cols=["y", "more"])
+    else:
+        np.testing.assert_array_equal(read(frame, target_cols=["y", "more"]).values[0][:, 1], [1.0, np.nan, 1.0])
+
+
+@pytest.mark.parametrize("columns", [pd.Index([1, 2], dtype="Int64"), pd.CategoricalIndex(["a", "b"])])
+def test_read_series__columns_of_any_type__are_plain(columns):
+    names = read(WIDE.set_axis(columns, axis="columns")).form.columns
+    assert names.tolist() == columns.tolist()
+    assert str(names.dtype) in ("int64", "object", "str")
+
+
+def test_read_series__series_of_the_name_of_a_column__is_one():
+    assert read(pd.Series(1.0, DAYS, name="ds")).names == ["ds"]
+
+
+def test_read_series__ids_that_no_file_holds__are_told():
+    with pytest.warns(UserWarning, match="Ids of type bytes cannot be saved"):
+        read(long_frame(a=DAYS).assign(unique_id=b"a"))
 
 
 def test_read_series__missing_values__stay_nan_even_at_the_end():
@@ -278,6 +315,28 @@ def test_read_series__before__takes_ids_of_another_type_and_new_series(dtype):
     assert [len(times) for times in after.times] == [9, 10, 4]
 
 
+@pytest.mark.parametrize("dtype", ["float", "Int64", "int8", "int64[pyarrow]", "category", object])
+def test_read_series__before__keeps_the_type_of_ids(dtype):
+    first, more = long_frame(a=DAYS[:9], b=DAYS[:7]), long_frame(b=DAYS[7:10])
+    numbers = {"a": 7, "b": 3}
+    before = read(first.replace({"unique_id": numbers}).astype({"unique_id": int}))
+    after = read(
+        more.replace({"unique_id": numbers}).astype({"unique_id": int}).astype({"unique_id": dtype}), before=before
+    )
+    assert_index_equal(after.ids, before.ids)
+    assert [len(times) for times in after.times] == [9, 10]
+
+
+def test_read_series__before__ids_of_another_type_with_the_same_text_are_refused():
+    first, more = (long_frame(a=times).assign(unique_id=7) for times in (DAYS[:9], DAYS[9:]))
+    with pytest.raises(
+        ValueError, match=r"ids of df must be of the type that fit saw: 7. Got '7'; .*astype\('int64'\)"
+    ):
+        read(more.astype({"unique_id": str}), before=read(first))
+    with pytest.raises(ValueError, match=r"the type that fit saw: '7'. Got 7; .*astype\('str'\)"):
+        read(more, before=read(first.astype({"unique_id": str})))
+
+
 def test_read_series__before__takes_masked_ids_and_gives_plain_ones():
     first = long_frame(a=DAYS[:9]).assign(unique_id=pd.array([7] * 9, dtype="Int64"))
     before = read(first)
@@ -377,14 +436,18 @@ WIDE = pd.DataFrame({"a": np.arange(30.0), "b": 1.0}, index=DAYS)
         ),
         (LONG.rename(columns={"unique_id": "shop"}), r"columns \['shop'\].*with id_col=: there is no 'unique_id'"),
         (LONG.assign(y="1"), r"The target column \('y'\) should have a numeric data type, got '(str|object)'"),
-        (LONG.assign(y=LONG["y"].astype(object)), r"\('y'\) should have a numeric data type, got 'object'. Convert"),
+        (
+            LONG.assign(y=LONG["y"].astype(object).replace(1, "?")),
+            r"should have a numeric data type, got 'object'. The",
+        ),
+        (LONG.assign(y=LONG["y"].astype(object).replace(1, True)), r"\('y'\) should have a numeric data type, got 'o"),
         (LONG.assign(y=["1", "?", *LONG["y"][2:]]), r"The first value that is no number is '\?' in row 1: correct it"),
         (LONG.assign(y=LONG["y"].astype("category")), r"should have a numeric data type, got 'category'\. Convert"),
         (LONG.assign(y=LONG["y"] > 3), r"\('y'\) should have a numeric data type, got 'bool'"),
         (LONG.assign(y=LONG["y"] + 1j), r"\('y'\) should have a numeric data type, got 'complex128'"),
         (LONG.assign(y=LONG["ds"]), r"\('y'\) should have a numeric data type, got 'datetime64"),
         (
-            LONG.assign(ds=LONG["ds"].astype(str)),
+            LONG.assign(ds=LONG["ds"].dt.strftime("%d.%m.%Y")),
             r"column \('ds'\) of df should have either timestamps or integers",
         ),
         (LONG.assign(ds=1.5), r"\('ds'\) of df should have either timestamps or integers, got 'float64'"),
@@ -396,8 +459,9 @@ WIDE = pd.DataFrame({"a": np.arange(30.0), "b": 1.0}, index=DAYS)
         (LONG[:30].assign(unique_id=7, y=np.nan), "Series 7 has no value"),
         (WIDE.assign(b=np.nan), "The series has no value in column 'b', only NaN"),
         (pd.Series(np.nan, DAYS), "The series has no value, only NaN"),
+        (WIDE.set_axis(pd.Index(["a", ("b", 1)], dtype=object), axis=1), "all tuples of one length, or none. Got"),
         (WIDE.set_axis(["a", "a"], axis=1), r"The columns of df must be unique. Got \['a', 'a'\]"),
-        (WIDE.set_axis(DAYS.astype(str)), "The index of df should have either timestamps or integers, got"),
+        (WIDE.set_axis(DAYS.day_name()), "The index of df should have either timestamps or integers, or text"),
         (
             WIDE.reset_index(names="date"),
             r"column \('date'\) should have a numeric .* in id_col= or time_col=",

@@ -232,6 +232,7 @@ def test_predict__series_of_another_length_than_in_training__is_accepted(encoder
     assert_allclose(probability.sum(axis=1), 1.0)
 
 
+@pytest.mark.filterwarnings("ignore:X has 2 channels of a single time point:UserWarning")
 @every_encoder
 @pytest.mark.parametrize("n_timepoints", [1, 2, 3])
 def test_fit__very_short_series__predicts(encoder, n_timepoints):

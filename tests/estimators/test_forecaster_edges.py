@@ -1,9 +1,14 @@
 """TransformerForecaster where data are rare, silent, filled or few, and where a call goes wrong."""
 
+from datetime import date
+from decimal import Decimal
+from uuid import UUID
+
 import numpy as np
 import pandas as pd
 import pytest
 from forecasts import long_frame, small, wave
+from layouts import assert_same
 from numpy.testing import assert_allclose, assert_array_equal
 from pandas.testing import assert_frame_equal
 from sklearn.model_selection import cross_val_score
@@ -82,6 +87,89 @@ def test_predict__histories_of_another_frequency__are_refused():
     forecaster = small(calendar=True).fit(wave())
     with pytest.raises(ValueError, match=r"df must have the frequency that fit saw, <MonthEnd>\. Got <Day>"):
         forecaster.predict(noise())
+
+
+@pytest.mark.parametrize(
+    ("fitted", "later"),
+    [
+        (pd.RangeIndex(0, 80, 2), pd.RangeIndex(0, 200, 5)),
+        (pd.date_range("2000", periods=40, freq="QS"), pd.date_range("2020", periods=40, freq="6h")),
+        (pd.date_range("2000", periods=40, freq="D"), pd.date_range("2020", periods=40, freq="B")),
+        (pd.date_range("2000", periods=40, freq="D"), pd.date_range("2020", periods=40, freq="2D")),
+    ],
+    ids=lambda times: f"{times[0]} {times[1]}",
+)
+def test_predict__histories_of_other_steps__are_refused_even_with_equal_seasons(fitted, later):
+    forecaster = small(max_steps=1).fit(pd.Series(1.0, fitted))
+    with pytest.raises(ValueError, match="df must have the frequency that fit saw"):
+        forecaster.predict(pd.Series(1.0, later))
+
+
+@pytest.mark.parametrize(
+    ("fitted", "later"),
+    [("3MS", "QS-FEB"), ("D", "24h"), ("24h", "D")],
+)
+def test_predict__histories_of_steps_of_the_same_length__are_taken(fitted, later):
+    forecaster = small(max_steps=1).fit(pd.Series(1.0, pd.date_range("2000", periods=40, freq=fitted)))
+    assert len(forecaster.predict(pd.Series(1.0, pd.date_range("2020", periods=40, freq=later)))) == forecaster.horizon
+
+
+def test_fit__forecast_beyond_the_last_nanosecond__is_refused_before_training():
+    years = pd.date_range("2202", periods=60, freq="YS", unit="ns")
+    with pytest.raises(ValueError, match=r"reaches beyond the last time .* from 2261-01-01 on.*as_unit\('s'\)"):
+        small(horizon=6, max_steps=1).fit(pd.Series(1.0, years))
+    assert str(small(horizon=6, max_steps=1).fit(pd.Series(1.0, years.as_unit("s"))).predict().index[-1])[:4] == "2267"
+
+
+@pytest.mark.parametrize(
+    ("df", "names", "asked"),
+    [
+        (pd.DataFrame({"ds": range(40), "y": 1.0, "y-lo-80": 1.0}), {"target_cols": ["y", "y-lo-80"]}, {"level": 80}),
+        (pd.DataFrame({"ds": range(40), "y": 1.0, "y-q0.1": "a"}), {"id_col": "y-q0.1"}, {"quantiles": [0.1]}),
+        (pd.DataFrame({"y-hi-80": range(40), "y": 1.0}), {"time_col": "y-hi-80"}, {"level": 80}),
+    ],
+)
+def test_predict__columns_of_the_names_of_bands__are_told(df, names, asked):
+    forecaster = small(max_steps=1, **names).fit(df)
+    with pytest.raises(ValueError, match="The forecast would have columns of the same name"):
+        forecaster.predict(**asked)
+    assert len(forecaster.predict()) == forecaster.horizon
+
+
+# What fit takes, save keeps.
+
+KEPT = {
+    "pyarrow": lambda df: df.convert_dtypes(dtype_backend="pyarrow"),
+    "nullable": lambda df: df.convert_dtypes(),
+    "objects": lambda df: df.astype(object),
+    "text": lambda df: df.astype({"unique_id": str, "ds": str}),
+    "categories": lambda df: df.astype({"unique_id": "category", "ds": "category"}),
+    "dates": lambda df: df.assign(ds=df["ds"].dt.date, unique_id=date(2020, 1, 1)),
+    "decimals": lambda df: df.assign(y=df["y"].map(Decimal), unique_id=Decimal("1.10")),
+    "UUIDs": lambda df: df.assign(unique_id=UUID(int=7)),
+    "a zone": lambda df: df.assign(ds=df["ds"].dt.tz_localize("UTC").dt.tz_convert("Europe/Berlin")),
+    "periods": lambda df: df.assign(ds=df["ds"].dt.to_period("D")),
+    "nullable integers": lambda df: df.assign(ds=pd.array(range(len(df)), dtype="Int64")),
+    "wide with columns of pyarrow": lambda df: df.set_index("ds")[["y"]].set_axis(
+        pd.Index(["y"], dtype="string[pyarrow]"), axis=1
+    ),
+    "the 15th of months": lambda df: pd.Series(
+        df["y"].to_numpy(), pd.date_range("2020-01-15", periods=len(df), freq=pd.DateOffset(months=1))
+    ),
+    "a week of six days": lambda df: pd.Series(
+        df["y"].to_numpy(),
+        pd.date_range("2020", periods=len(df), freq=pd.offsets.CustomBusinessDay(weekmask="Mon Tue Wed Thu Fri Sat")),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KEPT)
+def test_save__frames_of_any_type__forecast_the_same_after_load(kind, tmp_path):
+    days = pd.date_range("2024-01-01", periods=30)
+    df = KEPT[kind](pd.DataFrame({"unique_id": 7, "ds": days, "y": np.sin(np.arange(30.0))}))
+    forecaster = small(max_steps=1, horizon=2).fit(df)
+    tsformer.save(forecaster, tmp_path / "forecaster.safetensors")
+    assert_same(tsformer.load(tmp_path / "forecaster.safetensors").predict(), forecaster.predict())
 
 
 # Filled values

@@ -86,7 +86,7 @@ def test_update__covariates_left_out__says_what_is_missing():
         (wave()[-1:], r"The series is known up to 2020-12-31\. Got a row for 2020-12-31; give update only rows"),
         (wave(3, start="2014-10-31"), r"known up to 2020-12-31\. Got a row for 2014-10-31"),
         (wave(73)[-1:].tz_localize("UTC"), r"of the same kind as those that fit saw, 'datetime64.*UTC"),
-        (wave(74)[-1:], r"has a gap: no row for 2021-01-31"),
+        (wave(74)[-1:], r"has a gap: no row for 2021-01-31. Give these rows too, or call set_params\(freq='M"),
         (wave().rename("returns"), r"df must come in the form that fit saw, a Series named 'sales'.* named 'returns'"),
         (wave().to_frame(), r"a Series named 'sales'.* Got a wide DataFrame of the columns \['sales'\]"),
         ([1.0, 2.0], r"Got list"),

@@ -83,6 +83,26 @@ def test_fit__labels_in_a_frame_of_one_column__are_matched_by_id(fitted):
     assert_array_equal(clf.predict_proba(LONG), fitted.predict_proba(LONG))
 
 
+@pytest.mark.parametrize("names", [["unique_id", "label"], ["label", "unique_id"]])
+def test_fit__labels_in_a_frame_with_the_ids__are_matched_by_them(names, fitted):
+    labels = LABELS.rename_axis("unique_id").reset_index(name="label")[names]
+    with pytest.warns(DataConversionWarning, match="column-vector"):
+        clf = small(max_steps=3).fit(LONG, labels)
+    assert_array_equal(clf.predict_proba(LONG), fitted.predict_proba(LONG))
+
+
+def test_fit__labels_in_a_frame_of_rows__are_told_the_line_to_write(fitted):
+    rows = LONG[["unique_id", "ds"]].assign(label=LONG["unique_id"].map(LABELS))
+    with pytest.raises(ValueError, match=r"\['ds', 'label'\]; pass y.groupby\('unique_id'\)\[column\].first\(\)"):
+        small().fit(LONG, rows)
+    with pytest.raises(
+        ValueError, match=r"Got several for 'case .*; take one, e.g. y.groupby\('unique_id'\).first\(\)"
+    ):
+        small().fit(LONG, rows.drop(columns="ds"))
+    clf = small(max_steps=3).fit(LONG, rows.groupby("unique_id")["label"].first())
+    assert_array_equal(clf.predict_proba(LONG), fitted.predict_proba(LONG))
+
+
 def test_score__long_frame__compares_with_labels_by_id(fitted):
     predicted = pd.Series(fitted.predict(LONG), index=IDS)
     assert fitted.score(LONG, predicted.sort_index()) == 1.0

@@ -101,6 +101,49 @@ def test_predict__horizon_with_gaps__relative_or_absolute_has_its_times(index):
     assert_array_equal(relative, forecaster.predict(fh=range(1, 8)).iloc[[1, 4, 6]])
 
 
+@pytest.mark.parametrize("as_horizon", [True, False])
+@pytest.mark.parametrize(
+    ("start", "freq"),
+    [
+        ("2024-03-26", "h"),
+        ("2024-10-22", "h"),
+        ("2024-10-26", "15min"),
+        ("2024-02-10", "D"),
+        ("2024-09-10", "D"),
+        ("2023-12-03", "W"),
+        ("2020-06-01", "MS"),
+    ],
+)
+def test_predict__times_in_a_zone__are_those_asked_for(start, freq, as_horizon):
+    index = pd.date_range(start, periods=126 if freq == "h" else 52, freq=freq, tz="Europe/Berlin")
+    forecaster = small(season=1).fit(wave(index)[:-4])
+    ahead = ForecastingHorizon(index[[-4, -2, -1]], is_relative=False) if as_horizon else index[[-4, -2, -1]]
+
+    forecast = forecaster.predict(fh=ahead)
+
+    assert list(forecast.index) == list(index[[-4, -2, -1]])
+    pd.testing.assert_series_equal(forecast, forecaster.predict(fh=[1, 3, 4]))
+    assert list(forecaster.predict_interval(fh=ahead).index) == list(forecast.index)
+
+
+def test_predict__times_in_a_zone_of_a_panel__are_those_asked_for():
+    index = pd.date_range("2024-10-22", periods=126, freq="h", tz="Europe/Berlin")
+    y = pd.concat({"a": wave(index).to_frame()[:122], "b": wave(index).to_frame()[:120]}, names=["id", "time"])
+
+    forecast = small().fit(y).predict(fh=ForecastingHorizon(index[122:], is_relative=False))
+
+    assert list(forecast.loc["a"].index) == list(forecast.loc["b"].index) == list(index[122:])
+
+
+def test_predict__times_in_a_zone_in_the_history_or_between_steps__are_refused():
+    index = pd.date_range("2024-10-22", periods=126, freq="h", tz="Europe/Berlin")
+    forecaster = small().fit(wave(index)[:122])
+    with pytest.raises(NotImplementedError, match="in-sample"):
+        forecaster.predict(fh=ForecastingHorizon(index[119:], is_relative=False))
+    with pytest.raises(ValueError, match="must be on the grid of freq='h'"):
+        forecaster.predict(fh=ForecastingHorizon(index[122:] + pd.Timedelta(minutes=5), is_relative=False))
+
+
 def test_predict__horizon_of_time_spans__counts_steps():
     y = wave(pd.date_range("2015-01-01", periods=60, freq="2h"))
     forecaster = small().fit(y)
@@ -270,7 +313,7 @@ def test_predict__covariates_of_a_hierarchy__reach_each_node():
 def test_predict__covariates_lack_rows__raises():
     forecaster = small().fit(wave(), X=weather(60))
 
-    with pytest.raises(ValueError, match=r"future must have a row for each time .* has none for 2020-01-01"):
+    with pytest.raises(ValueError, match=r"^X must have a row for each time .* has none for 2020-01-01"):
         forecaster.predict(fh=[1, 2])
     with pytest.raises(ValueError, match=r"has none for 2020-01-01"):
         forecaster.predict(fh=[2], X=weather().iloc[[61]])
@@ -315,7 +358,7 @@ def test_predict__covariates_with_missing_values_ahead__raises():
     X = weather()
     X.iloc[61, 0] = np.nan
 
-    with pytest.raises(ValueError, match="future contains NaN or infinity in column 'warm'"):
+    with pytest.raises(ValueError, match=r"^X contains NaN or infinity in column 'warm'"):
         small().fit(wave(), X=X[:60]).predict(fh=[2], X=X[60:])
 
 

@@ -54,9 +54,10 @@ def read_cases(X: Any, name: str = "X", *, id_col: Hashable = "unique_id", time_
     (n_channels, n_timepoints_i), or (n_timepoints_i,) for one channel. NaN is a missing value. Tensors are arrays too.
     A frame is told by its form: under a MultiIndex its rows are (case, time); with the columns `id_col` and `time_col`
     it is long, the others being channels; with series in its cells, nested; else a table of one row a case. A list may
-    hold frames, whose rows are times. So the forms of sktime and aeon are read as they are.
+    hold frames, whose rows are times. So the forms of sktime and aeon are read as they are. A cell may hold a list too,
+    and a Series or an array of objects a case each.
     """
-    X = _array(X)
+    X = _out_of_cells(_array(X))
     if isinstance(X, Sequence) and any(isinstance(series, torch.Tensor) for series in X):
         X = [_array(series) for series in X]
     if _has_ids(X, name, id_col, time_col):
@@ -68,7 +69,7 @@ def read_cases(X: Any, name: str = "X", *, id_col: Hashable = "unique_id", time_
         columns = X.columns
         if not columns.is_unique:
             raise ValueError(f"The columns of {name} must be unique. Got {list(columns)}.")
-        if len(X) and any(isinstance(cell, pd.Series | np.ndarray) for cell in X.iloc[0]):
+        if len(X) and any(map(_is_series, X.iloc[0])):
             series = _read_nested(X, name)
         else:
             _check_table(X, name)
@@ -100,7 +101,8 @@ def by_id(values: Any, cases: Cases, name: str) -> Any:
     """Bring what belongs to the cases, such as labels, into their order; messages call it `name`.
 
     Where the cases have ids, a Series or DataFrame is matched by its index. An array is taken as it comes, but only
-    where the ids ascend: else it could be in the order of the frame as well as in that of a groupby.
+    where the ids ascend: else it could be in the order of the frame as well as in that of a groupby. A DataFrame may
+    have the ids in a column of their name.
     """
     ids = cases.ids
     if values is None:
@@ -115,6 +117,14 @@ def by_id(values: Any, cases: Cases, name: str) -> Any:
         return values
     if isinstance(values, Mapping):
         raise ValueError(f"{name} must be a Series with the ids of X as its index. Got a dict; pass pd.Series({name}).")
+    groups = "level=0"
+    if isinstance(values, pd.DataFrame) and ids.name is not None and ids.name in values.columns:
+        values, groups = values.set_index(ids.name), quoted(ids.name)
+    if isinstance(values, pd.DataFrame) and values.shape[1] != 1:
+        raise ValueError(
+            f"{name} must have one column beside the ids. Got {list(values.columns)}; pass "
+            f"{name}.groupby({groups})[column].first(), with the column of the labels or weights."
+        )
     n_rows = sum(map(len, cases.times or []))
     has_ids = isinstance(values, pd.Series) and values.index.isin(ids).all()
     if not has_ids and np.ndim(values) == 1 and len(values) == n_rows > len(cases):
@@ -133,7 +143,7 @@ def by_id(values: Any, cases: Cases, name: str) -> Any:
     if len(again := values.index[values.index.duplicated()]):
         raise ValueError(
             f"{name} must have one value for each id of X. Got several for {quoted(again[0])}; take one, e.g. "
-            f"{name}.groupby(level=0).first()."
+            f"{name}.groupby({groups}).first()."
         )
     absent, unknown = ids[~ids.isin(values.index)], values.index[~values.index.isin(ids)]
     parts = {"none for": absent, "further ones for": unknown}
@@ -151,9 +161,32 @@ def _array(values: Any) -> Any:
     return (values.float() if values.dtype == torch.bfloat16 else values).numpy()  # numpy has no bfloat16
 
 
+def _is_series(cell: Any) -> bool:
+    """Whether a cell holds a series, and no single value."""
+    return isinstance(cell, pd.Series | pd.DataFrame | np.ndarray | list | tuple | torch.Tensor)
+
+
+def _out_of_cells(X: Any) -> Any:
+    """Put cases that are the cells of a Series or of an array of objects into a list, or in a nested frame."""
+    values = X.to_numpy() if isinstance(X, pd.Series) and _is_series(X.iloc[0] if len(X) else None) else X
+    if not (isinstance(values, np.ndarray) and values.dtype == object and values.ndim in (1, 2) and values.size):
+        return X
+    if not all(map(_is_series, values.flat)):
+        return X
+    if values.ndim == 2:
+        return pd.DataFrame(values)
+    return [cell if isinstance(cell, pd.Series | pd.DataFrame) else np.asarray(_array(cell)) for cell in values]
+
+
 def _check_table(X: pd.DataFrame, name: str) -> None:
     """Check that a frame of one row a case has no column of times or text, as a long one has."""
     for column, dtype in X.dtypes.items():
+        if isinstance(column, tuple):
+            raise ValueError(
+                f"A DataFrame {name} of one row for each case has time points as columns. Got columns of "
+                f"{len(column)} levels, such as {column}; if they are channels and times, pass {name}.stack(level=1), "
+                "or level=0 where times come first, whose rows are (case, time)."
+            )
         if getattr(dtype, "kind", "") in "mM" or isinstance(dtype, pd.StringDtype | pd.PeriodDtype):
             raise ValueError(
                 f"A DataFrame {name} of one row for each case must hold numbers. Got {str(dtype)!r} in column "
@@ -219,12 +252,13 @@ def _read_list(X: Sequence[Any], name: str) -> tuple[list[Array], pd.Index[Any]]
 
 def _read_nested(X: pd.DataFrame, name: str) -> list[Array]:
     series = []
-    for case, cells in enumerate(X.itertuples(index=False, name=None)):
+    for case, given in enumerate(X.itertuples(index=False, name=None)):
         where = f"case {case} of {name}"
+        cells = [np.asarray(_array(cell)) if isinstance(cell, list | tuple | torch.Tensor) else cell for cell in given]
         for column, cell in zip(X.columns, cells, strict=True):
             if not isinstance(cell, pd.Series | np.ndarray) or cell.ndim != 1:
                 raise ValueError(
-                    f"Each cell of a nested frame {name} must be a Series or an array of one dimension. Column "
+                    f"Each cell of a nested frame {name} must be a Series, an array or a list of one dimension. Column "
                     f"{quoted(column)} of case {case} is of {type(cell).__name__}."
                 )
             if isinstance(cell, pd.Series):

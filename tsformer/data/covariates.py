@@ -14,7 +14,7 @@ from tsformer.data.forecasts import future_times
 from tsformer.data.frames import SeriesSet
 from tsformer.data.frequency import Frequency, check_same_kind
 from tsformer.data.messages import listed, quoted, series_name, shown
-from tsformer.data.rows import Floats, Rows, instants, numbers_of, rows_of
+from tsformer.data.rows import Floats, Rows, check_ids_alike, instants, numbers_of, rows_of
 from tsformer.data.seasons import step_of
 
 Scale = tuple[Floats, Floats]  # mean and standard deviation of each column
@@ -150,6 +150,7 @@ def _row_of_each(codes: NDArray[np.intp], times: pd.Index[Any], rows: Rows, seri
     if rows.ids is not None:
         if series.ids[0] is None:
             raise ValueError(f"future has ids ({quoted(rows.ids.name)}) but df is one series without. Drop the ids.")
+        check_ids_alike(rows.ids.unique(), series.ids, "future")
         offered["series"] = series.ids.get_indexer(rows.ids)
         offered = offered[offered["series"] >= 0]
     keys = ["time"] if rows.ids is None else ["series", "time"]

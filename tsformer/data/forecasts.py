@@ -10,7 +10,8 @@ import pandas as pd
 
 from tsformer.data.frames import SeriesSet, without_last
 from tsformer.data.frequency import time_before, time_range
-from tsformer.data.rows import Floats, Layout
+from tsformer.data.messages import shown
+from tsformer.data.rows import Floats, Layout, instants
 
 
 class Forecast(NamedTuple):
@@ -52,9 +53,17 @@ def as_text(number: float) -> str:
 
 def future_times(series: SeriesSet, horizon: int) -> list[pd.Index[Any]]:
     """Return the `horizon` times after the last of each series, typed and named as its own."""
-    ends = {times[-1]: times for times in series.times}  # most series end together: count on from each end once
-    after = {end: time_range(end, horizon + 1, series.freq, times)[1:] for end, times in ends.items()}
-    return [after[times[-1]] for times in series.times]
+    # Counted on once for all series that end alike: a year of months shows whether on the 30th or at the end of each.
+    ends = [instants(times[-13:]).tobytes() for times in series.times]
+    likes = dict(zip(ends, series.times, strict=True))
+    try:
+        after = {end: time_range(like[-1], horizon + 1, series.freq, like)[1:] for end, like in likes.items()}
+    except pd.errors.OutOfBoundsDatetime as error:
+        raise ValueError(
+            f"The forecast reaches beyond the last time that the type of the times holds: {horizon} steps from "
+            f"{shown(max(times[-1] for times in series.times))} on. Give times in a longer unit, by as_unit('s')."
+        ) from error
+    return [after[end] for end in ends]
 
 
 def quantiles_of(level: Sequence[float]) -> list[float]:
@@ -103,6 +112,9 @@ def to_frame(
     labels, forecasts = zip(*_labelled(forecast, level, form.layout), strict=True)
     values = np.stack(forecasts, axis=-1).reshape(series.n_series, -1, horizon, len(labels)).swapaxes(1, 2)
     columns = forecast_columns(form.layout, form.is_series, form.columns, labels)
+    own = [form.id_col, form.time_col] if form.layout == "long" else []
+    if not columns.append(pd.Index(own, dtype=object)).is_unique:
+        raise ValueError(f"The forecast would have columns of the same name: {[*own, *columns]}. Rename those of df.")
     times = future_times(series, horizon) if times is None else times
     lengths = np.array([len(index) for index in times])
     values = values[np.arange(horizon) >= horizon - lengths[:, None]]

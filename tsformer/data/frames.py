@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Hashable
-from numbers import Real
+from datetime import date
+from decimal import Decimal
+from numbers import Integral, Real
 from typing import Any, Literal, NamedTuple
+from uuid import UUID
 
 import numpy as np
 import pandas as pd
@@ -14,7 +17,18 @@ from numpy.typing import NDArray
 from tsformer.data import frequency
 from tsformer.data.frequency import Frequency
 from tsformer.data.messages import in_column, quoted, series_name, shown, warn_user
-from tsformer.data.rows import Floats, Layout, Rows, SortedRows, numbered, numbers_of, rows_of, sort_rows
+from tsformer.data.rows import (
+    Floats,
+    Layout,
+    Rows,
+    SortedRows,
+    check_ids_alike,
+    numbered,
+    numbers_of,
+    plain_index,
+    rows_of,
+    sort_rows,
+)
 
 Fill = Literal["ffill", "interpolate"] | float | None
 
@@ -129,6 +143,10 @@ def read_series(
         ids, times, matrix = _joined(_end_of(before), rows, matrix)
     ordered = sort_rows(ids, times, matrix, form.names)
     _check_observed(ordered, form, known=[] if before is None else before.ids)
+    if expected is None:
+        _warn_of_odd_ids(ordered.ids)
+        if not isinstance(freq, Integral):
+            frequency.check_counted(ordered.times)
     if freq is not None:
         step = frequency.checked_frequency(freq, times)
     elif before is not None:
@@ -138,14 +156,16 @@ def read_series(
     else:
         is_whole = rows.layout == "wide"
         step = frequency.common_frequency(ordered, getattr(rows.times, "freq", None) if is_whole else None)
-    series = _series_of(ordered, step, form, fill, insert=freq is not None)
+    series = _series_of(ordered, step, form, fill, insert=freq is not None, fitted=expected is not None)
     return series if before is None else _in_place_of_end(before, series)
 
 
-def _series_of(ordered: SortedRows, freq: Frequency, form: Form, fill: Fill, *, insert: bool) -> SeriesSet:
+def _series_of(
+    ordered: SortedRows, freq: Frequency, form: Form, fill: Fill, *, insert: bool, fitted: bool
+) -> SeriesSet:
     """Cut sorted rows into regular series, and their columns by what they are."""
     static = _static_values(ordered, form)
-    codes, matrix, times = frequency.make_regular(ordered, freq, insert=insert)
+    codes, matrix, times = frequency.make_regular(ordered, freq, insert=insert, fitted=fitted)
     ends = np.cumsum([len(form.columns), *map(len, form.covariates[:2])])
     unfilled, past, future, _ = np.split(matrix, ends, axis=1)
     values = _filled(unfilled, codes, fill)
@@ -181,13 +201,24 @@ def _form_of(df: Any, rows: Rows, columns: Columns, before: SeriesSet | None) ->
             wanted = ["y"] if rows.layout == "long" else [name for name in found if name not in named]
         _check_columns(found, wanted, named, "" if rows.ids is not None else columns.id_col)
         targets = rows.data.columns[[found.index(name) for name in wanted]]
-    form = Form(rows.layout, is_series, targets, columns.id_col, columns.time_col, covariates)
+        _check_names(targets, rows.layout)
+    form = Form(rows.layout, is_series, plain_index(targets), columns.id_col, columns.time_col, covariates)
     if before is None:
         return form
     fit, got = ((f.layout, f.is_series, f.covariates, len(f.columns), set(f.columns)) for f in (before.form, form))
     if fit != got:
         raise ValueError(f"df must come in the form that fit saw, {before.form}. Got {form}.")
     return before.form
+
+
+def _check_names(targets: pd.Index[Any], layout: Layout) -> None:
+    """Check that names of targets of several parts have as many each: quantiles add one to them."""
+    n_parts = {len(name) if isinstance(name, tuple) else 0 for name in targets}
+    if layout != "long" and len(n_parts) > 1:
+        raise ValueError(
+            f"The target columns of df must be all tuples of one length, or none. Got {list(targets)}; rename them, "
+            "e.g. by df.columns.map(str)."
+        )
 
 
 def _check_columns(found: list[Any], targets: list[Any], covariates: list[Any], absent_ids: Hashable) -> None:
@@ -218,7 +249,11 @@ def _joined(before: SeriesSet, rows: Rows, matrix: Floats) -> tuple[pd.Index[Any
     lengths = [len(times) for times in before.times]
     old = [np.concatenate(parts) for parts in (before.unfilled, before.past, before.future)]
     known = np.hstack([*old, before.static.repeat(lengths, axis=0)])
-    ids = None if rows.ids is None else before.ids.repeat(lengths).append(rows.ids).rename(before.ids.name)
+    ids = rows.ids
+    if ids is not None:
+        place = before.ids.get_indexer(ids)
+        ids = before.ids[place] if (place >= 0).all() else ids  # of the type that fit saw
+        ids = before.ids.repeat(lengths).append(ids).rename(before.ids.name)
     times = before.times[0].append([*before.times[1:], rows.times]).rename(before.times[0].name)
     return ids, times, np.concatenate([known, matrix])
 
@@ -325,6 +360,7 @@ def _check_later(rows: Rows, series: SeriesSet) -> None:
     if (rows.ids is None) != (series.ids[0] is None):
         raise ValueError(f"df must have ids, in column {quoted(series.form.id_col)}, if and only if that of fit had.")
     codes, ids = numbered(rows.ids, len(rows.times))
+    check_ids_alike(ids, series.ids, "df")
     ends = {id: times[-1] for id, times in zip(series.ids, series.times, strict=True)}
     firsts = pd.Series(rows.times).groupby(codes).min()
     for id, first in zip(ids, firsts, strict=True):
@@ -356,6 +392,16 @@ def _check_observed(ordered: SortedRows, form: Form, known: Any) -> None:
             f"{series_name(ordered.ids[code])} has no value{in_column(form.columns[channel])}, only NaN. "
             "Each series must have at least one; leave this one out."
         )
+
+
+def _warn_of_odd_ids(ids: pd.Index[Any]) -> None:
+    """Warn of ids that forecasts can hold, but no file of `tsformer.save`."""
+    kept = (str, int, float, tuple, date, Decimal, UUID, np.generic, type(None))
+    is_odd = ids.inferred_type == "interval"
+    odd = [id for id in ids if is_odd or not isinstance(id, kept)] if is_odd or ids.dtype == object else []
+    if odd:
+        kind = type(odd[0]).__name__
+        warn_user(f"Ids of type {kind} cannot be saved by tsformer.save. Make them text, e.g. by astype(str).")
 
 
 def _filled(values: Floats, codes: NDArray[np.intp], fill: Any) -> Floats:

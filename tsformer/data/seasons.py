@@ -35,7 +35,7 @@ def step_of(freq: Frequency) -> tuple[str, Fraction]:
     The unit is "integer", "month", "day", "working week" or "working day"; of an offset that has none it is its text.
     """
     if isinstance(freq, int):
-        return "integer", Fraction(1)
+        return "integer", Fraction(freq)
     offset: Any = freq
     name, n = type(offset).__name__, Fraction(offset.n)
     months = next((months for part, months in _MONTHS.items() if part in name), None)

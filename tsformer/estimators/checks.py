@@ -17,6 +17,7 @@ from sklearn.utils.validation import _check_sample_weight, _get_feature_names, c
 
 from tsformer.data.batch import StoredCases
 from tsformer.data.cases import Cases, by_id, check_n_channels, read_cases
+from tsformer.data.messages import warn_user
 from tsformer.training.devices import placed, portable, resolve_device
 
 # What fitted attributes say of the cases of fit.
@@ -75,6 +76,12 @@ def read_to_fit(estimator: Any, X: Any, *, from_scratch: bool) -> tuple[Cases, d
         cases = read_like_fit(estimator, X)
         return cases, {name: value for name, value in vars(estimator).items() if name in FEATURES}
     cases = read_cases(X, id_col=estimator.id_col, time_col=estimator.time_col)
+    if len(cases) and cases.data.n_timepoints == 1 < cases.n_channels:
+        warn_user(
+            f"X has {cases.n_channels} channels of a single time point, so that there is no time to look along. If its "
+            "axes are (n_cases, n_timepoints, n_channels), pass X.transpose(0, 2, 1), or of a list "
+            "[series.T for series in X]."
+        )
     read = {"n_features_in_": cases.header.shape[1], "n_channels_": cases.n_channels}
     names = _get_feature_names(cases.header)
     return cases, read | {"fitted_on_table_": cases.is_table} | ({} if names is None else {"feature_names_in_": names})
@@ -136,7 +143,7 @@ def check_labels(estimator: Any, y: Any, cases: Cases) -> NDArray[Any]:
         raise ValueError(
             f"This {type(estimator).__name__} estimator requires y to be passed, but the target y is None."
         )
-    y = column_or_1d(by_id(y, cases, "y"), warn=True)
+    y = read_labels(y, cases, "y")
     absent = np.flatnonzero(pd.isna(y))
     if y.dtype == object and len(absent):  # of objects scikit-learn's message does not say which input
         raise ValueError(f"Input y contains NaN, first for case {absent[0]}. Leave out the cases without a label.")
@@ -144,6 +151,55 @@ def check_labels(estimator: Any, y: Any, cases: Cases) -> NDArray[Any]:
     check_classification_targets(y)
     check_consistent_length(cases.data.rows, y)
     return y
+
+
+def read_labels(y: Any, cases: Cases, name: str) -> NDArray[Any]:
+    """Return labels in the order of the cases, as a plain array of the values that came."""
+    return column_or_1d(plain_labels(by_id(y, cases, name), name), warn=True)
+
+
+def plain_labels(y: Any, name: str) -> Any:
+    """Labels of pandas' own types, of torch or among objects as an array of numpy's type for them.
+
+    Values stay what they are: numbers with a mask of missing ones do not become floats.
+    """
+    if isinstance(y, torch.Tensor):
+        return y.detach().cpu().numpy()
+    if isinstance(y, pd.DataFrame) and y.shape[1] == 1:
+        return np.asarray(plain_labels(y.iloc[:, 0], name)).reshape(-1, 1)
+    if isinstance(getattr(y, "dtype", None), pd.api.extensions.ExtensionDtype):
+        y = _unmasked(pd.Series(y))
+    y = np.asarray(y) if isinstance(y, list | tuple | pd.Series | pd.Index) else y
+    kind = y.dtype.kind if isinstance(y, np.ndarray) and y.ndim == 1 else ""
+    if kind == "O" and not pd.isna(y).any():
+        return _without_objects(y, name)
+    if kind in ("M", "m"):
+        raise ValueError(_no_labels(name, str(y.dtype), y))
+    return y
+
+
+def _unmasked(column: Any) -> NDArray[Any]:
+    """A column of categories, or of values with a mask, as an array; of objects where some are missing."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(object if column.isna().any() else column.cat.categories.dtype)
+    has_gaps, dtype = column.isna().any(), getattr(column.dtype, "numpy_dtype", None)
+    return column.to_numpy(object if has_gaps else dtype)
+
+
+def _without_objects(y: NDArray[Any], name: str) -> NDArray[Any]:
+    """Labels among objects as text, numbers or booleans, if they are of one kind."""
+    held = pd.api.types.infer_dtype(y, skipna=False)
+    if held == "string":
+        return y
+    made = np.asarray(y.tolist()) if held in ("integer", "boolean", "floating", "mixed-integer-float") else y
+    if made.dtype.kind not in ("iub" if held in ("integer", "boolean") else "f"):  # more than 64 bits are no integer
+        raise ValueError(_no_labels(name, held, y))
+    return made
+
+
+def _no_labels(name: str, kind: str, y: NDArray[Any]) -> str:
+    way = f"pd.Series({name}).astype(str) makes text of them"
+    return f"{name} must hold text, whole numbers or booleans. Got {kind}, such as {y[0]!s}; {way}."
 
 
 def weigh(sample_weight: ArrayLike | None, class_weight: Any, y: NDArray[Any], name: str) -> NDArray[np.float64]:
@@ -183,7 +239,7 @@ def read_validation(estimator: Any, X: Any, y: Any, sample_weight: Any, fitted: 
     if not estimator.early_stopping:
         raise ValueError("X_val and y_val are given, but early_stopping is False. Set early_stopping=True to use them.")
     cases = read_like_fit(estimator, X, "X_val", fitted)
-    y = column_or_1d(by_id(y, cases, "y_val"), warn=True)
+    y = read_labels(y, cases, "y_val")
     check_consistent_length(cases.data.rows, y)
     weight = weigh(by_id(sample_weight, cases, "sample_weight_val"), None, y, "sample_weight_val")
     return label(cases, y, weight, fitted["classes_"], "y_val")

@@ -245,6 +245,7 @@ class TransformerClassifier(
             )
         if first and classes is None:
             raise ValueError("classes must be passed on the first call to partial_fit.")
+        classes = None if classes is None else checks.plain_labels(classes, "classes")
         if not first and classes is not None and not np.array_equal(np.unique(classes), self.classes_):
             was = f"is not the same as on last call to partial_fit, was: {self.classes_!r}"
             raise ValueError(f"`classes={classes!r}` {was}")
@@ -282,7 +283,7 @@ class TransformerClassifier(
     def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the accuracy; X, y and sample_weight are as in `fit`."""
         cases = checks.read_like_fit(self, X)
-        y, sample_weight = (by_id(given, cases, name) for given, name in ((y, "y"), (sample_weight, "sample_weight")))
+        y, sample_weight = checks.read_labels(y, cases, "y"), by_id(sample_weight, cases, "sample_weight")
         predicted = self.classes_[self._log_probability(cases).argmax(dim=1).numpy()]
         return float(accuracy_score(y, predicted, sample_weight=sample_weight))
 

@@ -19,7 +19,7 @@ from tsformer import params
 from tsformer.data import windows
 from tsformer.data.batch import Batch
 from tsformer.data.covariates import CovariateScaler
-from tsformer.data.forecasts import Forecast, past_frame, requested_quantiles, to_frame
+from tsformer.data.forecasts import Forecast, future_times, past_frame, requested_quantiles, to_frame
 from tsformer.data.frames import (
     Columns,
     SeriesSet,
@@ -243,7 +243,10 @@ class TransformerForecaster(TransformerParams, TrainingParams, ParallelParams, C
         _check_no_labels(y)
         from_scratch = not (self.warm_start and hasattr(self, "model_"))
         task = whole_fit(self, 2, df, None)
-        state = self._train(self._read(df, from_scratch=from_scratch), from_scratch=from_scratch, task=task)
+        series = self._read(df, from_scratch=from_scratch)
+        if getattr(series.times[0], "unit", None) == "ns":  # these end in 2262
+            future_times(series, self.horizon)
+        state = self._train(series, from_scratch=from_scratch, task=task)
         task.end(lambda: state)
         keep_fitted(self, state)
         return self

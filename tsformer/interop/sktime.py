@@ -1,16 +1,21 @@
 """TransformerClassifier and TransformerForecaster for sktime: the same estimators behind sktime's interfaces."""
 
 import copy
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pandas.tseries.frequencies import to_offset
 from sktime.classification.base import BaseClassifier
 from sktime.datatypes import update_data
 from sktime.forecasting.base import BaseForecaster, ForecastingHorizon
 
 import tsformer
+from tsformer.data.frequency import steps_after
 from tsformer.interop._parameters import WrapsClassifier, takes_parameters_of
 
 FRAMES = ["pd.DataFrame", "pd-multiindex", "pd_multiindex_hier"]
@@ -82,7 +87,7 @@ class TransformerForecaster(BaseForecaster):
     Attributes
     ----------
     estimator_ : tsformer.TransformerForecaster
-        The fitted forecaster, for its `sample` and `history_`. Its messages call y and X `df`, and X ahead `future`.
+        The fitted forecaster, for its `sample` and `history_`.
     pretrained_ : tsformer.TransformerForecaster
         The forecaster that `pretrain` trained.
 
@@ -119,6 +124,12 @@ class TransformerForecaster(BaseForecaster):
         if self.head == "point":
             self.set_tags(**{"capability:pred_int": False})
 
+    def _check_fh(self, fh: Any, pred_int: bool = False) -> Any:
+        times = fh.to_pandas() if isinstance(fh, ForecastingHorizon) else fh
+        if isinstance(times, pd.DatetimeIndex) and times.tz is not None:
+            fh = _ZonedHorizon(times, is_relative=False)
+        return super()._check_fh(fh, pred_int)
+
     def _pretrain(self, y: pd.DataFrame, X: pd.DataFrame | None = None, fh: Any = None) -> Any:
         self.pretrained_ = self._trained(getattr(self, "pretrained_", None), y, X)
         return self
@@ -149,7 +160,8 @@ class TransformerForecaster(BaseForecaster):
         if set(future_cols or []) == set(estimator.future_cols or []):
             future_cols = estimator.future_cols  # the order that `start` learnt
         changes = {"future_cols": future_cols, "warm_start": start is not None, **NO_COLUMNS}
-        estimator.set_params(**self.get_params(deep=False), **changes).fit(_joined(y, X))
+        with _words_of_sktime():
+            estimator.set_params(**self.get_params(deep=False), **changes).fit(_joined(y, X))
         if isinstance(estimator.freq_, int) and estimator.freq_ != 1:
             steps = f"Got steps of {estimator.freq_}; number the times anew, or give them dates."
             raise ValueError(f"Integer times must go up by 1, since sktime counts fh so. {steps}")
@@ -164,7 +176,8 @@ class TransformerForecaster(BaseForecaster):
         horizon = int(steps.max() + behind.max())
         known = _with_rows(self._cur_X, X, "X")
         future = None if known is None else _with_two_levels(_covariates(known, self._cur_y))
-        forecast = self.estimator_.predict(_joined(self._cur_y, known), horizon, future=future, **asked)
+        with _words_of_sktime():
+            forecast = self.estimator_.predict(_joined(self._cur_y, known), horizon, future=future, **asked)
         first_rows = np.arange(0, len(forecast), horizon)
         chosen = forecast.iloc[(first_rows[:, None] + behind[:, None] + steps - 1).ravel()]
         levels: Any = self._cur_y.index
@@ -181,7 +194,8 @@ class TransformerForecaster(BaseForecaster):
             return np.zeros(1, dtype=int)
         last = pd.Series(index.get_level_values(-1)).groupby(pd.factorize(index.droplevel(-1))[0]).max()
         ends, unique_ends = pd.factorize(pd.Index(last), sort=True)
-        steps = ForecastingHorizon(unique_ends, is_relative=False, freq=freq).to_relative(self.cutoff)
+        kind = _ZonedHorizon if getattr(unique_ends, "tz", None) is not None else ForecastingHorizon
+        steps = kind(unique_ends, is_relative=False, freq=freq).to_relative(self.cutoff)
         return -steps.to_numpy().astype(int)[ends]
 
     @classmethod
@@ -197,6 +211,27 @@ class TransformerForecaster(BaseForecaster):
             "random_state": 0,
         }
         return [size | training, size | training | {"head": "point", "encoder": "transformer"}]
+
+
+class _ZonedHorizon(ForecastingHorizon):
+    """Times ahead in a time zone: sktime counts steps on the clock on the wall, which changes."""
+
+    def to_relative(self, cutoff: Any = None) -> ForecastingHorizon:
+        last = cutoff[-1] if isinstance(cutoff, pd.Index) else cutoff
+        steps = steps_after(last, self.to_pandas(), to_offset(self.freq))
+        return ForecastingHorizon(steps, is_relative=True, freq=self.freq)
+
+
+@contextmanager
+def _words_of_sktime() -> Iterator[None]:
+    """Call frames in messages by their names in sktime."""
+    try:
+        yield
+    except ValueError as error:
+        message = re.sub(
+            r"(?<!['\w])(future|df)(?!['\w])", lambda name: {"df": "y", "future": "X"}[name[1]], str(error)
+        )
+        raise ValueError(message) from error
 
 
 def _with_rows(known: Any, new: pd.DataFrame | None, name: str) -> Any:
