@@ -42,3 +42,9 @@ def test_figures__of_the_paper__are_drawn_as_the_committed_ones(tmp_path, monkey
 def test_images__committed__are_those_shown():
     text = "".join(page.read_text() for page in ROOT.glob("docs/*.md"))
     assert set(re.findall(r"\(images/(.*?)\)", text)) == {path.name for path in ROOT.glob("docs/images/*")}
+
+
+def test_promises__on_their_page__name_tests_that_are_there():
+    named = re.findall(r"`(tests/\S+\.py)::(\w+)`", (ROOT / "docs/rely.md").read_text())
+    assert len(named) > 20
+    assert [each for each in named if f"def {each[1]}(" not in (ROOT / each[0]).read_text()] == []
