@@ -123,7 +123,7 @@ def test_fit__channels_that_tell_by_course_or_roughness_alone__are_found():
     series[labels == 1, 31] = series[labels == 1, 31].cumsum(axis=1)
     series[:, 40] = 1.0
     series[:, 41] = np.nan
-    channels = telling_channels(replace(read_cases(series).batch, y=torch.from_numpy(labels)), 4)
+    channels = telling_channels(replace(read_cases(series).data, y=torch.from_numpy(labels)), 4)
     assert {7, 31} <= {*channels}
     assert channels == sorted(channels)
 
