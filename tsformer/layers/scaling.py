@@ -62,7 +62,7 @@ def relative_rounding(x: Tensor, dim: tuple[int, ...]) -> Tensor:
 
 
 def _precision(x: Tensor) -> Tensor:
-    """Tell whole numbers, 0, which are exact, other values of float32, 1, in float64 or not, and those of float64, 2."""
+    """Tell whole numbers, 0, which are exact, other values of float32, 1, even in float64, and those of float64, 2."""
     return 2 - (x == x.float()).int() - ((x == x.round()) & (x.abs() < EXACT)).int()
 
 
@@ -71,7 +71,7 @@ class Moments(NamedTuple):
 
     mean: Tensor
     std: Tensor  # of a constant channel about 0
-    count: Tensor
+    n_values: Tensor
     rounding: Tensor  # a std that is no larger
 
 
