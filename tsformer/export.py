@@ -26,12 +26,14 @@ from tsformer.models.decoder import DecoderCache
 from tsformer.models.encoders import ENCODERS
 from tsformer.models.seq2seq import Memory
 from tsformer.models.window_features import LIMIT
+from tsformer.training.devices import usual_state
 
 # Encoders whose graph holds for series of other lengths than the one it was traced with; tests show it.
 NAMES = ("transformer", "conv_stem", "patch", "gated_two_tower", "strided_stem")
 ANY_LENGTH: Any = tuple(ENCODERS[name] for name in NAMES)
 
 
+@usual_state()
 def to_onnx(estimator: TransformerClassifier | TransformerForecaster, path: str | Path) -> None:
     """Write a fitted estimator as ONNX; its numbers are those of predict up to float32 (1e-4).
 

@@ -20,13 +20,14 @@ from tsformer.models.ensemble import Ensemble
 from tsformer.models.forecaster import SeriesForecaster
 from tsformer.models.window_features import N_SERIES
 from tsformer.params import checked_count
-from tsformer.training.devices import ready_to_predict, resolve_device
+from tsformer.training.devices import ready_to_predict, resolve_device, usual_state
 from tsformer.training.prediction import predict_in_batches
 
 Floats = NDArray[np.float64]
 Read = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # the contract of tsformer.models.encoders
 
 
+@usual_state()
 def attention_over_time(classifier: TransformerClassifier, X: Any) -> Floats:
     """Return the attention that each time point of each case receives.
 
@@ -57,6 +58,7 @@ def attention_over_time(classifier: TransformerClassifier, X: Any) -> Floats:
     return torch.stack(each).double().mean(dim=0).numpy()
 
 
+@usual_state()
 def occlusion(classifier: TransformerClassifier, X: Any) -> Floats:
     """Return how much the probability of the predicted class falls when a channel is hidden, as a missing value is.
 
@@ -76,6 +78,7 @@ def occlusion(classifier: TransformerClassifier, X: Any) -> Floats:
     return predict_in_batches(classifier.model_, _probability_drop, data, resolve_device(classifier.device)).numpy()
 
 
+@usual_state()
 def attention_over_history(
     forecaster: TransformerForecaster, df: Frame | None = None, horizon: int | None = None, future: Frame | None = None
 ) -> Floats:

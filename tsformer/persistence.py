@@ -28,7 +28,7 @@ from tsformer.models.ensemble import Ensemble
 from tsformer.models.forecaster import Lengths, build_forecaster
 from tsformer.models.frozen import FrozenClassifier, blank_frozen
 from tsformer.training import distributed
-from tsformer.training.devices import resolve_device
+from tsformer.training.devices import resolve_device, usual_state
 
 RECORDS: dict[str, type] = {kept.__name__: kept for kept in (Lengths, CovariateScaler, SeriesSet, Form)}
 AUGMENTATIONS = {"standard": standard_augmentation, None: None}
@@ -70,6 +70,7 @@ KINDS = {
 CLASSES = {estimator.__name__: estimator for estimator in KINDS}
 
 
+@usual_state()
 def save(estimator: Any, path: str | os.PathLike[str], *, history: bool = False) -> None:
     """Write a fitted estimator to one file, which holds no code and is safe to load.
 
@@ -115,6 +116,7 @@ def save(estimator: Any, path: str | os.PathLike[str], *, history: bool = False)
     archive.write_archive(Path(path), document, store)
 
 
+@usual_state()
 def load(path: str | os.PathLike[str], device: str | None = None) -> Any:
     """Read an estimator that `save` wrote; it predicts as it did, and can be trained on.
 

@@ -187,3 +187,64 @@ def test_robust_scaler__small_signal_on_a_large_level__survives_casts_of_the_net
     scaler = RobustScaler(1).fit(whole(level + signal, observed))
     for network in (scaler, scaler.double(), scaler.float()):
         torch.testing.assert_close(network(level + signal, observed).double(), expected, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("scaler", SCALERS.values())
+@pytest.mark.parametrize("power", [-1040, -900, 900, 1020])
+def test_scaler__values_too_small_or_large_to_be_squared__are_scaled_as_others(scaler, power):
+    x = torch.randn(6, 30, 2, dtype=torch.float64)
+    observed, unit = torch.rand(6, 30, 2) < 0.8, torch.tensor(float(2.0**power), dtype=torch.float64)
+    expected, scaled = (scaler(2).fit(whole(each, observed))(each, observed) for each in (x, x * unit))
+    torch.testing.assert_close(scaled, expected, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("scaler", SCALERS.values())
+def test_scaler__largest_numbers_as_marks__give_finite_values(scaler):
+    x = torch.randn(6, 30, 2, dtype=torch.float64)
+    x[0, 3:9, 0], x[1, :20, 0] = torch.finfo(x.dtype).max, -torch.finfo(x.dtype).max
+    assert scaler(2).fit(whole(x, all_observed(x)))(x, all_observed(x)).isfinite().all()
+
+
+def dead(kind: str, level: float) -> torch.Tensor:
+    """Series that are constant but for rounding."""
+    dtype = torch.float64 if kind == "float64" else torch.float32
+    x = torch.full((6, 30, 1), level, dtype=dtype)
+    moved = torch.nextafter(x, torch.full_like(x, torch.inf))
+    x = torch.where(torch.rand(x.shape) < 0.5, x, moved)
+    return x.double() if kind == "float32 in float64" else x
+
+
+@pytest.mark.parametrize("scaler", SCALERS.values())
+@pytest.mark.parametrize(
+    ("kind", "level"),
+    [
+        *(("float64", level) for level in (9.81, -1e-200, 3e9 / 7, 1e300)),
+        *((kind, level) for kind in ("float32", "float32 in float64") for level in (9.81, -1e-20, 3e9 / 7)),
+    ],
+)
+def test_scaler__channel_that_is_dead_in_fit__stays_0_whatever_it_does_later(scaler, kind, level):
+    x = dead(kind, level)
+    fitted = scaler(1).fit(whole(x, all_observed(x)))
+    changes = FirstDifferences(1).fit(whole(fitted(x, all_observed(x)), all_observed(x)), fitted.rounding)
+    for later in (x, x * torch.rand(x.shape), torch.full_like(x, -torch.finfo(x.dtype).max)):
+        scaled = fitted(later, all_observed(x))
+        assert (scaled == 0.0).all()
+        assert (changes(scaled, all_observed(x))[0] == 0.0).all()
+
+
+@pytest.mark.parametrize("scaler", SCALERS.values())
+def test_scaler__whole_numbers_in_float32_on_a_large_level__are_no_rounding(scaler):
+    x = 1e7 + torch.randint(3, (6, 30, 1)).float()
+    assert scaler(1).fit(whole(x, all_observed(x)))(x, all_observed(x)).std() > 0.5
+
+
+@pytest.mark.parametrize("scaler", SCALERS.values())
+def test_first_differences__rounding_of_a_small_signal_on_a_large_level__is_not_blown_up(scaler):
+    """A step in the middle; all other differences are the rounding of 1e9."""
+    x = torch.full((4, 60, 1), 1e9, dtype=torch.float64) / 7
+    x[:, 30:] += 1.0
+    x += torch.randint(-1, 2, x.shape) * torch.finfo(x.dtype).eps * 1e8
+    fitted = scaler(1).fit(whole(x, all_observed(x)))
+    scaled = fitted(x, all_observed(x))
+    changes = FirstDifferences(1).fit(whole(scaled, all_observed(x)), fitted.rounding)(scaled, all_observed(x))[0]
+    assert changes[:, 40:, 1].abs().max() < 1.0

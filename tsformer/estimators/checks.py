@@ -18,7 +18,7 @@ from sklearn.utils.validation import _check_sample_weight, _get_feature_names, c
 from tsformer.data.batch import StoredCases
 from tsformer.data.cases import Cases, by_id, check_n_channels, read_cases
 from tsformer.data.messages import warn_user
-from tsformer.training.devices import placed, portable, resolve_device
+from tsformer.training.devices import placed, portable, resolve_device, usual_state
 
 # What fitted attributes say of the cases of fit.
 FEATURES = ("n_features_in_", "n_channels_", "feature_names_in_", "fitted_on_table_")
@@ -57,6 +57,7 @@ class CasesMixin:
         return tags
 
 
+@usual_state()
 def place(estimator: Any) -> None:
     """Put a loaded model where it will predict: on the CPU if it was fitted on a device that is not there."""
     if hasattr(estimator, "model_"):

@@ -36,7 +36,7 @@ from tsformer.params import (
 )
 from tsformer.training import fitting
 from tsformer.training.callbacks import CallbackSupportMixin, whole_fit, with_callbacks
-from tsformer.training.devices import ready_to_predict, resolve_device, shared_seed
+from tsformer.training.devices import ready_to_predict, resolve_device, shared_seed, usual_state
 from tsformer.training.loop import joined
 from tsformer.training.objectives import classification
 from tsformer.training.prediction import predict_in_batches
@@ -157,6 +157,7 @@ class TransformerClassifier(
         class_weight=[dict, StrOptions({"balanced"}), None],
     )
 
+    @usual_state()
     @with_callbacks
     def fit(
         self,
@@ -214,6 +215,7 @@ class TransformerClassifier(
         checks.keep_fitted(self, state)
         return self
 
+    @usual_state()
     def partial_fit(
         self, X: Any, y: ArrayLike, classes: ArrayLike | None = None, sample_weight: ArrayLike | None = None
     ) -> "TransformerClassifier":
@@ -262,6 +264,7 @@ class TransformerClassifier(
         checks.keep_fitted(self, read | state | {"_moments": [member.moments for member in members]})
         return self
 
+    @usual_state()
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the most probable label of each case, (n_cases,); X is as in `fit`.
 
@@ -271,15 +274,18 @@ class TransformerClassifier(
         best = self._log_probability(checks.read_like_fit(self, X)).argmax(dim=1)
         return self.classes_[best.numpy()]
 
+    @usual_state()
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the probability of each class in the order of `classes_`, (n_cases, n_classes); X is as in `fit`."""
         return self._log_probability(checks.read_like_fit(self, X)).exp().numpy()
 
+    @usual_state()
     def decision_function(self, X: Any) -> NDArray[np.float64]:
         """Return the log probabilities, (n_cases, n_classes), or of two classes the log odds, (n_cases,)."""
         scores = self._log_probability(checks.read_like_fit(self, X)).numpy()
         return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
 
+    @usual_state()
     def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the accuracy; X, y and sample_weight are as in `fit`."""
         cases = checks.read_like_fit(self, X)
@@ -287,6 +293,7 @@ class TransformerClassifier(
         predicted = self.classes_[self._log_probability(cases).argmax(dim=1).numpy()]
         return float(accuracy_score(y, predicted, sample_weight=sample_weight))
 
+    @usual_state()
     def transform(self, X: Any) -> NDArray[np.float64]:
         """Return the embeddings of each case before the heads, network by network; X is as in `fit`.
 
@@ -300,6 +307,7 @@ class TransformerClassifier(
         embedded = predict_in_batches(self.model_, Ensemble.embed, cases.data, resolve_device(self.device))
         return checks.with_ids(self, cases, embedded.double().numpy())
 
+    @usual_state()
     def attention_maps(self, X: Any) -> list[list[NDArray[np.float32]]]:
         """Return what each token of each case attends to: `maps[network][layer]`; X is as in `fit`.
 

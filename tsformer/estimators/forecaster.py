@@ -51,7 +51,7 @@ from tsformer.params import ParallelParams, TrainingParams, TransformerParams
 from tsformer.training import calibration
 from tsformer.training.callbacks import SILENT, CallbackSupportMixin, Task, whole_fit, with_callbacks
 from tsformer.training.correlation import learn_correlation
-from tsformer.training.devices import draw_seed, placed, portable, resolve_device, seeded, shared_seed
+from tsformer.training.devices import draw_seed, placed, portable, resolve_device, seeded, shared_seed, usual_state
 from tsformer.training.fitting import LOG, Problem, fit_network, log_end, settled
 from tsformer.training.objectives import forecasting
 from tsformer.training.optim import go_back
@@ -222,6 +222,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, ParallelParams, C
         fill=[StrOptions({"ffill", "interpolate"}), Real, None],
     )
 
+    @usual_state()
     @with_callbacks
     def fit(self, df: Frame, y: Any = None) -> "TransformerForecaster":
         """Train on the series of a frame.
@@ -251,6 +252,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, ParallelParams, C
         keep_fitted(self, state)
         return self
 
+    @usual_state()
     def update(self, df: Frame, y: Any = None, *, refit: bool = False) -> "TransformerForecaster":
         """Append new time points, or new series, to the histories that predict goes on from.
 
@@ -282,6 +284,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, ParallelParams, C
             self.series_: SeriesSet = series
         return self
 
+    @usual_state()
     def predict(
         self,
         df: Frame | None = None,
@@ -316,6 +319,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, ParallelParams, C
         series, forecast = forecast_series(self, df, horizon, future, wanted)
         return to_frame(series, forecast, levels)
 
+    @usual_state()
     def sample(
         self, n: int, df: Frame | None = None, horizon: int | None = None, *, future: Frame | None = None
     ) -> pd.DataFrame:
@@ -343,6 +347,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, ParallelParams, C
         frames = [pd.DataFrame(to_frame(series, Forecast(path, {}))) for path in paths]
         return pd.concat(frames, keys=range(n), names=["path"])
 
+    @usual_state()
     def backtest(
         self,
         df: Frame,
@@ -391,6 +396,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, ParallelParams, C
             forecasts = forecast_past(self, series, left, wanted)
         return pd.concat([past_frame(series, *each, levels) for each in zip(left, forecasts, strict=True)])
 
+    @usual_state()
     def score(self, df: Frame, y: Any = None) -> float:
         """Return minus the MASE of the last `horizon` steps of each series, forecast from those before.
 
@@ -592,6 +598,7 @@ def read_histories(forecaster: TransformerForecaster, df: Frame | None) -> Serie
     return forecaster.series_ if df is None else forecaster._read(df)
 
 
+@usual_state()
 def forecast_series(
     forecaster: TransformerForecaster,
     df: Frame | None = None,

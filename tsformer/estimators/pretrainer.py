@@ -24,7 +24,7 @@ from tsformer.models.channel_encoder import ChannelEncoder
 from tsformer.models.encoders import ENCODERS
 from tsformer.params import TrainingParams, TransformerParams, constraints_of, documents_parameters_of, values_of
 from tsformer.training import fitting, objectives
-from tsformer.training.devices import resolve_device, shared_seed
+from tsformer.training.devices import resolve_device, shared_seed, usual_state
 from tsformer.training.prediction import predict_in_batches
 
 
@@ -119,6 +119,7 @@ class TransformerPretrainer(CasesMixin, TransformerParams, TrainingParams, Trans
         encoder=[StrOptions(set(ENCODERS)), callable],
     )
 
+    @usual_state()
     def fit(self, X: Any, y: Any = None) -> "TransformerPretrainer":
         """Train on series.
 
@@ -150,6 +151,7 @@ class TransformerPretrainer(CasesMixin, TransformerParams, TrainingParams, Trans
         keep_fitted(self, read | _state(trained) | {"_moments": None})
         return self
 
+    @usual_state()
     def partial_fit(self, X: Any, y: Any = None) -> "TransformerPretrainer":
         """Train for one pass over the given series, at a constant learning rate; Ctrl-C leaves all as it was.
 
@@ -169,6 +171,7 @@ class TransformerPretrainer(CasesMixin, TransformerParams, TrainingParams, Trans
         keep_fitted(self, read | state)
         return self
 
+    @usual_state()
     def transform(self, X: Any) -> NDArray[np.float64]:
         """Return the embedding of each case, channel by channel; X is as in `fit`.
 

@@ -1,6 +1,7 @@
 """Scaling of series (B, T, C) by statistics of the observed values; what is not observed becomes 0."""
 
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -8,6 +9,9 @@ from torch import Tensor, nn
 
 CLIP = 20.0  # in standard deviations: one broken sensor value must not drown a batch
 NORMAL_QUARTILES = 1.349  # distance between the quartiles of N(0, 1)
+ROUNDING, ROUNDING_SINGLE = 1e-12, 2.0**-21  # of float64 and float32: a std that is no larger part of the mean
+EXACT = 2.0**24  # up to which float32 has all whole numbers
+LARGEST, TINY = torch.finfo(torch.float64).max, torch.finfo(torch.float64).tiny
 VALUES_TO_SORT = 2**24  # at once: bounds memory
 
 # Training series, some at a time: each call goes through their x (B, T, C) and what is observed anew.
@@ -22,39 +26,88 @@ def masked_mean(x: Tensor, observed: Tensor, dim: int | tuple[int, ...]) -> Tens
 def masked_mean_std(x: Tensor, observed: Tensor, dim: tuple[int, ...] = (0, 1)) -> tuple[Tensor, Tensor]:
     """Mean and std of the observed values of x (B, T, C): two Tensors (C,), or (B, C) with dim=(1,).
 
-    Without values they are 0 and 1; a constant channel has std 1.
+    Without values they are 0 and 1; a channel that is constant, but for rounding, has std 1.
     """
+    x = torch.where(observed, x, 0.0)
+    scaled, unit = in_units(x, dim)
+    mean, variance = _mean_variance(scaled, observed, dim)
+    std = variance.sqrt()
+    constant = std <= relative_rounding(x, dim) * mean.abs()
+    return (mean * unit).squeeze(dim), torch.where(constant, 1.0, std * unit).squeeze(dim)
+
+
+def _mean_variance(x: Tensor, observed: Tensor, dim: int | tuple[int, ...]) -> tuple[Tensor, Tensor]:
     mean = masked_mean(x, observed, dim)
-    std = _std_of(masked_mean((x - mean).square(), observed, dim), mean)
-    return mean.squeeze(dim), std.squeeze(dim)
+    return mean, masked_mean((x - mean).square(), observed, dim)
 
 
-def mean_std_of_chunks(chunks: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean, std and number (C,) of the observed values of all chunks, in float64, as `masked_mean_std` has them.
+def in_units(x: Tensor, dim: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """Return x, 0 where not observed, in units of its size over `dim`, and these: so it can be squared and summed.
 
-    The moments of chunks are joined (Chan et al. 1979); of a single one they are its own to the last bit.
+    Units are powers of two, by which nothing is rounded.
     """
-    mean = variance = count = torch.zeros((), dtype=torch.float64)
+    unit = power_of_two(x.abs().amax(dim=dim, keepdim=True))
+    return x / unit, unit
+
+
+def power_of_two(size: Tensor) -> Tensor:
+    """Return a power of two of about this size, the smallest of all for 0."""
+    limits = torch.finfo(size.dtype)
+    return size.clamp(min=limits.tiny, max=limits.max / 2.0).log2().floor().exp2()
+
+
+def relative_rounding(x: Tensor, dim: tuple[int, ...]) -> Tensor:
+    """Return up to which part of the mean of x, 0 where not observed, a std over `dim` may come from rounding."""
+    return torch.where(_precision(x).amax(dim=dim, keepdim=True) == 1, ROUNDING_SINGLE, ROUNDING)
+
+
+def _precision(x: Tensor) -> Tensor:
+    """Tell whole numbers, 0, which are exact, other values of float32, 1, even in float64, and those of float64, 2."""
+    return 2 - (x == x.float()).int() - ((x == x.round()) & (x.abs() < EXACT)).int()
+
+
+class Moments(NamedTuple):
+    """What is known of the observed values of each channel (C,), in float64."""
+
+    mean: Tensor
+    std: Tensor  # of a constant channel about 0
+    n_values: Tensor
+    rounding: Tensor  # a std that is no larger
+
+
+def moments_of_chunks(chunks: Iterable[tuple[Tensor, Tensor]]) -> Moments:
+    """Find the moments of the observed values of all chunks.
+
+    Those of chunks are joined (Chan et al. 1979), in units of the largest value so far; of a single one they are its
+    own to the last bit.
+    """
+    mean = variance = count = precision = torch.zeros((), dtype=torch.float64)
+    unit = torch.full((), TINY, dtype=torch.float64)
     for x, observed in chunks:
-        new_mean = masked_mean(x.double(), observed, (0, 1))
-        new_variance = masked_mean((x.double() - new_mean).square(), observed, (0, 1)).squeeze((0, 1))
-        new_count, change = observed.sum(dim=(0, 1)), new_mean.squeeze((0, 1)) - mean
+        x = torch.where(observed, x, 0.0).double()
+        precision = precision.maximum(_precision(x).amax(dim=(0, 1)))
+        before, unit = unit, unit.maximum(power_of_two(x.abs().amax(dim=(0, 1))))
+        mean, variance = mean * (before / unit), variance * (before / unit).square()
+        new_mean, new_variance = (each.squeeze((0, 1)) for each in _mean_variance(x / unit, observed, (0, 1)))
+        new_count, change = observed.sum(dim=(0, 1)), new_mean - mean
         count = count + new_count
         part = new_count / count.clamp(min=1)
         mean = mean + change * part
         variance = variance * (1 - part) + new_variance * part + change.square() * part * (1 - part)
-    return mean, _std_of(variance, mean), count
+    mean, relative = mean * unit, torch.where(precision == 1, ROUNDING_SINGLE, ROUNDING)
+    return Moments(mean, variance.sqrt() * unit, count, relative * mean.abs())
 
 
-def _std_of(variance: Tensor, mean: Tensor) -> Tensor:
-    """Std by which to divide: rounding leaves a constant channel with a tiny one, which would make noise of it."""
+def normalise_instances(
+    x: Tensor, observed: Tensor, smallest: float = 0.0, rounding: Tensor | float = ROUNDING
+) -> Tensor:
+    """Bring channels of cases x (B, T, C), of any size that can be squared, to mean 0 and std 1.
+
+    A std below `smallest`, or below the part `rounding` of the mean, is rounding, and not blown up.
+    """
+    mean, variance = _mean_variance(x, observed, 1)
     std = variance.sqrt()
-    return torch.where(std <= 1e-12 * mean.abs(), 1.0, std)
-
-
-def normalise_instances(x: Tensor, observed: Tensor, smallest: float = 0.0) -> Tensor:
-    """Bring channels of cases x (B, T, C) to mean 0 and std 1; a std below `smallest` is rounding, and not blown up."""
-    mean, std = (part.unsqueeze(1) for part in masked_mean_std(x, observed, dim=(1,)))
+    std = torch.where(std <= rounding * mean.abs(), 1.0, std)
     return torch.where(observed, (x - mean) / std.clamp(min=smallest), 0.0)
 
 
@@ -67,18 +120,23 @@ class Float64Statistics(nn.Module):
 
 
 class ChannelScaler(Float64Statistics):
-    """Brings each channel to mean 0 and std 1 by statistics of the training series."""
+    """Brings each channel to mean 0 and std 1 by statistics of the training series; to 0 if it did not vary there."""
 
     def __init__(self, n_channels: int) -> None:
         super().__init__()
         self.mean = nn.Buffer(torch.zeros(n_channels, dtype=torch.float64))
         self.std = nn.Buffer(torch.ones(n_channels, dtype=torch.float64))
+        self.rounding = nn.Buffer(torch.zeros(n_channels, dtype=torch.float64), persistent=False)  # of scaled values
 
-    def fit(self, series: Chunks) -> "ChannelScaler":
-        """Take the statistics of observed values."""
-        mean, std, _ = mean_std_of_chunks(series())
-        self.mean.copy_(mean)
-        self.std.copy_(std)
+    def fit(self, series: Chunks, rounding: Tensor | float = 0.0) -> "ChannelScaler":
+        """Take the statistics of observed values; a std that is not above `rounding` (C,) is none."""
+        mean, std, _, own_rounding = moments_of_chunks(series())
+        smallest = own_rounding.clamp(min=rounding)
+        varies = std > smallest
+        # Where it does not, values divided by infinity are 0 whatever they are.
+        self.mean.copy_(torch.where(varies, mean, 0.0))
+        self.std.copy_(torch.where(varies, std, torch.inf))
+        self.rounding.copy_(smallest / torch.where(varies, std, 1.0))
         return self
 
     def forward(self, x: Tensor, observed: Tensor) -> Tensor:
@@ -100,31 +158,36 @@ class RobustScaler(Float64Statistics):
 
     def fit(self, series: Chunks) -> "RobustScaler":
         """Take the statistics of observed values."""
-        _, std, count = mean_std_of_chunks(series())
+        _, std, count, rounding = moments_of_chunks(series())
         for channels in torch.arange(len(std)).split(max(1, VALUES_TO_SORT // max(1, int(count.max())))):
             parts = ((x[..., channels], observed[..., channels]) for x, observed in series())
             nan = torch.cat([torch.where(observed, x, torch.nan).flatten(0, 1) for x, observed in parts])
             for channel, values in zip(channels.tolist(), nan.unbind(dim=1), strict=True):
-                self._fit_channel(channel, values[~values.isnan()].double(), std[channel])
-        self.scaler.fit(lambda: ((self._compress(x), observed) for x, observed in series()))
+                self._fit_channel(channel, values[~values.isnan()].double(), std[channel], rounding[channel])
+        self.scaler.fit(lambda: ((self._compress(x), observed) for x, observed in series()), rounding / self.spread)
         return self
 
-    def _fit_channel(self, channel: int, values: Tensor, std: Tensor) -> None:
-        """Take median and quartiles of a channel's values (N,)."""
-        if not len(values):
+    def _fit_channel(self, channel: int, values: Tensor, std: Tensor, rounding: Tensor) -> None:
+        """Take median and quartiles of a channel's values (N,), if they vary."""
+        if std <= rounding:
             return
         low, median, high = (_quantile(values, level) for level in (0.25, 0.5, 0.75))
-        spread = (high - low) / NORMAL_QUARTILES
+        spread = ((high - low) / NORMAL_QUARTILES).clamp(max=LARGEST)
         self.median[channel] = median
         # A channel that hardly ever moves has equal quartiles.
-        self.spread[channel] = spread if spread > 1e-12 * median.abs() else std
+        self.spread[channel] = spread if spread > rounding else std
 
     def forward(self, x: Tensor, observed: Tensor) -> Tensor:
         """Return scaled x (B, T, C), 0 where not observed."""
         return self.scaler(self._compress(x), observed)
 
     def _compress(self, x: Tensor) -> Tensor:
-        return (x - self.median).div_(self.spread).asinh_()
+        return (x - self.median).div_(self.spread).clamp_(-LARGEST, LARGEST).asinh_()
+
+    @property
+    def rounding(self) -> Tensor:
+        """What may be rounding of scaled values (C,)."""
+        return self.scaler.rounding
 
 
 def _quantile(values: Tensor, level: float) -> Tensor:
@@ -142,9 +205,9 @@ class FirstDifferences(nn.Module):
         super().__init__()
         self.scaler = ChannelScaler(n_channels)
 
-    def fit(self, series: Chunks) -> "FirstDifferences":
-        """Take the statistics of the differences."""
-        self.scaler.fit(lambda: (differences(x, observed) for x, observed in series()))
+    def fit(self, series: Chunks, rounding: Tensor | float = 0.0) -> "FirstDifferences":
+        """Take the statistics of the differences of values in which up to `rounding` (C,) may be rounding."""
+        self.scaler.fit(lambda: (differences(x, observed) for x, observed in series()), rounding)
         return self
 
     def forward(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:

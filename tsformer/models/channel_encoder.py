@@ -13,7 +13,14 @@ from torch.nn.functional import pad
 from tsformer.layers.blocks import initialise_weights
 from tsformer.layers.pooling import MaxPooling, MeanPooling
 from tsformer.layers.resampling import resample
-from tsformer.layers.scaling import differences, masked_mean, masked_mean_std, normalise_instances
+from tsformer.layers.scaling import (
+    differences,
+    in_units,
+    masked_mean,
+    masked_mean_std,
+    normalise_instances,
+    relative_rounding,
+)
 from tsformer.models.encoders import ENCODERS
 
 N_SEGMENTS = 16  # of a series, whose means say what level it has where
@@ -45,8 +52,10 @@ class ChannelEncoder(nn.Module):
     def prepare(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
         """Resample single channels x (B, T, 1), and scale them: (B, n_timepoints, 1)."""
         # In float64, so that a small signal on a large level survives.
-        x, observed = resample(x.double(), observed, self.n_timepoints)
-        return normalise_instances(x, observed).to(next(self.parameters()).dtype), observed
+        (scaled, _), rounding = in_units(x.double(), (1,)), relative_rounding(x, (1,))
+        scaled, observed = resample(scaled, observed, self.n_timepoints)
+        scaled = normalise_instances(scaled, observed, rounding=rounding)
+        return scaled.to(next(self.parameters()).dtype), observed
 
     def inputs(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
         """Return what the encoder reads of prepared series, altered or not: values and differences (B, T, 2)."""
@@ -98,8 +107,9 @@ class ChannelEncoder(nn.Module):
         """Mean, std and the means of segments (B, 2 + segments) of channels (B, T, 1), in their own unit."""
         mean, std = masked_mean_std(x, observed, dim=(1,))
         mean = torch.where(mean.abs() < ROUNDING * std, 0.0, mean)
-        segments, observed = block_means(*resample(x, observed, self.n_timepoints), self.segment_length)
-        return torch.cat([mean, std, torch.where(observed, segments, mean.unsqueeze(1)).flatten(1)], dim=1)
+        scaled, unit = in_units(x, (1,))
+        segments, observed = block_means(*resample(scaled, observed, self.n_timepoints), self.segment_length)
+        return torch.cat([mean, std, torch.where(observed, segments * unit, mean.unsqueeze(1)).flatten(1)], dim=1)
 
     def _tokens_by_depth(self, values: Tensor, observed: Tensor) -> tuple[list[Tensor], Tensor]:
         if hasattr(self.encoder, "tokens_by_depth"):

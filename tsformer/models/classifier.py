@@ -70,7 +70,8 @@ def build_classifier(
     model.augment = augment
     model.scaler.fit(series)
     if model.differences is not None:
-        model.differences.fit(lambda: ((model.scaler(x, observed), observed) for x, observed in series()))
+        scaled = lambda: ((model.scaler(x, observed), observed) for x, observed in series())  # noqa: E731
+        model.differences.fit(scaled, model.scaler.rounding)
     initialise_weights(model)
     return model
 

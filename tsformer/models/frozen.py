@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tsformer.layers.scaling import Float64Statistics
+from tsformer.layers.scaling import LARGEST, Float64Statistics, power_of_two
 from tsformer.models.channel_encoder import ChannelEncoder, blank_channel_encoder
 
 NEGLIGIBLE = 1e-4  # std of a feature over the cases, relative to its size
@@ -30,11 +30,14 @@ class FeatureScaler(Float64Statistics):
         """Take the statistics of features (B, F) of cases of these weights; `size` (F,) is by default the largest."""
         weight = (torch.ones(len(features)) if weight is None else weight).double().unsqueeze(1)
         weight = weight / weight.sum()
+        largest = features.abs().amax(dim=0)
+        unit = power_of_two(largest)
+        features = features / unit
         mean = (weight * features).sum(dim=0)
-        std = (weight * (features - mean).square()).sum(dim=0).sqrt()
-        varies = std > NEGLIGIBLE * (features.abs().amax(dim=0) if size is None else size)
-        self.mean.copy_(mean)
-        self.factor.copy_(torch.where(varies, 1.0 / std, 0.0))
+        std = (weight * (features - mean).square()).sum(dim=0).sqrt() * unit
+        varies = std > NEGLIGIBLE * (largest if size is None else size)
+        self.mean.copy_(torch.where(varies, mean * unit, 0.0))
+        self.factor.copy_(torch.where(varies, (1.0 / std).clamp(max=LARGEST), 0.0))
         return self
 
     def forward(self, features: Tensor) -> Tensor:

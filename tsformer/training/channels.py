@@ -5,7 +5,7 @@ from torch import Tensor
 
 from tsformer.data.batch import StoredCases
 from tsformer.layers.embeddings import segment_means
-from tsformer.layers.scaling import differences, masked_mean_std
+from tsformer.layers.scaling import differences, in_units, masked_mean_std
 
 N_SEGMENTS = 16  # whose means are compared
 N_BEST = 3  # statistics by which a channel is judged
@@ -33,17 +33,20 @@ def telling_channels(data: StoredCases, most: int) -> list[int]:
 
 def simple_statistics(x: Tensor, observed: Tensor) -> Tensor:
     """Level, size, course and roughness of each channel of x (B, T, C), in float64: (B, statistics, C)."""
-    mean, std = masked_mean_std(x := x.double(), observed, dim=(1,))
+    level = torch.stack(masked_mean_std(x := x.double(), observed, dim=(1,)), dim=1)
+    x, _ = in_units(x, (1,))
+    mean, std = masked_mean_std(x, observed, dim=(1,))
     segments, seen = segment_means(x, observed, N_SEGMENTS)
     course = torch.where(seen, (segments - mean.unsqueeze(1)) / std.unsqueeze(1), 0.0)
     change = differences(x, observed)
     sizes = [std, *(masked_mean_std(*each, dim=(1,))[1] for each in (change, differences(*change)))]
     roughness = [smaller / larger for smaller, larger in zip(sizes[1:], sizes, strict=False)]
-    return torch.cat([torch.stack([mean, std, *roughness], dim=1), course], dim=1)
+    return torch.cat([level, torch.stack(roughness, dim=1), course], dim=1)
 
 
 def variance_ratio(values: Tensor, y: Tensor) -> Tensor:
     """Return the variance of values (N, ...) between classes y (N,) as a part of that within them, (...)."""
+    values, _ = in_units(values, (0,))
     of_class = [values[y == label] for label in y.unique()]
     within = torch.stack([(each - each.mean(dim=0)).square().sum(dim=0) for each in of_class]).sum(dim=0)
     total = (values - values.mean(dim=0)).square().sum(dim=0)

@@ -5,7 +5,7 @@ import os
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import chain
 from typing import Any, TypeVar
 
@@ -28,13 +28,50 @@ Network = TypeVar("Network", bound=nn.Module)
 _drawing = threading.RLock()  # held by the thread that draws from torch's global generators
 
 
-def _renew_lock() -> None:
-    global _drawing
-    _drawing = threading.RLock()
+_counting = threading.Lock()  # held while the fields of _inside change
+_inside: dict[str, Any] = {"n": 0, "dtype": None}  # calls within `usual_state`, and the dtype that the first one found
 
 
-if hasattr(os, "register_at_fork"):  # not on Windows; the thread that holds the lock does not live on in a fork
-    os.register_at_fork(after_in_child=_renew_lock)
+def _renew_locks() -> None:
+    global _drawing, _counting
+    _drawing, _counting = threading.RLock(), threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows; the thread that holds a lock does not live on in a fork
+    os.register_at_fork(after_in_child=_renew_locks)
+
+
+@contextmanager
+def usual_state() -> Iterator[None]:
+    """Inside, torch and numpy are as when imported, whatever the caller has set: what estimators compute is as ever.
+
+    Gradients, devices and floating-point errors are a thread's own. The default dtype is shared by all threads: the
+    last one to leave gives it back.
+    """
+    errors = np.errstate(divide="warn", over="warn", invalid="warn", under="ignore")
+    with torch.inference_mode(False), torch.enable_grad(), _usual_device(), _usual_dtype(), errors:
+        yield
+
+
+def _usual_device() -> Any:
+    # Within torch.device() each call of torch takes longer: not entered without need.
+    return nullcontext() if torch.get_default_device().type == "cpu" else torch.device("cpu")
+
+
+@contextmanager
+def _usual_dtype() -> Iterator[None]:
+    with _counting:
+        if not _inside["n"]:
+            _inside["dtype"] = torch.get_default_dtype()
+            torch.set_default_dtype(torch.float32)
+        _inside["n"] += 1
+    try:
+        yield
+    finally:
+        with _counting:
+            _inside["n"] -= 1
+            if not _inside["n"]:
+                torch.set_default_dtype(_inside["dtype"])
 
 
 def draw_seed(random_state: int | np.random.RandomState | None) -> int:
@@ -177,6 +214,7 @@ class _AsArray:
         return _from_array, (self.tensor.detach().cpu().numpy(), requires_grad)
 
 
+@usual_state()
 def _from_array(array: NDArray[Any], requires_grad: bool | None) -> Tensor:
     tensor = torch.from_numpy(np.array(array))  # a copy: joblib's may lie in a file that must not be written to
     return tensor if requires_grad is None else nn.Parameter(tensor, requires_grad)
