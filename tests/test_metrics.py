@@ -230,6 +230,9 @@ def test_scaled_error__history_that_varies_by_rounding__has_no_scale(dtype, leve
     history[::3] = np.nextafter(dtype(level), dtype(np.inf), dtype=dtype)
     with pytest.raises(ValueError, match="but for rounding"):
         mean_absolute_scaled_error([level], [level], y_train=history)
+    if level != 1e9:  # of which float32 holds whole numbers only
+        with pytest.raises(ValueError, match="but for rounding"):
+            mean_absolute_scaled_error([level], [level], y_train=history.astype(np.float64))
     frame = pd.Series(np.append(history, history[:1]))
     with pytest.raises(ValueError, match="but for rounding"):
         mean_absolute_scaled_error(frame, frame[-1:])
@@ -364,3 +367,11 @@ def test_interval_coverage__wrong_bounds__is_an_error(truth, forecast):
 
 def test_metrics__public_names__are_all_tested():
     assert {metric.__name__ for metric in ALL} == set(metrics.__all__)
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-200, 1e200, 1e300])
+def test_scaled_errors__values_too_small_or_large_to_be_squared__do_not_depend_on_the_unit(unit):
+    truth, forecast, history = np.array([5.0, 7.0]), np.array([4.0, 4.0]), np.array([1.0, 3.0, 2.0, 3.0])
+    for metric in (mean_absolute_scaled_error, root_mean_squared_scaled_error):
+        expected = metric(truth, forecast, y_train=history)
+        assert metric(truth * unit, forecast * unit, y_train=history * unit) == pytest.approx(expected)

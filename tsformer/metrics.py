@@ -86,8 +86,8 @@ def root_mean_squared_scaled_error(
     It is the error of the M5 competition (Makridakis et al. 2022).
     """
     cases = _read(y_true, y_pred, [None], (id_col, time_col, target_cols), y_train)
-    errors = _mean((cases.truth - cases.forecasts[..., 0]) ** 2) / _scales(cases, seasonality, power=2)
-    return _result(np.sqrt(errors), cases, by_series)
+    scales = _scales(cases, seasonality, power=2)[:, None]  # before squaring: of 1e200 a square is infinite
+    return _result(np.sqrt(_mean(((cases.truth - cases.forecasts[..., 0]) / scales) ** 2)), cases, by_series)
 
 
 def symmetric_mean_absolute_percentage_error(
@@ -200,7 +200,7 @@ def _read(
 
 
 def _scales(cases: _Cases, seasonality: int, power: int) -> Floats:
-    """Mean seasonal difference, to this power, of each history (n_series,); NaN, and a warning, where there is none."""
+    """Power mean of seasonal differences of each history (n_series,); NaN, and a warning, where there is none."""
     seasonality = checked_count(seasonality, "seasonality")
     if cases.histories is None:
         raise ValueError("y_train must hold the histories of arrays: the error is scaled by their differences.")
@@ -221,12 +221,20 @@ def _scales(cases: _Cases, seasonality: int, power: int) -> Floats:
 
 
 def _scale(history: Floats, seasonality: int, power: int) -> float:
-    values, rounding = history.astype(np.float64), ROUNDING * np.finfo(history.dtype).eps
+    values = history.astype(np.float64)
+    rounding = ROUNDING * np.finfo(np.float32 if _is_single(values) else history.dtype).eps
     lag = seasonality if len(values) > seasonality else 1
     steps = np.abs(values[lag:] - values[:-lag])
     steps = steps[~np.isnan(steps)]
     varies = len(steps) > 0 and steps.max() > rounding * np.nanmax(np.abs(values))
-    return float((steps**power).mean()) if varies else np.nan
+    return float(steps.max() * ((steps / steps.max()) ** power).mean() ** (1 / power)) if varies else np.nan
+
+
+def _is_single(values: Floats) -> bool:
+    """Whether all values are fractions that float32 holds, from where they may have come."""
+    known = values[~np.isnan(values)]
+    with np.errstate(over="ignore"):
+        return bool((known == known.astype(np.float32)).all() and (known != known.round()).any())
 
 
 def _mean(values: Floats) -> Floats:

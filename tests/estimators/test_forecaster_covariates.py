@@ -323,3 +323,20 @@ def test_fit__static_column_that_varies__is_told_with_its_series():
     df = changed(with_covariates("long")[0], "size", 80, 9.0)
     with pytest.raises(ValueError, match=r"Series 'b' has several values in the static column 'size'"):
         covarying().fit(df)
+
+
+def test_predict__covariate_that_did_not_vary_in_fit__has_no_effect_and_a_warning_where_it_varies():
+    df, ahead = with_covariates()
+    flat = covarying().fit(df.assign(price=0.1))
+    expected = flat.predict(future=ahead.assign(price=0.1))
+    with pytest.warns(UserWarning, match="'price' did not vary in fit"):
+        assert_allclose(flat.predict(future=ahead.assign(price=1e300)), expected, rtol=0)
+
+
+@pytest.mark.parametrize("head", ["quantile", "student_t"])
+@pytest.mark.parametrize("unit", [1e-300, 1e200, 1e303])
+def test_predict__extreme_targets_and_covariates__is_finite(unit, head):
+    df, ahead = with_covariates()
+    df = df.assign(sales=df["sales"] * unit, price=df["price"] * unit)
+    forecaster = covarying(head=head).fit(df)
+    assert np.isfinite(forecaster.predict(future=ahead.assign(price=ahead["price"] * unit), level=80)).all(axis=None)

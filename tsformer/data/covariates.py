@@ -8,16 +8,21 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 
 from tsformer.data.forecasts import future_times
 from tsformer.data.frames import SeriesSet
 from tsformer.data.frequency import Frequency, check_same_kind
-from tsformer.data.messages import listed, quoted, series_name, shown
+from tsformer.data.messages import listed, quoted, series_name, shown, warn_user
 from tsformer.data.rows import Floats, Rows, check_ids_alike, instants, numbers_of, rows_of
 from tsformer.data.seasons import step_of
+from tsformer.layers.scaling import in_units, relative_rounding
 
-Scale = tuple[Floats, Floats]  # mean and standard deviation of each column
+Scale = tuple[Floats, Floats]  # mean and standard deviation of each column, infinite of one that does not vary
+
+FARTHEST = 1e4  # standard deviations; farther values would drown all others
+ROUNDED = 1e-6  # part of the level of a column by which rounding to float32 may change it
 
 
 @dataclass(frozen=True)
@@ -57,8 +62,11 @@ class CovariateScaler:
         points after the end, if that is more; columns that are not known there are NaN.
         """
         reach = max(horizon, reach if self.calendar or series.static.shape[1] else 0)
-        ahead, (mean, std) = _known_ahead(series, rows, reach, self.calendar), self.future
-        return [(x - self.past[0]) / self.past[1] for x in series.past], [(x - mean) / std for x in ahead]
+        ahead = _known_ahead(series, rows, reach, self.calendar)
+        past_names, future_names, static_names = series.form.covariates
+        _warn_of_news(series.past, self.past, past_names)
+        _warn_of_news(ahead, self.future, [*future_names, *static_names])
+        return _scaled(series.past, self.past), _scaled(ahead, self.future)
 
 
 def _known_ahead(series: SeriesSet, rows: Sequence[Floats], reach: int, calendar: bool) -> list[Floats]:
@@ -90,8 +98,29 @@ def _scale_of(matrices: list[Floats], names: list[Hashable]) -> Scale:
     rows = np.concatenate(matrices)
     if len(unobserved := np.flatnonzero(np.isnan(rows).all(axis=0))):
         raise ValueError(f"A covariate must have a value. Column {quoted(names[unobserved[0]])} has only NaN; drop it.")
-    std = np.nanstd(rows, axis=0)
-    return np.nanmean(rows, axis=0), np.where(std > 0, std, 1.0)
+    values = torch.from_numpy(np.nan_to_num(rows))
+    unit = in_units(values, (0,))[1].numpy()[0]
+    mean, std = np.nanmean(rows / unit, axis=0), np.nanstd(rows / unit, axis=0)
+    varies = std > relative_rounding(values, (0,)).numpy()[0] * np.abs(mean)
+    return mean * unit, np.where(varies, std * unit, np.inf)
+
+
+def _scaled(matrices: list[Floats], scale: Scale) -> list[Floats]:
+    """Scale columns; one that did not vary in fit becomes 0."""
+    mean, std = scale
+    with np.errstate(over="ignore"):  # what is infinite is cut too
+        return [np.clip((x - mean) / std, -FARTHEST, FARTHEST) for x in matrices]
+
+
+def _warn_of_news(matrices: list[Floats], scale: Scale, names: list[Hashable]) -> None:
+    """Warn of columns that vary now, and did not in fit."""
+    for i in np.flatnonzero(np.isinf(scale[1][: len(names)])):
+        level = scale[0][i]
+        if any((np.abs(x[:, i] / 2 - level / 2) > ROUNDED * np.abs(level)).any() for x in matrices):
+            warn_user(
+                f"The covariate {quoted(names[i])} did not vary in fit, so what it does now has no effect. Fit with "
+                "rows in which it varies."
+            )
 
 
 def check_known_ahead(series: SeriesSet, n: int) -> None:

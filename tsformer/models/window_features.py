@@ -34,7 +34,9 @@ class Scale(NamedTuple):
     def undo(self, scaled: Tensor) -> Tensor:
         """Return scaled values (B, T, ...) in the units of the data."""
         location, spread = self._beside(scaled)
-        return scaled * spread + location
+        values = scaled * spread + location
+        limit = torch.finfo(values.dtype).max
+        return values.clamp(-limit, limit)  # those near the largest numbers may lie beyond
 
     def _beside(self, values: Tensor) -> list[Tensor]:
         return [part.view(-1, *[1] * (values.dim() - 1)) for part in (self.location, self.spread)]
@@ -74,7 +76,7 @@ def describe(y: Tensor, observed: Tensor, seasons: Seasons, horizon: int, *, shi
     distance = torch.stack([(ahead / season).log(), ahead.log()], dim=-1).expand(len(y), -1, -1)
     methods = scale.apply(found.forecasts).clamp(-2.0 * LIMIT, 2.0 * LIMIT)
     ahead = torch.cat([methods, waves[:, n_timepoints:], distance], dim=-1)
-    of_data = Scale(scale.location * size, scale.spread * size, scale.weight)
+    of_data = Scale(scale.location * size, (scale.spread * size).clamp(max=torch.finfo(size.dtype).max), scale.weight)
     return Described(of_data, series, _statistics(y, observed, season, scale, found, scaled), ahead)
 
 
