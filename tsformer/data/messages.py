@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+WITHIN = ("tsformer.", "sklearn.", "contextlib.")  # what lies between a user's line and a warning
+
 
 def series_name(id: Any) -> str:
     """A series as messages call it."""
@@ -37,8 +39,8 @@ def listed(times: pd.Index[Any]) -> str:
 
 
 def warn_user(message: str) -> None:
-    """Warn at the line of the nearest caller outside of this package and of scikit-learn, whose callbacks wrap fit."""
+    """Warn at the line of the nearest caller outside of this package and of what wraps its methods."""
     frame, level = sys._getframe(1), 2
-    while frame.f_back and frame.f_globals.get("__name__", "").startswith(("tsformer.", "sklearn.")):
+    while frame.f_back and f"{frame.f_globals.get('__name__', '')}.".startswith(WITHIN):
         frame, level = frame.f_back, level + 1
     warnings.warn(message, stacklevel=level)
