@@ -119,7 +119,7 @@ def masks() -> Any:
     """The two masks, and attention weights under the causal one."""
     figure, axes = new_figure(3)
     X, _ = load_classification("JapaneseVowels", split="train")
-    lengths = read_cases(X[:6]).batch.observed.any(dim=-1)
+    lengths = read_cases(X[:6]).data.select(torch.arange(6)).observed.any(dim=-1)
     hidden = padding_mask(lengths)
     assert hidden is not None
     shown = {
@@ -148,7 +148,8 @@ def heads(classifier: TransformerClassifier, case: Any) -> Any:
 def residuals(X: Any) -> Any:
     """What LayerNorm does to tokens, and how alike the tokens of a case become without residual connections."""
     figure, axes = new_figure(2)
-    x = read_cases(X).batch.x.float()
+    cases = read_cases(X).data
+    x = cases.select(torch.arange(len(cases))).x.float()
     tokens = SinusoidalPositions()(LinearEmbedding(1, 64)(x, torch.ones_like(x, dtype=torch.bool))[0])
     for name, norm_first, residual in (
         ("post-norm, as in the paper", False, Residual),

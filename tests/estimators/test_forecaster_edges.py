@@ -324,12 +324,6 @@ def test_score__folds_of_a_shorter_horizon_than_the_forecasters__warns():
     small(max_steps=2).fit(wave()).score(wave())  # of a score of training nobody expects more
 
 
-def test_update__refit_that_trains_nothing__warns():
-    forecaster = at_once(max_steps="auto").fit(wave()[:-6])
-    with pytest.warns(UserWarning, match=r"Nothing was trained: max_steps='auto' is 0 for 72 values.*max_steps=100\.$"):
-        forecaster.update(wave()[-6:], refit=True)
-
-
 # What goes wrong
 
 

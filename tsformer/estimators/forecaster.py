@@ -486,7 +486,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, ParallelParams, C
         start = self._start(lengths, covariates, from_scratch=from_scratch)
         horizon = lengths.training_horizon  # windows near an end reach beyond it, where no value is known
         is_long = np.mean([len(rows) >= LONG * horizon for rows in series.values]) >= 0.5
-        n_steps, why = self._n_steps(series, start, from_scratch=from_scratch, is_long=bool(is_long))
+        n_steps, why = self._n_steps(series, start, is_long=bool(is_long))
         device = resolve_device(self.device)
         LOG.info(
             f"{type(self).__name__}: {series.n_series} series of up to {max(map(len, series.values))} time points; "
@@ -544,17 +544,11 @@ class TransformerForecaster(TransformerParams, TrainingParams, ParallelParams, C
         shape = {"encoder": self.encoder, "head": self.head} | params.values_of(TransformerParams, self)
         return start_forecaster(self.pretrained, shape, lengths.context, covariates.n_past, covariates.n_future)
 
-    def _n_steps(self, series: SeriesSet, start: Start, *, from_scratch: bool, is_long: bool) -> tuple[int, str]:
+    def _n_steps(self, series: SeriesSet, start: Start, *, is_long: bool) -> tuple[int, str]:
         """Settle how many steps to train, and say why."""
         n_values = sum(int(np.isfinite(rows).sum()) for rows in series.values)
         if self.max_steps == "auto":
-            n_steps, why = steps_to_train(start, n_values, is_long=is_long)
-            if not n_steps and not from_scratch:
-                warn_user(
-                    f"Nothing was trained: max_steps='auto' is 0 for {n_values} values, which have nothing to add to "
-                    "the weights. Set max_steps to train on nevertheless, e.g. max_steps=100."
-                )
-            return n_steps, why
+            return steps_to_train(start, n_values, is_long=is_long)
         if self.max_steps == 0 and not start.has_learnt:
             warn_user(
                 "max_steps=0 leaves new weights as they are drawn: forecasts are a fixed mixture of simple ones. Leave "

@@ -11,12 +11,13 @@ except ImportError as error:
     raise ImportError("tsformer.interop.aeon needs aeon: pip install aeon.") from error
 
 
-@takes_parameters_of(tsformer.TransformerClassifier, without=["warm_start", "id_col", "time_col"])
+@takes_parameters_of(tsformer.TransformerClassifier, without=["warm_start", "n_jobs", "id_col", "time_col"])
 class TransformerClassifier(WrapsClassifier, BaseClassifier):
     """Classify multivariate time series by attention: `tsformer.TransformerClassifier` for aeon.
 
     It takes every collection that aeon knows; lengths may differ and values be missing. Left out are parameters that
-    could do nothing: `warm_start`, since fit of aeon always starts anew, `id_col` and `time_col`.
+    could do nothing: `warm_start`, since fit of aeon always starts anew, `id_col` and `time_col`; and `n_jobs`, which
+    aeon counts in threads.
 
     Parameters
     ----------

@@ -82,12 +82,12 @@ class ChannelEncoder(nn.Module):
         """
         series, mask = as_channels(x, observed)
         n_series = len(series)
-        if not torch.compiler.is_compiling():  # an exported graph takes any number
+        if torch.compiler.is_compiling():  # an exported graph takes any number
+            features = self._describe(series, mask)
+        else:
             rows = torch.arange(n_series + -n_series % TOGETHER, device=x.device) % n_series
-            series, mask = series[rows], mask[rows]
-        at_once = n_series if torch.compiler.is_compiling() else max(TOGETHER, AT_ONCE // self.n_timepoints)
-        parts = zip(series.split(at_once), mask.split(at_once), strict=True)
-        features = torch.cat([self._describe(*part) for part in parts])[:n_series]  # (B * C, features)
+            parts = rows.split(max(TOGETHER, AT_ONCE // self.n_timepoints))
+            features = torch.cat([self._describe(series[part], mask[part]) for part in parts])[:n_series]
         return features.unflatten(0, (len(x), x.shape[2])).flatten(1)
 
     def _describe(self, x: Tensor, observed: Tensor) -> Tensor:

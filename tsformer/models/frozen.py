@@ -92,8 +92,11 @@ class GaussianHead(Float64Statistics):
         features = features.double()
         distances = features.square().sum(dim=1, keepdim=True) + self.squares
         width = max(1, IN_CACHE // len(self.landmarks))
-        for some, of_landmarks in zip(features.split(width, dim=1), self.landmarks.split(width, dim=1), strict=True):
-            distances -= 2.0 * (some @ of_landmarks.double().T)
+        if torch.compiler.is_compiling():  # one product in an exported graph
+            width = features.shape[1]
+        for start in range(0, features.shape[1], width):
+            part = slice(start, start + width)
+            distances = distances - 2.0 * (features[:, part] @ self.landmarks[:, part].double().T)
         return distances.clamp(min=0.0)
 
     def forward(self, features: Tensor) -> Tensor:

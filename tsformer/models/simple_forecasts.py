@@ -173,7 +173,14 @@ def _by_method(found: Parts, season: int, steps: Tensor) -> dict[str, Tensor]:
 
 def _power(base: float, exponents: Tensor) -> Tensor:
     """As a tensor's power: exported to ONNX, other numbers than tensors are float32."""
-    return exponents.new_full((), base) ** exponents
+    return _constant(base, exponents) ** exponents
+
+
+def _constant(value: float, like: Tensor) -> Tensor:
+    """On the CPU as a tensor, which ONNX keeps in float64; elsewhere a copy from there would have to be waited for."""
+    if like.device.type == "cpu":
+        return torch.tensor(value, dtype=like.dtype)
+    return like.new_full((), value)
 
 
 def _parts(values: Tensor, observed: Tensor, season: int, long_season: int) -> Parts:
@@ -261,7 +268,7 @@ def _smooth(values: Tensor, observed: Tensor) -> Smoothing:
     first, second = (values.gather(2, (begin + i).clamp(max=length - 1).expand(3, -1, -1)) for i in (0, 1))
     start = 0.5 * (first + second)
     counted = torch.arange(length, device=values.device) >= begin
-    alphas = torch.cat([values.new_full((1,), alpha) for alpha in ALPHAS])  # a copy from the CPU would wait for a GPU
+    alphas = torch.stack([_constant(alpha, values) for alpha in ALPHAS])
     levels, squares = _levels(torch.where(counted, values - start, 0.0), alphas)
     levels, errors = levels + start, squares[:2] / n_values.clamp(min=1)
     # The first of those that are best up to rounding, so that chance breaks no ties.
