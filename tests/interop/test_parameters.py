@@ -22,7 +22,7 @@ except ImportError:  # aeon is an extra
     pass
 else:
     ADAPTERS.append(
-        (of_aeon.TransformerClassifier, tsformer.TransformerClassifier, {"warm_start", "id_col", "time_col"})
+        (of_aeon.TransformerClassifier, tsformer.TransformerClassifier, {"warm_start", "n_jobs", "id_col", "time_col"})
     )
 every_adapter = pytest.mark.parametrize(
     ("adapter", "wrapped", "left_out"),
