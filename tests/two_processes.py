@@ -111,6 +111,7 @@ class Patch:
 
 
 def main(store: str, rank: int, folder: Path) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a process started in the background ignores
     torch.distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
     random = fit_with_chance(rank)
     without_chance(Patch)

@@ -137,6 +137,7 @@ def test_fit__two_jobs_with_callbacks__warns_and_tells_them_of_all():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("ctrl_c")
 def test_fit__interrupted_with_two_jobs__keeps_the_finished_networks(tmp_path):
     steps = tmp_path / "steps"
     steps.touch()

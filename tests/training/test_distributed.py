@@ -25,7 +25,11 @@ def folder(tmp_path_factory) -> Path:
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     program = [sys.executable, ROOT / "tests" / "two_processes.py", folder / "store"]
     running = [subprocess.Popen([*program, str(rank), folder], env=environment) for rank in (0, 1)]
-    assert [process.wait(timeout=300) for process in running] == [0, 0]
+    try:
+        assert [process.wait(timeout=300) for process in running] == [0, 0]
+    finally:
+        for process in running:
+            process.kill()
     return folder
 
 
