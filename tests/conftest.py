@@ -9,7 +9,6 @@ import pytest
 import suites
 import torch
 
-
 N_THREADS = torch.get_num_threads()
 
 
