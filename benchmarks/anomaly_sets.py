@@ -1,4 +1,4 @@
-"""Makes series with known anomalies, seeded: TRAIN files and processes enter, a `MadeSeries` leaves.
+"""Series with known anomalies, made or read: TRAIN files, processes and an archive enter, a `MadeSeries` leaves.
 
 - From a labelled set, as KDD21 in TSB-UAD: 30 normal cycles to learn from, cases of the commonest class one after
   another, and 50 to score, four of which, never neighbours, are altered. Where there are fewer cases than cycles they
@@ -6,11 +6,13 @@
   are left out. Sets of several channels are altered in one channel or in all.
 - Without a period: exchange rates from the part that forecasts are trained on, autoregressive processes and walks, cut
   into stretches of 50 points, four of which are altered.
+- From the UCR anomaly archive (Wu & Keogh 2021) as they are: ID_NAME_TRAINEND_BEGIN_END.csv.gz, points counted from 1.
 
-The four kinds of a set are drawn by its name and go on with the seed, so that nine seeds show each kind four times.
-TEST files are never opened.
+Made are all but the last: seeded; the four kinds of a set are drawn by its name and go on with the seed, so that nine
+seeds show each kind four times. TEST files are never opened.
 """
 
+import re
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -28,6 +30,7 @@ N_TRAIN, N_SCORED, N_ANOMALIES = 30, 50, 4  # cycles
 SHORTEST, LONGEST = 24, 200  # points of a cycle
 MOST_CHANNELS = 12
 NOISE = 0.05  # of the standard deviation
+TOLERANCE = 100  # points beside an anomaly of the archive that still count as it
 STRETCH = 50  # points of what takes the place of a cycle where there is no period
 
 Floats = NDArray[np.float64]
@@ -217,7 +220,19 @@ def from_values(name: str, x: Floats, seed: int, rng: Generator) -> MadeSeries:
     return assembled(name, cycles, kinds_of(name, seed, WITHOUT_PERIOD), np.empty((0, 1, STRETCH)), scale, rng)
 
 
-# Both
+# As they are
+
+
+def from_archive(name: str, folder: Path) -> MadeSeries:
+    """Read a series of the UCR anomaly archive."""
+    train_end, begin, end = map(int, re.findall(r"_(\d+)_(\d+)_(\d+)$", name)[0])
+    values = pd.read_csv(folder / f"{name}.csv.gz")["value"].to_numpy(float)
+    labels = np.zeros(len(values), dtype=bool)
+    labels[begin - 1 : end] = True
+    return MadeSeries(name, values, labels, train_end, TOLERANCE, (Anomaly("", begin - 1, end, (0,)),))
+
+
+# What is made
 
 
 def generator(name: str, seed: int) -> Generator:
