@@ -1,4 +1,4 @@
-"""What every test starts from (torch seeded, no open figure), and what a run of the tests tells at its end."""
+"""What every test starts from: torch seeded and on its threads, no open figure; and what a run tells at its end."""
 
 import signal
 import sys
@@ -9,10 +9,14 @@ import pytest
 import suites
 import torch
 
+N_THREADS = torch.get_num_threads()
+
 
 @pytest.fixture(autouse=True)
-def seed_torch() -> None:
+def fresh_torch() -> None:
+    """Seed torch; and numba, when a rival first runs in parallel, gives it as many threads as there are cores."""
     torch.manual_seed(0)
+    torch.set_num_threads(N_THREADS)
 
 
 @pytest.fixture(autouse=True)

@@ -5,17 +5,26 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tsformer.estimators.classifier import TransformerClassifier
+    from tsformer.estimators.detector import TransformerDetector
     from tsformer.estimators.forecaster import TransformerForecaster
     from tsformer.estimators.pretrainer import TransformerPretrainer
     from tsformer.persistence import load, save
 
 __version__ = "0.1.0"
 
-__all__ = ["TransformerClassifier", "TransformerForecaster", "TransformerPretrainer", "load", "save"]
+__all__ = [
+    "TransformerClassifier",
+    "TransformerDetector",
+    "TransformerForecaster",
+    "TransformerPretrainer",
+    "load",
+    "save",
+]
 
 # Imported when first used: torch and scikit-learn take seconds, which `tsformer --help` does without.
 _HOMES = {
     "TransformerClassifier": "estimators.classifier",
+    "TransformerDetector": "estimators.detector",
     "TransformerForecaster": "estimators.forecaster",
     "TransformerPretrainer": "estimators.pretrainer",
     "load": "persistence",

@@ -20,6 +20,7 @@ from tsformer.data.covariates import CovariateScaler
 from tsformer.data.frames import Form, SeriesSet, last_part
 from tsformer.estimators.checks import place
 from tsformer.estimators.classifier import TransformerClassifier
+from tsformer.estimators.detector import TransformerDetector
 from tsformer.estimators.forecaster import TransformerForecaster
 from tsformer.estimators.pretrainer import TransformerPretrainer
 from tsformer.models.channel_encoder import blank_channel_encoder
@@ -27,10 +28,14 @@ from tsformer.models.classifier import SeriesClassifier, blank_classifier
 from tsformer.models.ensemble import Ensemble
 from tsformer.models.forecaster import Lengths, build_forecaster
 from tsformer.models.frozen import FrozenClassifier, blank_frozen
+from tsformer.models.witnesses import Witnesses, build_witness
 from tsformer.training import distributed
+from tsformer.training.anomalies import Calibration, Normal
 from tsformer.training.devices import resolve_device, usual_state
+from tsformer.training.neighbours import NormalWindows, Scale
 
-RECORDS: dict[str, type] = {kept.__name__: kept for kept in (Lengths, CovariateScaler, SeriesSet, Form)}
+OF_FORECASTERS, OF_DETECTORS = (Lengths, CovariateScaler, SeriesSet, Form), (Normal, Scale, NormalWindows, Calibration)
+RECORDS: dict[str, type] = {kept.__name__: kept for kept in (*OF_FORECASTERS, *OF_DETECTORS)}
 AUGMENTATIONS = {"standard": standard_augmentation, None: None}
 WAYS_OUT = {
     "encoder": "Name one of tsformer.models.encoders.ENCODERS",
@@ -66,6 +71,11 @@ KINDS = {
         {"conformity_scores_": np.ndarray, "trained_until_": pd.Index},
     ),
     TransformerPretrainer: Kind(blank_channel_encoder, OF_CASES | {"n_iter_": int}, OPTIONAL_OF_CASES),
+    TransformerDetector: Kind(
+        build_witness,
+        {"normal_": Normal, "channels_": list, "training_scores_": np.ndarray, "offset_": float},
+        {},
+    ),
 }
 CLASSES = {estimator.__name__: estimator for estimator in KINDS}
 
@@ -80,7 +90,7 @@ def save(estimator: Any, path: str | os.PathLike[str], *, history: bool = False)
 
     Parameters
     ----------
-    estimator : TransformerClassifier, TransformerForecaster or TransformerPretrainer
+    estimator : TransformerClassifier, TransformerForecaster, TransformerPretrainer or TransformerDetector
         Fitted.
     path : str or path
         The file, such as "model.safetensors". An existing one is replaced.
@@ -104,7 +114,7 @@ def save(estimator: Any, path: str | os.PathLike[str], *, history: bool = False)
     elif history:
         raise ValueError(f"history=True keeps the histories of a forecaster. Got a {given.__name__}.")
     store, model = Store(RECORDS), estimator.model_
-    networks: list[Any] = model.members if isinstance(model, Ensemble) else [model]
+    networks: list[Any] = model.members if isinstance(model, Ensemble | Witnesses) else [model]
     document = {
         "class": given.__name__,
         "parameters": _parameters(estimator, store),
@@ -131,7 +141,7 @@ def load(path: str | os.PathLike[str], device: str | None = None) -> Any:
 
     Returns
     -------
-    TransformerClassifier, TransformerForecaster or TransformerPretrainer
+    TransformerClassifier, TransformerForecaster, TransformerPretrainer or TransformerDetector
     """
     if device is not None:
         resolve_device(device)
@@ -227,6 +237,8 @@ def _network(kind: Kind, number: int, store: Store, *, settings: dict[str, Any],
 
 
 def _joined(estimator: Any, networks: list[Any]) -> nn.Module:
+    if isinstance(estimator, TransformerDetector):
+        return Witnesses(*networks)
     if not isinstance(estimator, TransformerClassifier):
         (network,) = networks
         return network

@@ -19,6 +19,7 @@ from tsformer.models.channel_encoder import ChannelEncoder
 from tsformer.models.classifier import SeriesClassifier
 from tsformer.models.ensemble import Ensemble
 from tsformer.models.frozen import FrozenClassifier
+from tsformer.models.witnesses import Witnesses
 from tsformer.training import distributed
 
 LARGE = 2**13  # values of a case: float64 takes four to eight times as long there, and changes probabilities by 2e-7
@@ -176,7 +177,7 @@ def ready_to_predict(model: Network, device: torch.device) -> Network:
 
 def _networks(model: Any) -> list[nn.Module]:
     """What predicts in one precision: the networks of an ensemble, or else the model."""
-    if isinstance(model, Ensemble):
+    if isinstance(model, Ensemble | Witnesses):
         return [network for member in model.members for network in _networks(member)]
     return [model.network if isinstance(model, FrozenClassifier) else model]
 

@@ -1,0 +1,51 @@
+"""The period that series show: values in, the number of time points after which they repeat out."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tsformer.data.rows import Floats
+
+SHORTEST, LONGEST = 16, 1000  # time points that a period may have
+FEWEST = 4  # periods in a series that shows one
+NEARLY = 0.9  # of the highest autocorrelation: the first peak so high is the period, later ones are its multiples
+WEAKEST = 0.2  # autocorrelation of a period
+
+
+def find_period(series: Sequence[Floats]) -> int:
+    """Return the period that series (T, C) of one kind have in common, 1 where their autocorrelation shows none.
+
+    Missing values (NaN) are left out.
+    """
+    longest = min(LONGEST, max(len(rows) for rows in series) // FEWEST)
+    found = sum(_autocovariance(channel, longest) for rows in series for channel in rows.T)
+    if not isinstance(found, np.ndarray) or len(found) <= SHORTEST or found[0] <= 0.0:
+        return 1
+    r = found / found[0]
+    lags = np.arange(SHORTEST, len(r) - 1)
+    peaks = lags[(r[lags] > r[lags - 1]) & (r[lags] >= r[lags + 1])]
+    if not len(peaks) or (highest := r[peaks].max()) < WEAKEST:
+        return 1
+    return int(peaks[r[peaks] >= NEARLY * highest][0])
+
+
+def _autocovariance(channel: Floats, longest: int) -> Floats:
+    """Of a channel (T,) divided by its variance, for lags of 0 to `longest`; of pairs of observed values alone."""
+    observed = ~np.isnan(channel)
+    values = np.where(observed, channel, 0.0)
+    largest = np.abs(values).max()
+    values = values / largest if largest > 0.0 else values
+    n_observed = max(1, observed.sum())
+    values = np.where(observed, values - values.sum() / n_observed, 0.0)
+    variance = np.square(values).sum() / n_observed
+    if not variance > np.finfo(float).eps ** 2:
+        return np.zeros(longest + 1)
+    pairs = np.maximum(_correlation(observed.astype(float), longest), 1.0)
+    return _correlation(values, longest) / pairs / variance
+
+
+def _correlation(values: Floats, longest: int) -> Floats:
+    """Sums of products of values (T,) with those `lag` later, for lags of 0 to `longest`; 0 beyond the series."""
+    spectrum = np.fft.rfft(values, 2 * len(values))
+    sums: Floats = np.fft.irfft(spectrum * spectrum.conj())[: longest + 1]
+    return np.pad(sums, (0, longest + 1 - len(sums)))

@@ -1,0 +1,309 @@
+"""TransformerDetector: which time points of series are not as usual, without labels and without training."""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from tsformer.data.frames import Columns
+from tsformer.data.periods import find_period
+from tsformer.data.recordings import Recordings, check_channels, check_lengths, in_form, read_recordings
+from tsformer.data.rows import Floats
+from tsformer.estimators.checks import keep_fitted, place
+from tsformer.estimators.pretrained import ACCEPTED, load_forecaster
+from tsformer.estimators.pretrainer import TransformerPretrainer
+from tsformer.models.channel_encoder import ChannelEncoder
+from tsformer.models.witnesses import Witnesses
+from tsformer.params import COUNT
+from tsformer.training.anomalies import Normal, find_evidence, learn_normal, summed
+from tsformer.training.devices import placed, portable, ready_to_predict, resolve_device, usual_state
+from tsformer.training.neighbours import extended, fit_scale, windows_of
+
+WITHOUT_PERIOD = 32  # time points of a window of series that show no period
+SHORTEST = 8
+WINDOWS_IN_TRAINING = 8  # at least, that do not overlap
+KEPT_SCORES = 10_000
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class TransformerDetector(OutlierMixin, BaseEstimator):
+    """Find anomalies in time series, without labels and, with the weights that come with the package, without training.
+
+    fit learns what is normal from one series or several that are mostly normal; each time point of these or others
+    then has a score. Two witnesses are asked. One compares windows with the nearest normal ones: by what the pretrained
+    encoder says of their shape and level, and value by value. The other is the pretrained forecaster: it tells how far
+    a value lies in the tails of what was to be expected, up to a patch of 12 time points ahead. Each is measured by
+    what it says of the training series, whose windows are not compared with those that they overlap; both are summed.
+
+    Parameters
+    ----------
+    window_length : int or "auto", default="auto"
+        Time points that are compared at a time, at least 8. "auto" is half of the period that the autocorrelation of
+        the training series shows, or 32 where it shows none, and never more than an eighth of these series.
+    witnesses : {"both", "neighbours", "forecast"}, default="both"
+        Who is asked.
+    contamination : "auto" or float in (0, 0.5], default="auto"
+        Fraction of the training time points that are anomalies: the threshold is that quantile of their scores. "auto"
+        takes the training series for normal, and the threshold is their highest score (conformal): normal series like
+        them, no longer than they are, stay below it with probability one half.
+    max_windows : int, default=10_000
+        Normal windows that are kept in memory, evenly spread; fewer of many channels.
+    pretrained : "bundled", path, fitted TransformerPretrainer or None, default="bundled"
+        The encoder of windows. "bundled" comes with the package. None draws random weights, a control.
+    max_steps : int, default=0
+        Optimiser steps by which the encoder is first trained on the training windows, by the contrastive objective of
+        `TransformerPretrainer`.
+    id_col : hashable, default="unique_id"
+        Column of a long frame that tells its series apart.
+    time_col : hashable, default="ds"
+        Column of a long frame that holds the times.
+    freq : str, offset, int or None, default=None
+        Frequency of frames; gaps become missing values. None infers it and refuses gaps.
+    device : str, default="auto"
+        "auto" (CUDA where there is one, otherwise the CPU), "cpu", "cuda" or "cuda:<number>".
+    random_state : int, RandomState instance or None, default=None
+        Decides what is drawn if `max_steps` is not 0 or `pretrained` is None; else nothing is.
+    verbose : bool, default=False
+        Show a progress bar of training.
+
+    Attributes
+    ----------
+    offset_ : float
+        The threshold: time points of lower scores are anomalies.
+    training_scores_ : ndarray of shape (n_scores,)
+        Anomaly scores of the training time points, ascending, higher = more anomalous; of many, 10,000 evenly spread.
+    normal_ : Normal
+        What is normal: scale, period (`normal_.period`, 1 for none), the memory of windows (`normal_.memory`) and what
+        witnesses usually say.
+    channels_ : list
+        The names of the channels, or their numbers.
+    model_ : torch.nn.Module
+        The encoder and the forecaster.
+
+    Notes
+    -----
+    Missing values (NaN) have the score NaN and are no anomalies; a window with gaps is compared as if what is normal
+    stood there. score_samples of the training series themselves finds them more normal than they are, since they are in
+    memory; `fit_predict` compares each with the others.
+
+    References
+    ----------
+    Nearest windows: Yeh et al. (2016), "Matrix profile I"; among pretrained features: Roth et al. (2022), "Towards
+    total recall in industrial anomaly detection". Conformal thresholds: Laxhammar and Falkman (2014).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tsformer import TransformerDetector
+    >>> rng = np.random.default_rng(0)
+    >>> x = np.sin(np.arange(1200) / 6) + 0.05 * rng.normal(size=1200)
+    >>> x[1000:1010] = 0.0
+    >>> found = TransformerDetector().fit(x[:600]).predict(x)
+    >>> bool((found[1000:1010] == -1).any()), bool((found[:950] == -1).any())
+    (True, False)
+    """
+
+    window_length: int | Literal["auto"] = "auto"
+    witnesses: str = "both"
+    contamination: float | Literal["auto"] = "auto"
+    max_windows: int = 10_000
+    pretrained: Any = "bundled"
+    max_steps: int = 0
+    id_col: Hashable = "unique_id"
+    time_col: Hashable = "ds"
+    freq: Any = None
+    device: str = "auto"
+    random_state: int | np.random.RandomState | None = None
+    verbose: bool = False
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "window_length": [Interval(Integral, SHORTEST, None, closed="left"), StrOptions({"auto"})],
+        "witnesses": [StrOptions({"both", "neighbours", "forecast"})],
+        "contamination": [Interval(Real, 0, 0.5, closed="right"), StrOptions({"auto"})],
+        "max_windows": [COUNT],
+        "pretrained": ACCEPTED,
+        "max_steps": [Interval(Integral, 0, None, closed="left")],
+        "id_col": [Hashable],
+        "time_col": [Hashable],
+        "freq": [str, pd.offsets.BaseOffset, Integral, None],
+        "device": [str],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    @usual_state()
+    def fit(self, X: Any, y: Any = None) -> "TransformerDetector":
+        """Learn what is normal.
+
+        Parameters
+        ----------
+        X : array-like, Series or DataFrame
+            One series: an array (time,) or (channels, time), a Series, or a frame with times in its index and a column
+            a channel. Several: a list of arrays, an array (series, channels, time), or a long frame with the columns
+            `id_col` and `time_col`, in which all others are channels. NaN is a missing value.
+        y : None
+            Not used; here so that pipelines can pass it.
+
+        Returns
+        -------
+        self
+        """
+        self._validate_params()
+        self._learn(self._read(X))
+        return self
+
+    @usual_state()
+    def fit_predict(self, X: Any, y: Any = None) -> Any:
+        """Learn what is normal, and say which time points of the same series are not; X is as in `fit`.
+
+        With contamination="auto" none is: say which fraction may be.
+
+        Returns
+        -------
+        labels, as those of `predict`
+        """
+        self._validate_params()
+        recordings = self._read(X)
+        scores = self._learn(recordings)
+        return in_form(recordings, [labels(each, -self.offset_) for each in scores], "anomaly")
+
+    @usual_state()
+    def score_samples(self, X: Any) -> Any:
+        """Say how normal each time point is.
+
+        Parameters
+        ----------
+        X : array-like, Series or DataFrame
+            As in `fit`; at least `normal_.memory.length` time points a series.
+
+        Returns
+        -------
+        array, Series or DataFrame
+            Higher is more normal, 0 is usual; NaN where a value or most of its surroundings are missing. In the form
+            that came: (time,) of an array, a list of those, a Series with the index of a frame; of a long frame a frame
+            of ids, times and "score" in the order of its rows.
+        """
+        return self._in_form(X, lambda scores: -scores, "score")
+
+    @usual_state()
+    def decision_function(self, X: Any) -> Any:
+        """Say how far above the threshold the score of each time point is; X and what is returned as `score_samples`.
+
+        Below 0 are anomalies.
+        """
+        return self._in_form(X, lambda scores: -scores - self.offset_, "decision")
+
+    @usual_state()
+    def predict(self, X: Any) -> Any:
+        """Say of each time point whether it is an anomaly, -1, or not, 1; X is as in `score_samples`.
+
+        Returns
+        -------
+        array, Series or DataFrame of int, in the form of `score_samples`
+        """
+        return self._in_form(X, lambda scores: labels(scores, -self.offset_), "anomaly")
+
+    @usual_state()
+    def update(self, X: Any, y: Any = None) -> "TransformerDetector":
+        """Remember the windows of series that go on, X as in `score_samples`, but for those with anomalies in them.
+
+        The threshold stays. Beyond `max_windows` the memory is thinned evenly.
+
+        Returns
+        -------
+        self
+        """
+        recordings = self._read_like_fit(X)
+        normal = self.normal_
+        for values, scores in zip(recordings.values, self._scores(recordings), strict=True):
+            is_known = ~(np.isnan(scores) | (scores > -self.offset_))
+            rows = normal.scale.apply(np.where(is_known[:, None], values, np.nan))
+            windows = windows_of(rows, normal.memory.length, is_known)
+            device = resolve_device(self.device)
+            memory = extended(normal.memory, self.model_.encoder, windows, self.max_windows, device)
+            normal = normal._replace(memory=memory)
+        self.normal_: Normal = normal
+        return self
+
+    def __getstate__(self) -> Any:
+        return portable(super().__getstate__())
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        place(self)
+
+    def _read(self, X: Any) -> Recordings:
+        return read_recordings(X, Columns(self.id_col, self.time_col), self.freq)
+
+    def _read_like_fit(self, X: Any) -> Recordings:
+        check_is_fitted(self, "model_")
+        recordings = self._read(X)
+        check_channels(recordings, self.channels_)
+        length = self.normal_.memory.length
+        check_lengths(
+            recordings, length, f"The series of X must have {length} time points, the window_length, or more."
+        )
+        return recordings
+
+    def _learn(self, recordings: Recordings) -> list[Floats]:
+        """Learn what is normal of series, and return how anomalous each of their time points is."""
+        device = resolve_device(self.device)
+        scale = fit_scale(recordings.values)
+        series = [scale.apply(rows) for rows in recordings.values]
+        period = find_period(series)
+        length = choose_length(self.window_length, list(map(len, recordings.values)), period)
+        model = placed(Witnesses(self._encoder(series, length), load_forecaster("bundled")), device)
+        normal, evidence = learn_normal(model, series, scale, period, length, self.max_windows, device)
+        scores = [summed(each, normal.calibration, self.witnesses) for each in evidence]
+        known = np.sort(np.concatenate(scores))
+        known = known[~np.isnan(known)]
+        fraction = 0.0 if isinstance(self.contamination, str) else self.contamination
+        kept = known[np.linspace(0, len(known) - 1, min(len(known), KEPT_SCORES)).round().astype(int)]
+        state = {"offset_": -float(np.quantile(known, 1.0 - fraction)), "training_scores_": kept, "normal_": normal}
+        keep_fitted(self, state | {"channels_": recordings.channels, "model_": model})
+        return scores
+
+    def _encoder(self, series: list[Floats], length: int) -> ChannelEncoder:
+        names = ("pretrained", "max_steps", "device", "random_state", "verbose")
+        pretrainer = TransformerPretrainer(**{name: getattr(self, name) for name in names})
+        windows = np.concatenate([windows_of(rows, length) for rows in series])
+        encoder: ChannelEncoder = pretrainer.fit(windows.transpose(0, 2, 1)).model_
+        encoder.fit_resolution(length)
+        return encoder
+
+    def _in_form(self, X: Any, judge: Any, name: str) -> Any:
+        recordings = self._read_like_fit(X)
+        return in_form(recordings, [judge(scores) for scores in self._scores(recordings)], name)
+
+    def _scores(self, recordings: Recordings) -> list[Floats]:
+        """How anomalous each time point is: higher is more so."""
+        device = resolve_device(self.device)
+        model, normal = ready_to_predict(self.model_, device), self.normal_
+        evidence = (find_evidence(model, normal, values, device) for values in recordings.values)
+        return [summed(each, normal.calibration, self.witnesses) for each in evidence]
+
+
+def choose_length(window_length: int | str, lengths: Sequence[int], period: int) -> int:
+    """Choose the time points of a window for training series of these lengths."""
+    most = min(sum(lengths) // WINDOWS_IN_TRAINING, min(lengths))
+    usual = WITHOUT_PERIOD if period == 1 else max(SHORTEST, period // 2)
+    length = min(most, usual) if isinstance(window_length, str) else int(window_length)
+    if not SHORTEST <= length <= most:
+        raise ValueError(
+            f"fit needs {WINDOWS_IN_TRAINING} times the window_length of time points in all, and a window_length in "
+            f"each series. Got {sum(lengths)} in all, {min(lengths)} in the shortest, and "
+            f"window_length={window_length!r}, which is at least {SHORTEST}."
+        )
+    return length
+
+
+def labels(scores: Floats, threshold: float) -> NDArray[np.int64]:
+    """Call time points above a threshold -1, anomalies, and others 1."""
+    return np.where(scores > threshold, -1, 1)

@@ -1,0 +1,84 @@
+"""How anomalous each time point of a series is: what two witnesses say, calibrated on normal series, and summed."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from tsformer.data.rows import Floats
+from tsformer.models.witnesses import Witnesses
+from tsformer.training.neighbours import Indices, NormalWindows, Scale, fit_memory, strangeness
+from tsformer.training.surprise import expected, half_widths, surprise
+
+RARE = 0.99  # quantile of evidence on normal series that counts as 1
+SMALLEST_UNIT = 1e-3  # of evidence, so that series without any variation do not blow up rounding
+NARROWEST = 0.2  # forecast band, of the usual one
+
+
+class Calibration(NamedTuple):
+    """What is usual: of each column of evidence the median, and how far above it a rare value lies."""
+
+    center: Floats
+    unit: Floats
+    narrowest: Floats  # (C,), half widths that forecast bands have at least
+
+
+class Normal(NamedTuple):
+    """What a detector knows of normal series."""
+
+    scale: Scale
+    period: int  # time points, 1 for none
+    memory: NormalWindows
+    calibration: Calibration
+
+
+def learn_normal(
+    model: Witnesses, series: Sequence[Floats], scale: Scale, period: int, length: int, most: int, device: torch.device
+) -> tuple[Normal, list[Floats]]:
+    """Learn from scaled series (T, C) that are mostly normal; also return the evidence against each of them."""
+    memory, places = fit_memory(model.encoder, series, length, most, device)
+    bands = [expected(model.forecaster, rows, period, device) for rows in series]
+    usual = np.nanmedian(np.concatenate([half_widths(band) for band in bands]), axis=0)
+    narrowest = np.fmax(NARROWEST * usual, SMALLEST_UNIT)
+    evidence = []
+    for i, (rows, band) in enumerate(zip(series, bands, strict=True)):
+        own = np.where(places[:, 0] == i, places[:, 1], -length)
+        evidence.append(_side_by_side(model, memory, rows, band, narrowest, device, own))
+    center, rare = np.nanquantile(np.concatenate(evidence), [0.5, RARE], axis=0)
+    calibration = Calibration(center, np.maximum(rare - center, SMALLEST_UNIT), narrowest)
+    return Normal(scale, period, memory, calibration), evidence
+
+
+def find_evidence(model: Witnesses, normal: Normal, values: Floats, device: torch.device) -> Floats:
+    """What speaks against each time point of a series (T, C), not scaled: (T, columns), NaN where nothing is known."""
+    rows = normal.scale.apply(values)
+    band = expected(model.forecaster, rows, normal.period, device)
+    return _side_by_side(model, normal.memory, rows, band, normal.calibration.narrowest, device)
+
+
+def _side_by_side(
+    model: Witnesses,
+    memory: NormalWindows,
+    rows: Floats,
+    band: Floats,
+    narrowest: Floats,
+    device: torch.device,
+    own: Indices | None = None,
+) -> Floats:
+    strange = strangeness(model.encoder, memory, rows, device, own)
+    return np.hstack([strange.shape, strange.values, surprise(band, rows, narrowest)])
+
+
+def summed(evidence: Floats, calibration: Calibration, witnesses: str) -> Floats:
+    """Scores (T,) of evidence: 0 is usual, higher is more anomalous, NaN is unknown.
+
+    Of a witness the channel that speaks most counts, alone or all of them together.
+    """
+    calibrated = (evidence - calibration.center) / calibration.unit
+    n_channels = len(calibration.narrowest)
+    n_views = (evidence.shape[1] - n_channels) // 2
+    shape, values, tails = (part.max(axis=1) for part in np.split(calibrated, [n_views, 2 * n_views], axis=1))
+    forecast = np.where(np.isnan(tails) & ~np.isnan(shape), 0.0, tails)  # the first values have no forecast
+    scores: Floats = {"neighbours": shape + values, "forecast": forecast, "both": shape + values + forecast}[witnesses]
+    return scores
