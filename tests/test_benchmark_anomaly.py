@@ -189,3 +189,10 @@ def test_main__rival_on_a_small_set__writes_rows_once_and_tables(tmp_path, capsy
 def test_main__absent_folder__is_named(tmp_path):
     with pytest.raises(SystemExit, match=r"no folder .*anomaly, which the group 'archive' comes from"):
         anomaly.main(["--data", str(tmp_path), "--methods", "Sub-PCA", "--out", str(tmp_path / "r.csv")])
+
+
+@pytest.mark.parametrize(("period", "expected"), [(250, 250), (350, 125), (0, 125)])
+def test_period_of__none_or_above_300__is_125(period, expected):
+    steps = np.arange(4000)
+    x = np.sin(steps * 2 * np.pi / period) if period else steps.astype(float)
+    assert anomaly_rivals.period_of(x) == expected
