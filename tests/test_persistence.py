@@ -21,7 +21,7 @@ from pandas.testing import assert_frame_equal
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
-from tsformer import TransformerClassifier, TransformerPretrainer, load, save
+from tsformer import TransformerClassifier, TransformerDetector, TransformerPretrainer, load, save
 from tsformer.datasets import load_classification
 from tsformer.models.encoders import ENCODERS
 from tsformer.models.encoders.patch import PatchEncoder
@@ -254,6 +254,27 @@ def test_load__forecaster_with_covariates__works_as_before(form, path):
     assert loaded.score(df) == forecaster.score(df)
     with pytest.raises(ValueError, match="The forecaster has future_cols, which must be known for the horizon"):
         loaded.predict()
+
+
+# Detectors come back.
+
+
+@seen_by_fit
+@pytest.mark.parametrize("form", ["Series", "wide", "long", "MultiIndex", "levels of columns", "array"])
+def test_load__detector__scores_bit_for_bit_and_goes_on(form, path):
+    df = FORMS[form] if form in FORMS else [wave(80).to_numpy(), wave(60).to_numpy()]
+    detector = TransformerDetector(contamination=0.02).fit(df)
+    loaded = again(detector, path)
+    for _ in range(2):
+        for method in ("score_samples", "predict"):
+            found, expected = (getattr(each, method)(df) for each in (loaded, detector))
+            assert pickle.dumps(found) == pickle.dumps(expected)
+        for each in (loaded, detector):
+            each.update(df)
+    assert loaded.channels_ == detector.channels_
+    assert loaded.offset_ == detector.offset_
+    assert_array_equal(loaded.training_scores_, detector.training_scores_)
+    assert clone(loaded).get_params() == detector.get_params()
 
 
 # Of histories the last context is kept, or all.

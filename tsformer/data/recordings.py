@@ -46,7 +46,7 @@ def read_recordings(X: Any, columns: Columns, freq: Any, name: str = "X") -> Rec
     if isinstance(X, pd.Series | pd.DataFrame):
         named = columns._replace(target_cols=_channels_of(X, columns, name))
         with _in_words_of_channels(name):
-            read = frames.read_series(X, named, freq=freq)
+            read = frames.read_series(X, named, freq=freq, may_be_empty=True)
         return Recordings(read.values, read.names, X, read, columns)
     several = isinstance(X, list | tuple) and len(X) and np.ndim(X[0]) > 0
     if several:

@@ -61,9 +61,9 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
     max_steps : int, default=0
         Optimiser steps by which the encoder is first trained on the training windows, by the contrastive objective of
         `TransformerPretrainer`.
-    id_col : hashable, default="unique_id"
+    id_col : str, int or tuple, default="unique_id"
         Column of a long frame that tells its series apart.
-    time_col : hashable, default="ds"
+    time_col : str, int or tuple, default="ds"
         Column of a long frame that holds the times.
     freq : str, offset, int or None, default=None
         Frequency of frames; gaps become missing values. None infers it and refuses gaps.
@@ -131,8 +131,8 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
         "max_windows": [COUNT],
         "pretrained": ACCEPTED,
         "max_steps": [Interval(Integral, 0, None, closed="left")],
-        "id_col": [Hashable],
-        "time_col": [Hashable],
+        "id_col": [str, Integral, tuple],
+        "time_col": [str, Integral, tuple],
         "freq": [str, pd.offsets.BaseOffset, Integral, None],
         "device": [str],
         "random_state": ["random_state"],
