@@ -83,6 +83,15 @@ def test_fit_predict__planted_anomalies_in_the_training_series__finds_them():
     assert len(found(labels)) == pytest.approx(0.05 * 600, abs=1)
 
 
+def test_fit_score_samples__planted_anomaly__is_lowest_and_labels_follow():
+    x = pd.Series(odd(150, 400), DAYS)
+    detector = TransformerDetector(contamination=0.05)
+    scores = detector.fit_score_samples(x)
+    assert 148 <= scores.argmin() <= 164
+    assert_array_equal(np.sort(-scores), detector.training_scores_)
+    pd.testing.assert_series_equal(detector.fit_predict(x) == -1, (scores < detector.offset_).rename("anomaly"))
+
+
 def test_fit_predict__contamination_auto__finds_nothing():
     assert len(found(TransformerDetector().fit_predict(wave()))) == 0
 

@@ -92,7 +92,7 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
     -----
     Missing values (NaN) have the score NaN and are no anomalies; a window with gaps is compared as if what is normal
     stood there. score_samples of the training series themselves finds them more normal than they are, since they are in
-    memory; `fit_predict` compares each with the others.
+    memory; `fit_predict` and `fit_score_samples` compare each window with those that it does not overlap.
 
     References
     ----------
@@ -175,6 +175,18 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
         recordings = self._read(X)
         scores = self._learn(recordings)
         return in_form(recordings, [labels(each, -self.offset_) for each in scores], "anomaly")
+
+    @usual_state()
+    def fit_score_samples(self, X: Any, y: Any = None) -> Any:
+        """Learn what is normal, and say how normal each time point of the same series is; X is as in `fit`.
+
+        Returns
+        -------
+        scores, as those of `score_samples`, but that no window is compared with those that it overlaps
+        """
+        self._validate_params()
+        recordings = self._read(X)
+        return in_form(recordings, [-each for each in self._learn(recordings)], "score")
 
     @usual_state()
     def score_samples(self, X: Any) -> Any:
@@ -261,7 +273,10 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
         series = [scale.apply(rows) for rows in recordings.values]
         period = find_period(series)
         length = choose_length(self.window_length, list(map(len, recordings.values)), period)
-        model = placed(Witnesses(self._encoder(series, length), load_forecaster("bundled")), device)
+        names = ("pretrained", "max_steps", "device", "random_state", "verbose")
+        pretrainer = TransformerPretrainer(**{name: getattr(self, name) for name in names})
+        encoder = fit_encoder(pretrainer, series, length)
+        model = placed(Witnesses(encoder, load_forecaster("bundled")), device)
         normal, evidence = learn_normal(model, series, scale, period, length, self.max_windows, device)
         scores = [summed(each, normal.calibration, self.witnesses) for each in evidence]
         known = np.sort(np.concatenate(scores))
@@ -271,15 +286,6 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
         state = {"offset_": -float(np.quantile(known, 1.0 - fraction)), "training_scores_": kept, "normal_": normal}
         keep_fitted(self, state | {"channels_": recordings.channels, "model_": model})
         return scores
-
-    def _encoder(self, series: list[Floats], length: int) -> ChannelEncoder:
-        names = ("pretrained", "max_steps", "device", "random_state", "verbose")
-        pretrainer = TransformerPretrainer(**{name: getattr(self, name) for name in names})
-        windows = np.concatenate([windows_of(rows, length) for rows in series])
-        windows = windows[~np.isnan(windows).all(axis=(1, 2))]
-        encoder: ChannelEncoder = pretrainer.fit(windows.transpose(0, 2, 1)).model_
-        encoder.fit_resolution(length)
-        return encoder
 
     def _in_form(self, X: Any, judge: Any, name: str) -> Any:
         recordings = self._read_like_fit(X)
@@ -291,6 +297,15 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
         model, normal = ready_to_predict(self.model_, device), self.normal_
         evidence = (find_evidence(model, normal, values, device) for values in recordings.values)
         return [summed(each, normal.calibration, self.witnesses) for each in evidence]
+
+
+def fit_encoder(pretrainer: TransformerPretrainer, series: Sequence[Floats], length: int) -> ChannelEncoder:
+    """Load the encoder, or train it, for windows of scaled series (T, C)."""
+    windows = np.concatenate([windows_of(rows, length) for rows in series])
+    windows = windows[~np.isnan(windows).all(axis=(1, 2))]
+    encoder: ChannelEncoder = pretrainer.fit(windows.transpose(0, 2, 1)).model_
+    encoder.fit_resolution(length)
+    return encoder
 
 
 def choose_length(window_length: int | str, lengths: Sequence[int], period: int) -> int:
