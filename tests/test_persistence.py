@@ -372,7 +372,7 @@ UNSAVEABLE = {
     "not fitted": (lambda: small_classifier(), r"not fitted yet"),
     "a pipeline": (
         lambda: make_pipeline(small_classifier(max_steps=1).fit(X, y)),
-        r"save takes an estimator of tsformer, .*, TransformerPretrainer\. Got Pipeline of sklearn",
+        r"save takes an estimator of tsformer, .*, TransformerDetector\. Got Pipeline of sklearn",
     ),
     "a subclass": (
         lambda: type("Mine", (TransformerClassifier,), {})(max_steps=1).fit(X, y),
@@ -513,6 +513,40 @@ def test_load__altered_with_right_checksums__is_refused_and_told_why(case, saved
         load(rewritten(saved, path, change))
     assert error.match(message)
     assert error.match("load what this or an earlier tsformer saved")
+
+
+MADE_UP_DETECTORS = {
+    "an attribute of another type": (
+        lambda d, a: put(d, "fitted", "offset_", value="-1"),
+        r"the fitted attribute 'offset_' is of type str",
+    ),
+    "no record": (lambda d, a: put(d, "fitted", "normal_", value=3), r"the fitted attribute 'normal_' is of type int"),
+    "a missing attribute": (lambda d, a: d["fitted"].pop("offset_") and None, r"\['offset_'\] are missing"),
+    "a wrong parameter": (
+        lambda d, a: put(d, "parameters", "contamination", value=2),
+        r"The 'contamination' parameter",
+    ),
+    "no network": (without_networks, r"the networks are not an encoder and a forecaster"),
+    "a larger network": (
+        lambda d, a: put(d, "networks", 0, "settings", "d_ff", value=10**12),
+        r"expected torch\.float32 of shape \(1000000000000, ",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def saved_detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("saved") / "detector.safetensors"
+    save(TransformerDetector().fit(wave()), path)
+    return path
+
+
+@pytest.mark.parametrize("case", MADE_UP_DETECTORS)
+def test_load__altered_detector__is_refused_and_told_why(case, saved_detector, path):
+    change, message = MADE_UP_DETECTORS[case]
+    with pytest.raises(ValueError, match=r"cannot be loaded: .*") as error:
+        load(rewritten(saved_detector, path, change))
+    assert error.match(message)
 
 
 def test_save__folder_or_none__is_told_by_its_own_name(tmp_path):
