@@ -108,7 +108,7 @@ def _add_detect(commands: Any) -> argparse.ArgumentParser:
     odd = "anomalous fraction of the normal rows (default: none), or else of all rows (default: 0.01)"
     add("--contamination", type=float, metavar="F", help=odd)
     add("--out", type=Path, required=True, help="CSV to write: score, higher = more anomalous, and anomaly, 0 or 1")
-    add("--plot", type=Path, metavar="PNG", help="picture to write")
+    add("--plot", type=Path, metavar="PNG", help="picture to write, of the first six series")
     detect.set_defaults(command="detect")
     return detect
 

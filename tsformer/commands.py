@@ -116,9 +116,10 @@ def detect(options: argparse.Namespace) -> None:
     judged = f"{len(table)} rows" if until is None else f"{len(table)} rows {until}"
     print(f"Wrote scores of {judged} to {options.out}.\n{_found(table, options)}")
     if options.plot is not None:
-        display = plotting.AnomalyDisplay.from_estimator(detector, df)  # type: ignore[attr-defined]
+        first = list(df[options.id].unique()[: plotting.MAX_PANELS]) if by_id else None
+        display = plotting.AnomalyDisplay.from_estimator(detector, df, series=first)  # type: ignore[attr-defined]
         display.figure_.savefig(options.plot, dpi=150)
-        print(f"Drew them in {options.plot}.")
+        print(f"Drew {'them' if first is None else f'{len(first)} series'} in {options.plot}.")
 
 
 def _training_rows(df: pd.DataFrame, options: argparse.Namespace) -> tuple[Any, str | None]:
