@@ -7,8 +7,8 @@
 - The detector learns from the training part and explains what comes after it. An anomaly is found if an explanation
   lies within half a cycle of it; of several the one counts that overlaps it most. `iou` is the part that both have, of
   what either has.
-- Cases of another class and reversed ones should be called a changed shape; missing and doubled halves of a cycle, which
-  a period does not tell apart, have one name.
+- Cases of another class and reversed ones should be called a changed shape; missing and doubled halves of a cycle,
+  which a period does not tell apart, have one name.
 - `false_alarms`, in the first row of a series: explanations that lie near no anomaly.
 """
 
