@@ -21,6 +21,7 @@ N_COURSES = 20
 FEWEST_BESIDE = 16  # points before and after that are compared
 STRAYING, FARTHEST = 1.5, 6.0  # usual residuals: what lies outside the usual, and what more counts no more
 SMALLEST = 1e-3  # usual residual
+TINY = 1e-6  # usual steps and jags
 FLAT_STEPS = 0.35  # of the smallest usual steps
 JAGGED, SPIKED, SURELY_SPIKED = 1.2, 1.5, 2.0  # of the largest usual jags: of a run, of a point, of a point for sure
 FEWEST_JAGS = 4  # of noise
@@ -238,9 +239,9 @@ def _texture(channel: Floats, length: int) -> Texture:
     steps, jags = np.abs(np.diff(channel)), _jags(channel)
     return Texture(
         run,
-        max(float(np.quantile(_means(steps, run), 0.002)), 1e-6),
-        max(float(_means(jags, run).max()), 1e-6),
-        max(float(np.quantile(jags, 0.999)), 1e-6),
+        max(float(np.quantile(_means(steps, run), 0.002)), TINY),
+        max(float(_means(jags, run).max()), TINY),
+        max(float(np.quantile(jags, 0.999)), TINY),
     )
 
 
@@ -287,7 +288,7 @@ def _textured(rows: Floats, channel: int, start: int, end: int, texture: Texture
     steps, jags = np.abs(np.diff(y)), np.where(known, _jags(y), 0.0)
     steps = np.where(known[1:] & known[:-1], steps, texture.steps)
     first, last, gain = _best(1.0 - np.minimum(steps / (FLAT_STEPS * texture.steps), 4.0))
-    if last - first >= texture.run:
+    if texture.steps > TINY and last - first >= texture.run:  # else flat is usual
         return Piece(FLAT, start + first, start + last + 1, channel, gain)
     high = np.flatnonzero(jags > SPIKED * texture.jag)
     first, last, gain = _best(np.minimum(jags / (JAGGED * texture.jags), 3.0) - 1.0)
