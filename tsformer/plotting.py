@@ -18,9 +18,10 @@ from tsformer.data.cases import Cases
 from tsformer.data.forecasts import Forecast, future_times, quantiles_of, requested_quantiles
 from tsformer.data.frames import SeriesSet
 from tsformer.data.messages import quoted
+from tsformer.data.recordings import Recordings
 from tsformer.estimators.checks import channel_names, read_like_fit
 from tsformer.estimators.classifier import TransformerClassifier
-from tsformer.estimators.detector import TransformerDetector, explained
+from tsformer.estimators.detector import TransformerDetector, explained, recordings_of
 from tsformer.estimators.forecaster import TransformerForecaster, forecast_series
 from tsformer.estimators.forecasting import Frame, windows_to_forecast
 from tsformer.estimators.pretrainer import TransformerPretrainer
@@ -544,18 +545,9 @@ class AnomalyDisplay:
             Place in a grid of subplots for one series; axes for the parts of the picture replace it.
         """
         check_kind(estimator, TransformerDetector)
-        recordings, scores, found = explained(estimator, X)
-        scale, threshold = estimator.normal_.scale, -estimator.offset_
-        table = table_of(recordings, found, scale, estimator.courses_, estimator.training_scores_)
-        ends = np.cumsum([len(some) for some in found])
-        panels = []
-        for code in _chosen(recordings.ids, series, "series"):
-            times, id = _for_axis(recordings.times(code)), recordings.ids[code]
-            frame = pd.DataFrame(recordings.values[code], times, recordings.channels)
-            own = table.iloc[ends[code] - len(found[code]) : ends[code]]
-            expected = [_expected(one, times, scale) for one in found[code]]
-            name = "" if id is None else str(id)
-            panels.append(AnomalyPanel(name, frame, pd.Series(scores[code], times), threshold, own, expected))
+        recordings = recordings_of(estimator, X)
+        codes = _chosen(recordings.ids, series, "series")
+        panels = [_anomalies_of(estimator, recordings, code) for code in codes]
         return cls(panels).plot(ax)
 
     def plot(self, ax: Axes | None = None) -> AnomalyDisplay:
@@ -564,6 +556,21 @@ class AnomalyDisplay:
         self.axes_: list[Axes] = _drawn(self.panels, ax, height=height, most_columns=1)
         self.figure_: Figure = self.axes_[0].figure  # type: ignore[assignment]
         return self
+
+
+def _anomalies_of(detector: TransformerDetector, recordings: Recordings, code: int) -> AnomalyPanel:
+    times, id, scale = _for_axis(recordings.times(code)), recordings.ids[code], detector.normal_.scale
+    (score,), (found,) = explained(detector, recordings._replace(values=[recordings.values[code]]))
+    all_found = [found if each == code else [] for each in range(len(recordings.values))]
+    table = table_of(recordings, all_found, scale, detector.courses_, detector.training_scores_)
+    return AnomalyPanel(
+        "" if id is None else str(id),
+        pd.DataFrame(recordings.values[code], times, recordings.channels),
+        pd.Series(score, times),
+        -detector.offset_,
+        table,
+        [_expected(one, times, scale) for one in found],
+    )
 
 
 def _expected(one: Anomaly, times: pd.Index[Any], scale: Scale) -> pd.DataFrame:
@@ -646,7 +653,7 @@ def _label_times(ax: Axes, times: pd.Index[Any], *, narrow: bool = False) -> Non
     from matplotlib import dates
 
     month, year = ("%b", "%Y") if narrow else ("%b %Y", "")
-    locator = dates.AutoDateLocator(minticks=2 if narrow else 3, maxticks=3 if narrow else 7, tz=times.tz)
+    locator = dates.AutoDateLocator(minticks=2 if narrow else 3, maxticks=5 if narrow else 7, tz=times.tz)
     formatter = dates.ConciseDateFormatter(
         locator,
         tz=times.tz,

@@ -243,7 +243,8 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
             - similar: the time at which the most similar normal window begins, in the training series; similar_id:
               which of them, of several
         """
-        recordings, _, found = explained(self, X)
+        recordings = self._read_like_fit(X)
+        _, found = explained(self, recordings)
         return table_of(recordings, found, self.normal_.scale, self.courses_, self.training_scores_)
 
     @usual_state()
@@ -334,15 +335,17 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
         return [summed(each, normal.calibration, self.witnesses) for each in evidence]
 
 
-def explained(detector: TransformerDetector, X: Any) -> tuple[Recordings, list[Floats], list[list[Anomaly]]]:
-    """Read series, and return with them the anomaly scores (T,) and the anomalies of each."""
-    recordings = detector._read_like_fit(X)
-    scores = detector._scores(recordings)
-    normal = detector.normal_
+def recordings_of(detector: TransformerDetector, X: Any) -> Recordings:
+    """Read series for a fitted detector."""
+    return detector._read_like_fit(X)
+
+
+def explained(detector: TransformerDetector, recordings: Recordings) -> tuple[list[Floats], list[list[Anomaly]]]:
+    """Return the anomaly scores (T,) and the anomalies of each series."""
+    scores, normal = detector._scores(recordings), detector.normal_
     usual = learn_usual(detector.courses_, normal.memory.length, normal.period)
     rows = map(normal.scale.apply, recordings.values)
-    found = [find_anomalies(*each, -detector.offset_, usual) for each in zip(rows, scores, strict=True)]
-    return recordings, scores, found
+    return scores, [find_anomalies(*each, -detector.offset_, usual) for each in zip(rows, scores, strict=True)]
 
 
 def choose_length(window_length: int | str, lengths: Sequence[int], period: int) -> int:
