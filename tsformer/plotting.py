@@ -635,7 +635,7 @@ def _stacked(ax: Axes, n_below: int) -> list[Axes]:
     ax.set_axis_off()
     figure: Any = ax.figure
     above, below = place.subgridspec(2, 1, height_ratios=(5, 3), hspace=0.1)
-    side_by_side = below.subgridspec(1, MAX_NEAR, wspace=0.05)
+    side_by_side = below.subgridspec(1, max(2, n_below), wspace=0.05)
     axes = _split(figure.add_subplot(above), (3, 1), (1,))
     for i in range(n_below):
         axes.append(figure.add_subplot(side_by_side[0, i]))
