@@ -230,7 +230,7 @@ def summarise(path: Path) -> str:
 def by_series(rows: pd.DataFrame, column: str) -> pd.DataFrame:
     """Average over seeds: one row a series that all methods have, one column a method."""
     table = rows.groupby(["group", "series", "method"])[column].mean().unstack("method")
-    return table[[name for name in METHODS if name in table]].dropna(axis="columns", how="all").dropna()
+    return table[[name for name in METHODS if name in table]].dropna()
 
 
 def made_table(rows: pd.DataFrame) -> pd.DataFrame:

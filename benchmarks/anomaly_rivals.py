@@ -15,7 +15,8 @@ from sklearn.neighbors import NearestNeighbors
 Floats = NDArray[np.float64]
 
 FIRST_LAG, LAST_LAG = 3, 400
-NO_PERIOD = 125  # points, as in TSB-AD
+LONGEST_PERIOD = 300
+NO_PERIOD = 125  # points, as in TSB-AD; for a period that is longer as well
 N_NEIGHBOURS = 3
 FLOOR = 0.01  # of all variance: best of seven ways to score on made series of seed 1, of which results have seed 0
 
@@ -66,11 +67,15 @@ def kmeans(train: Floats, x: Floats, seed: int, periods: float = 1.0) -> Floats:
 
 
 def rockad(train: Floats, x: Floats, seed: int, periods: float = 1.0) -> Floats:
-    """Find neighbours by random convolutions; a window begins at each eighth of its length, or it would take hours."""
+    """Find neighbours by random convolutions, which need 16 points; a window begins at each eighth of its length.
+
+    Less often where there would be more than about a thousand to learn from: its trees take hours.
+    """
     from aeon.anomaly_detection.series.distance_based import ROCKAD
 
-    length = window_length(train, periods)
-    detector = ROCKAD(window_size=length, stride=max(1, length // 8), random_state=seed)
+    length = max(16, window_length(train, periods))
+    stride = min(length, max(length // 8, train.shape[-1] // 1000))
+    detector = ROCKAD(window_size=length, stride=stride, random_state=seed)
     return detector.fit(train, axis=1).predict(x, axis=1)
 
 
@@ -90,7 +95,8 @@ def period_of(train: Floats) -> int:
     products = np.fft.irfft(spectrum)[:, : LAST_LAG + 1]
     correlation = (products / np.maximum(products[:, :1], np.finfo(float).tiny)).mean(axis=0)[FIRST_LAG:]
     (peaks,) = argrelextrema(correlation, np.greater)
-    return FIRST_LAG + int(peaks[correlation[peaks].argmax()]) if len(peaks) else NO_PERIOD
+    period = FIRST_LAG + int(peaks[correlation[peaks].argmax()]) if len(peaks) else NO_PERIOD
+    return period if period <= LONGEST_PERIOD else NO_PERIOD
 
 
 def windows(x: Floats, length: int) -> Floats:

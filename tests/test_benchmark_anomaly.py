@@ -4,10 +4,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 
+import anomaly
+import anomaly_rivals
 import anomaly_sets
 
 from tsformer.datasets import load_classification
@@ -32,9 +35,9 @@ def test_from_cases__labels__are_those_of_four_anomalies_far_from_each_other(see
     assert series.labels.shape == series.values.shape == (len(series.values),)
     assert not series.labels[: series.train_end].any()
     expected = np.zeros(len(series.labels), dtype=bool)
-    for anomaly in series.anomalies:
-        assert series.train_end < anomaly.start < anomaly.end < len(expected)
-        expected[anomaly.start : anomaly.end] = True
+    for _, start, end, _ in series.anomalies:
+        assert series.train_end < start < end < len(expected)
+        expected[start:end] = True
     np.testing.assert_array_equal(series.labels, expected)
     assert len(series.anomalies) == 4
     gaps = [after.start - before.end for before, after in zip(series.anomalies, series.anomalies[1:], strict=False)]
@@ -93,3 +96,103 @@ def test_from_process__kinds__are_those_that_need_no_period(name):
     assert sorted(anomaly.kind for anomaly in series.anomalies) == sorted(anomaly_sets.WITHOUT_PERIOD)
     assert np.isfinite(series.values).all()
     assert series.labels[series.train_end :].sum() == 3 + 3 * (anomaly_sets.STRETCH // 2)
+
+
+def archived(folder, values):
+    """Write a series of 420 points whose points 301 to 310, counted from 1, are anomalous, and read it."""
+    pd.DataFrame({"value": values}).to_csv(folder / "001_made_100_301_310.csv.gz", index=False)
+    return anomaly_sets.from_archive("001_made_100_301_310", folder)
+
+
+@pytest.mark.parametrize(
+    ("top", "expected"), [(199, False), (200, True), (300, True), (309, True), (409, True), (410, False)]
+)
+def test_is_right__top_score__counts_within_100_points_of_the_anomaly(tmp_path, top, expected):
+    series = archived(tmp_path, np.arange(420.0))
+    assert (series.train_end, series.values[300], series.labels.sum(), series.labels[300:310].all()) == (
+        100,
+        300,
+        10,
+        True,
+    )
+    scores = np.zeros(420)
+    scores[50] = 9.0  # in the training part, which does not count
+    scores[top] = 1.0
+    assert anomaly.is_right(scores, series) is expected
+
+
+def test_metrics__scores_that_know_the_labels__are_far_above_noise():
+    series = made(0)
+    rng = np.random.default_rng(0)
+    noise = rng.random(len(series.labels))
+    smooth = np.convolve(series.labels, np.hanning(25), "same")
+    perfect, random = anomaly.metrics(smooth + 1e-6 * noise, series), anomaly.metrics(noise, series)
+    assert perfect["vus_pr"] > 0.95
+    assert anomaly.metrics(series.labels + 1e-6 * noise, series)["auc_pr"] > 0.999
+    assert max(random.values()) < 0.1
+
+
+def test_metrics__points_without_score__are_the_least_anomalous():
+    series = made(0)
+    scores = np.random.default_rng(0).random(len(series.labels)) + series.labels
+    gaps = np.flatnonzero(~series.labels)[::3]
+    gappy, least = scores.copy(), scores.copy()
+    gappy[gaps], least[gaps] = np.nan, scores[np.setdiff1d(np.arange(len(scores)), gaps)].min()
+    assert anomaly.metrics(gappy, series) == anomaly.metrics(least, series)
+    with pytest.warns(UserWarning, match="constant"):
+        assert set(anomaly.metrics(np.full(len(scores), np.nan), series).values()) == {0.0}
+
+
+def test_metrics__training_part__does_not_count():
+    series = made(0)
+    scores = np.random.default_rng(0).random(len(series.labels))
+    praised = np.where(np.arange(len(scores)) < series.train_end, 100.0, scores)
+    assert anomaly.metrics(praised, series) == anomaly.metrics(scores, series)
+
+
+@pytest.mark.parametrize("n_channels", [1, 2])
+def test_rivals__sine__has_its_period_and_the_highest_score_at_the_spike(n_channels):
+    rng = np.random.default_rng(0)
+    x = np.sin(np.arange(800) * 2 * np.pi / 40) + 0.05 * rng.normal(size=(n_channels, 800))
+    x[0, 600] += 3.0
+    x = x if n_channels > 1 else x[0]
+    train = x[..., :400]
+    assert anomaly_rivals.period_of(train) == 40
+    for rival in (anomaly_rivals.sub_pca, anomaly_rivals.neighbours, anomaly_rivals.normalised_neighbours):
+        scores = rival(train, x, 0)
+        assert scores.shape == (800,)
+        assert 560 <= scores.argmax() <= 640
+
+
+def test_spread__windows__are_averaged_over_the_points_they_hold():
+    np.testing.assert_allclose(anomaly_rivals.spread(np.array([1.0, 3.0, 8.0]), 2), [1.0, 2.0, 5.5, 8.0])
+
+
+def test_main__rival_on_a_small_set__writes_rows_once_and_tables(tmp_path, capsys):
+    (tmp_path / "ucr").symlink_to(DATASETS)
+    out = tmp_path / "r.csv"
+    command = ["--data", str(tmp_path), "--groups", "cycles", "--methods", "Sub-PCA", "--out", str(out)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(anomaly, "names_of", lambda group, data: ["ItalyPowerDemand"])
+        assert anomaly.main(command) == 0
+        assert anomaly.main([*command, "--seeds", "0", "1"]) == 0
+    assert "1 of 2 rows are there, 1 to go." in capsys.readouterr().out
+    rows = pd.read_csv(out)
+    assert rows[["series", "method", "seed"]].to_numpy().tolist() == [
+        ["ItalyPowerDemand", "Sub-PCA", s] for s in (0, 1)
+    ]
+    assert rows["vus_pr"].between(0.05, 1).all()
+    assert rows[["commit", "device", "threads", "seconds", "versions"]].notna().all(axis=None)
+    assert "| Sub-PCA |" in out.with_suffix(".md").read_text()
+
+
+def test_main__absent_folder__is_named(tmp_path):
+    with pytest.raises(SystemExit, match=r"no folder .*anomaly, which the group 'archive' comes from"):
+        anomaly.main(["--data", str(tmp_path), "--methods", "Sub-PCA", "--out", str(tmp_path / "r.csv")])
+
+
+@pytest.mark.parametrize(("period", "expected"), [(250, 250), (350, 125), (0, 125)])
+def test_period_of__none_or_above_300__is_125(period, expected):
+    steps = np.arange(4000)
+    x = np.sin(steps * 2 * np.pi / period) if period else steps.astype(float)
+    assert anomaly_rivals.period_of(x) == expected

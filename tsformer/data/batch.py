@@ -48,18 +48,6 @@ class Batch:
             return self._map(lambda tensor: tensor.pin_memory().to(device, non_blocking=True))
         return self._map(lambda tensor: tensor.to(device))
 
-    def __getstate__(self) -> dict[str, Any]:
-        return self._arrays
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        tensors = {name: torch.from_numpy(each) for name, each in state.items() if isinstance(each, np.ndarray)}
-        vars(self).update(state | tensors)
-
-    @cached_property
-    def _arrays(self) -> dict[str, Any]:
-        """What is pickled: joblib shares large arrays with its workers, once for all tasks, and tensors it copies."""
-        return {name: each.numpy() if isinstance(each, Tensor) else each for name, each in vars(self).items()}
-
     def _map(self, function: Callable[[Tensor], Tensor]) -> "Batch":
         tensors = {name: function(value) for name, value in vars(self).items() if isinstance(value, Tensor)}
         return replace(self, **tensors)  # type: ignore[arg-type]

@@ -304,7 +304,7 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
         length = choose_length(self.window_length, list(map(len, recordings.values)), period)
         model = placed(Witnesses(self._encoder(series, length), load_forecaster("bundled")), device)
         normal, evidence = learn_normal(model, series, scale, period, length, self.max_windows, device)
-        scores = [summed(each, normal.calibration, self.witnesses) for each in evidence]
+        scores = [summed(each, normal, self.witnesses) for each in evidence]
         known = np.sort(np.concatenate(scores))
         known = known[~np.isnan(known)]
         fraction = 0.0 if isinstance(self.contamination, str) else self.contamination
@@ -332,7 +332,7 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
         device = resolve_device(self.device)
         model, normal = ready_to_predict(self.model_, device), self.normal_
         evidence = (find_evidence(model, normal, values, device) for values in recordings.values)
-        return [summed(each, normal.calibration, self.witnesses) for each in evidence]
+        return [summed(each, normal, self.witnesses) for each in evidence]
 
 
 def recordings_of(detector: TransformerDetector, X: Any) -> Recordings:

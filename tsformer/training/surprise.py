@@ -13,10 +13,9 @@ from tsformer.models.forecaster import PATCH_LENGTH, SeriesForecaster
 from tsformer.training.prediction import forecast_windows
 
 LEVELS = (0.1, 0.5, 0.9)
-FIRST = 24  # time points to forecast from at least
+RECENT, KNOWN = 36, 27  # time points before a forecast, and those observed of them at least: after a gap all surprises
 CONTEXT, LONGEST_CONTEXT = 252, 1008
 PERIODS = 3  # in a context
-FEWEST = 6  # values in the patch before: after a gap nothing surprises
 WINDOWS_AT_ONCE = 256
 LARGEST = 50.0  # half widths
 
@@ -28,11 +27,11 @@ def expected(forecaster: SeriesForecaster, rows: Floats, period: int, device: to
     """
     context = -(-min(max(CONTEXT, PERIODS * period), LONGEST_CONTEXT) // PATCH_LENGTH) * PATCH_LENGTH
     seasons = (period if 2 * period <= context else 1, 0)
-    starts_of_all = np.arange(FIRST, len(rows), PATCH_LENGTH)
+    starts_of_all = np.arange(RECENT, len(rows), PATCH_LENGTH)
     quantiles = np.full((len(rows) + PATCH_LENGTH, rows.shape[1], len(LEVELS)), np.nan)
     for c, channel in enumerate(rows.T):
         known = np.pad(~np.isnan(channel), (1, 0)).cumsum()
-        starts = starts_of_all[known[starts_of_all] - known[starts_of_all - PATCH_LENGTH] >= FEWEST]
+        starts = starts_of_all[known[starts_of_all] - known[starts_of_all - RECENT] >= KNOWN]
         if not len(starts):
             continue
         batches = _contexts(torch.from_numpy(channel.copy()), starts, context, seasons)
