@@ -10,9 +10,9 @@ from numpy.testing import assert_allclose
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 
-from tsformer import TransformerClassifier, TransformerPretrainer
+from tsformer import TransformerClassifier, TransformerDetector, TransformerPretrainer
 from tsformer.models.forecaster import PATCH_LENGTH
-from tsformer.plotting import AttentionDisplay, ForecastDisplay, ForecastPanel, HistoryDisplay
+from tsformer.plotting import AnomalyDisplay, AttentionDisplay, ForecastDisplay, ForecastPanel, HistoryDisplay
 
 mpl.use("Agg")
 
@@ -344,3 +344,82 @@ def test_history_display__nothing_trained__says_so(classified):
     for untrained in (pretrainer, clf):
         with pytest.raises(ValueError, match=r"Got a Transformer\w+ that took no step: n_estimators=0 and max_steps=0"):
             HistoryDisplay.from_estimator(untrained)
+
+
+HOURS = pd.date_range("2024-01-01", periods=900, freq="h")
+
+
+def with_anomalies() -> pd.DataFrame:
+    """Two channels; a level shift in the first, a spike in the second."""
+    t, rng = np.arange(900), np.random.default_rng(0)
+    values = np.column_stack([np.sin(t / 6), np.cos(t / 6)]) + 0.05 * rng.normal(size=(900, 2))
+    values[600:620, 0] += 2.0
+    values[750, 1] -= 5.0
+    return pd.DataFrame(values, HOURS, ["load", "cost_$"])
+
+
+@pytest.fixture(scope="module")
+def watched():
+    return TransformerDetector(device="cpu").fit(with_anomalies()[:480])
+
+
+def test_anomaly_display__two_channels__draws_series_score_threshold_and_intervals(watched):
+    df = with_anomalies()
+    display = AnomalyDisplay.from_estimator(watched, df)
+    (panel,) = display.panels
+    pd.testing.assert_frame_equal(panel.anomalies, watched.explain(df))
+    series_ax, score_ax, *near = display.figure_.axes[2:]
+    assert display.axes_ == [series_ax]
+    assert [label.get_text() for label in series_ax.get_yticklabels()] == [r"cost_\$", "load"]
+    score, threshold = score_ax.get_lines()
+    assert_allclose(score.get_ydata(), -watched.score_samples(df))
+    assert set(threshold.get_ydata()) == {-watched.offset_}
+    assert len(series_ax.patches) == len(score_ax.patches) == len(panel.anomalies)
+    worst = panel.anomalies.nlargest(4, "score").sort_index()
+    titles = [f"{i} {row.kind} of {row.channel}" for i, row in enumerate(worst.itertuples(), 1)]
+    assert [ax.get_title(loc="left").replace("\n", " ").replace(r"\$", "$") for ax in near] == titles
+    display.figure_.canvas.draw()
+
+
+def test_anomaly_display__near_view__has_the_interval_between_its_neighbours(watched):
+    panel = AnomalyDisplay.from_estimator(watched, with_anomalies()).panels[0]
+    place = panel.anomalies["score"].argmax()
+    row, course = panel.anomalies.iloc[place], panel.expected[place]
+    assert (course["lower"] <= course["upper"]).all()
+    assert course["expected"].to_numpy() == pytest.approx(with_anomalies()[row["channel"]][course.index], abs=6.0)
+    assert row["expected"] in course["expected"].to_numpy()
+    _, ax = plt.subplots()
+    panel._shade(ax, [place])
+    (left, right), half = ax.patches[0].get_extents().get_points()[:, 0], pd.Timedelta(minutes=30)
+    dates = mpl.dates.date2num([row["start"] - half, row["end"] + half])
+    assert_allclose(ax.transData.inverted().transform([(left, 0), (right, 0)])[:, 0], dates)
+
+
+def test_anomaly_display__no_anomaly__draws_series_and_score_alone(watched):
+    display = AnomalyDisplay.from_estimator(watched, with_anomalies()[:480])
+    assert len(display.figure_.axes) == 3  # one that is hidden
+    assert not display.axes_[0].patches
+
+
+def test_anomaly_display__several_series__draws_those_chosen(watched):
+    df = with_anomalies()
+    frame = pd.concat([df[550:].assign(unique_id=id, ds=df.index[550:]) for id in "abcdefg"])
+    with pytest.raises(ValueError, match=r"more than 6\. Got none of 7: 'a', 'b', 'c' and so on"):
+        AnomalyDisplay.from_estimator(watched, frame)
+    with pytest.raises(ValueError, match=r"series must be among the series\. Got \['z'\]"):
+        AnomalyDisplay.from_estimator(watched, frame, series="z")
+    display = AnomalyDisplay.from_estimator(watched, frame, series=["c", "e"])
+    assert [panel.name for panel in display.panels] == ["c", "e"]
+    assert set(display.panels[1].anomalies["unique_id"]) == {"e"}
+
+
+def test_anomaly_display__integers_or_periods_as_times__are_drawn(watched):
+    for index in (pd.RangeIndex(5, 905), pd.period_range("2024-01-01", periods=900, freq="h")):
+        display = AnomalyDisplay.from_estimator(watched, with_anomalies().set_axis(index))
+        display.figure_.canvas.draw()
+        assert len(display.axes_[0].patches) == len(display.panels[0].anomalies) >= 2
+
+
+def test_anomaly_display__not_a_detector__is_told():
+    with pytest.raises(TypeError, match="TransformerDetector"):
+        AnomalyDisplay.from_estimator(small_classifier(), np.zeros(100))

@@ -117,7 +117,7 @@ def detect(options: argparse.Namespace) -> None:
     print(f"Wrote scores of {judged} to {options.out}.\n{_found(table, options)}")
     if options.plot is not None:
         first = list(df[options.id].unique()[: plotting.MAX_PANELS]) if by_id else None
-        display = plotting.AnomalyDisplay.from_estimator(detector, df, series=first)  # type: ignore[attr-defined]
+        display = plotting.AnomalyDisplay.from_estimator(detector, df, series=first)
         display.figure_.savefig(options.plot, dpi=150)
         print(f"Drew {'them' if first is None else f'{len(first)} series'} in {options.plot}.")
 

@@ -16,6 +16,7 @@ from torch import nn
 from tsformer import archive
 from tsformer.archive import Store, from_plain
 from tsformer.data.augment import standard_augmentation
+from tsformer.data.courses import Courses
 from tsformer.data.covariates import CovariateScaler
 from tsformer.data.frames import Form, SeriesSet, last_part
 from tsformer.estimators.checks import place
@@ -34,7 +35,8 @@ from tsformer.training.anomalies import Calibration, Normal
 from tsformer.training.devices import resolve_device, usual_state
 from tsformer.training.neighbours import NormalWindows, Scale
 
-OF_FORECASTERS, OF_DETECTORS = (Lengths, CovariateScaler, SeriesSet, Form), (Normal, Scale, NormalWindows, Calibration)
+OF_FORECASTERS = (Lengths, CovariateScaler, SeriesSet, Form)
+OF_DETECTORS = (Normal, Scale, NormalWindows, Calibration, Courses)
 RECORDS: dict[str, type] = {kept.__name__: kept for kept in (*OF_FORECASTERS, *OF_DETECTORS)}
 AUGMENTATIONS = {"standard": standard_augmentation, None: None}
 WAYS_OUT = {
@@ -73,7 +75,8 @@ KINDS = {
     TransformerPretrainer: Kind(blank_channel_encoder, OF_CASES | {"n_iter_": int}, OPTIONAL_OF_CASES),
     TransformerDetector: Kind(
         build_witness,
-        {"normal_": Normal, "channels_": list, "training_scores_": np.ndarray, "offset_": float},
+        {"normal_": Normal, "courses_": Courses, "channels_": list}
+        | {"training_scores_": np.ndarray, "offset_": float},
         {},
     ),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,25 +12,31 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from tsformer.data.anomalies import Anomaly
 from tsformer.data.batch import Minibatches
 from tsformer.data.cases import Cases
 from tsformer.data.forecasts import Forecast, future_times, quantiles_of, requested_quantiles
 from tsformer.data.frames import SeriesSet
 from tsformer.data.messages import quoted
+from tsformer.data.recordings import Recordings
 from tsformer.estimators.checks import channel_names, read_like_fit
 from tsformer.estimators.classifier import TransformerClassifier
+from tsformer.estimators.detector import TransformerDetector, explained, recordings_of
 from tsformer.estimators.forecaster import TransformerForecaster, forecast_series
 from tsformer.estimators.forecasting import Frame, windows_to_forecast
 from tsformer.estimators.pretrainer import TransformerPretrainer
+from tsformer.estimators.reasons import table_of
 from tsformer.inspection import attention_over_history, attention_over_time, check_kind, occlusion
 from tsformer.params import checked_count
+from tsformer.training.neighbours import Scale
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 MAX_PANELS = 6
-MAX_CHANNELS = 8  # drawn of a case
+MAX_CHANNELS = 8  # drawn of a case, or of a series with anomalies
+MAX_NEAR = 4  # anomalies of a series that are drawn from near
 EQUAL_SHARES = "attention\n(1 = equal share)"
 
 Names = Sequence[Hashable] | str | None
@@ -185,6 +191,11 @@ def _selected(histories: SeriesSet, series: Names) -> list[int]:
     names: list[Any] = histories.names
     if histories.ids[0] is not None:
         names = list(histories.ids) if len(names) == 1 else [(id, name) for id in histories.ids for name in names]
+    return _chosen(names, series, "series forecast")
+
+
+def _chosen(names: list[Any], series: Names, of: str) -> list[int]:
+    """Positions of the names chosen; all where none is."""
     if series is None and len(names) > MAX_PANELS:
         raise ValueError(
             f"series must name the series to draw where there are more than {MAX_PANELS}. Got none of {len(names)}: "
@@ -196,7 +207,7 @@ def _selected(histories: SeriesSet, series: Names) -> list[int]:
     chosen = [series] if is_name else list(series)
     unknown = [name for name in chosen if name not in names]
     if unknown or not chosen:
-        raise ValueError(f"series must be among the series forecast. Got {unknown}; there are {names[:10]}.")
+        raise ValueError(f"series must be among the {of}. Got {unknown}; there are {names[:10]}.")
     return [names.index(name) for name in chosen]
 
 
@@ -404,6 +415,172 @@ def _forecasts_seen(
     return panels
 
 
+@dataclass(frozen=True)
+class AnomalyPanel:
+    """A series, how anomalous its time points are, and its anomalies with what was expected there."""
+
+    name: str  # empty where there is but one series, without an id
+    series: pd.DataFrame  # a column for each channel
+    score: pd.Series
+    threshold: float
+    anomalies: pd.DataFrame  # of this series, as `TransformerDetector.explain` tells them
+    expected: list[pd.DataFrame]  # for each anomaly, in its channel and around it: "expected", "lower" and "upper"
+
+    def plot(self, ax: Axes) -> Axes:
+        """Draw in place of `ax` the series, the score below it, and the worst anomalies from near, by number."""
+        worst = np.sort(np.argsort(-self.anomalies["score"].to_numpy(), kind="stable")[:MAX_NEAR])
+        series_ax, score_ax, *near = _stacked(ax, len(worst))
+        series_ax.set_title(_broken(self.name, 30), loc="left", fontsize=10)
+        self._plot_series(series_ax)
+        score_ax.plot(self.score, color="C3", lw=0.8)
+        score_ax.axhline(self.threshold, color="0.3", lw=0.8, ls="--")
+        score_ax.annotate(
+            "threshold", (1.0, self.threshold), xycoords=("axes fraction", "data"), fontsize=7, va="center"
+        )
+        score_ax.set_ylabel("anomaly\nscore", fontsize=8)
+        _label_times(score_ax, self.series.index)
+        self._shade(series_ax, range(len(self.anomalies)))
+        self._shade(score_ax, range(len(self.anomalies)))
+        for number, (place, near_ax) in enumerate(zip(worst, near, strict=True), 1):
+            self._label(series_ax, place, number)
+            self._plot_near(near_ax, place, number)
+        _legend_above(series_ax, 1.05)  # above the numbers
+        return series_ax
+
+    def _plot_series(self, ax: Axes) -> None:
+        channels = list(self.series.columns)
+        if len(channels) > MAX_CHANNELS:  # those with anomalies first
+            odd = list(self.anomalies.sort_values("score", ascending=False)["channel"].unique())
+            chosen = [*odd, *(channel for channel in channels if channel not in odd)][:MAX_CHANNELS]
+            channels = [channel for channel in channels if channel in chosen]
+            ax.set_title(f"{len(channels)} of {self.series.shape[1]} channels", loc="right", fontsize=8)
+        one = len(channels) == 1
+        for row, channel in enumerate(reversed(channels)):
+            values = self.series[channel]
+            low, high = values.min(), values.max()
+            size = 1.0 if one else (high - low if high > low else 1.0) / 0.8
+            shift = 0.0 if one else row - (low + high) / 2 / size
+            ax.plot(values / size + shift, color="0.25", lw=0.8, label="value" if row == 0 else None)
+            mine = (self.anomalies["channel"] == channel).to_numpy()
+            for i, place in enumerate(np.flatnonzero(mine)):
+                course = self.expected[place] / size + shift
+                self._plot_expected(ax, course, labelled=i == 0 and channel == self.anomalies["channel"].iloc[0])
+        ax.set_ylabel("" if not one or isinstance(channels[0], int) else _broken(str(channels[0]), 25))
+        if not one:
+            ax.set_yticks(range(len(channels)), [_broken(str(channel), 20) for channel in reversed(channels)])
+
+    def _plot_expected(self, ax: Axes, course: pd.DataFrame, *, labelled: bool) -> None:
+        label = ["80 % of normal series", "expected"] if labelled else [None, None]
+        ax.fill_between(course.index, course["lower"], course["upper"], color="C0", alpha=0.25, lw=0, label=label[0])
+        ax.plot(course["expected"], color="C0", lw=1.2, label=label[1])
+
+    def _span(self, place: int) -> tuple[Any, Any]:
+        """From half a step before an anomaly to half a step after it."""
+        times = self.series.index
+        ends = pd.Index(self.anomalies.loc[:, ["start", "end"]].iloc[place])
+        first, last = map(int, times.get_indexer(_for_axis(ends)))
+        before, after = times[max(0, first - 1)], times[min(len(times) - 1, last + 1)]
+        return times[first] - (times[first] - before) / 2, times[last] + (after - times[last]) / 2
+
+    def _shade(self, ax: Axes, places: Iterable[int]) -> None:
+        for i, place in enumerate(places):
+            ax.axvspan(*self._span(place), color="C3", alpha=0.2, lw=0.8, label="anomaly" if i == 0 else None)
+
+    def _label(self, ax: Axes, place: int, number: int) -> None:
+        start, end = self._span(place)
+        at = start + (end - start) / 2
+        ax.annotate(str(number), (at, 1.0), xycoords=("data", "axes fraction"), ha="center", va="bottom", fontsize=8)
+
+    def _plot_near(self, ax: Axes, place: int, number: int) -> None:
+        anomaly, course = self.anomalies.iloc[place], self.expected[place]
+        times = self.series.index
+        first, last = map(int, times.get_indexer(_for_axis(pd.Index([anomaly["start"], anomaly["end"]]))))
+        margin = max(2, (last - first) // 4)
+        begin, end = map(int, times.get_indexer(course.index[[0, -1]]))
+        first, last = max(0, min(first - margin, begin)), max(last + margin, end)
+        values = self.series[anomaly["channel"]].iloc[first : last + 1]
+        self._plot_expected(ax, course, labelled=False)
+        ax.plot(values, color="0.25", lw=1.0, marker="." if len(values) < 40 else None)
+        self._shade(ax, [place])
+        of = f" of {anomaly['channel']}" if self.series.shape[1] > 1 else ""
+        ax.set_title(_broken(f"{number} {anomaly['kind']}{of}", 28), fontsize=8, loc="left")
+        ax.tick_params(labelsize=7)
+        ax.margins(x=0.0)
+        _label_times(ax, values.index, narrow=True)
+        ax.set_xlabel("")
+        ax.xaxis.get_offset_text().set_fontsize(7)
+
+
+@dataclass(repr=False)
+class AnomalyDisplay:
+    """Series with their anomalies, what was expected there, and the scores that tell them; a panel for each series.
+
+    Below each series, up to four anomalies are drawn from near, those of the highest scores, with their kinds.
+
+    Parameters
+    ----------
+    panels : list of AnomalyPanel
+
+    Attributes
+    ----------
+    figure_, axes_ : matplotlib Figure, list of Axes
+    """
+
+    panels: list[AnomalyPanel]
+
+    @classmethod
+    def from_estimator(
+        cls, estimator: TransformerDetector, X: Any, *, series: Names = None, ax: Axes | None = None
+    ) -> AnomalyDisplay:
+        """Find anomalies and draw them.
+
+        Parameters
+        ----------
+        estimator : TransformerDetector
+            Fitted.
+        X : array-like, Series or DataFrame
+            As in its `explain`.
+        series : str or sequence, optional
+            Ids of the series to draw, or numbers where they have none; needed beyond six.
+        ax : matplotlib Axes, optional
+            Place in a grid of subplots for one series; axes for the parts of the picture replace it.
+        """
+        check_kind(estimator, TransformerDetector)
+        recordings = recordings_of(estimator, X)
+        codes = _chosen(recordings.ids, series, "series")
+        panels = [_anomalies_of(estimator, recordings, code) for code in codes]
+        return cls(panels).plot(ax)
+
+    def plot(self, ax: Axes | None = None) -> AnomalyDisplay:
+        """Draw the panels, on `ax` where there is one."""
+        height = 5.2 if any(len(panel.anomalies) for panel in self.panels) else 3.2
+        self.axes_: list[Axes] = _drawn(self.panels, ax, height=height, most_columns=1)
+        self.figure_: Figure = self.axes_[0].figure  # type: ignore[assignment]
+        return self
+
+
+def _anomalies_of(detector: TransformerDetector, recordings: Recordings, code: int) -> AnomalyPanel:
+    times, id, scale = _for_axis(recordings.times(code)), recordings.ids[code], detector.normal_.scale
+    (score,), (found,) = explained(detector, recordings._replace(values=[recordings.values[code]]))
+    all_found = [found if each == code else [] for each in range(len(recordings.values))]
+    table = table_of(recordings, all_found, scale, detector.courses_, detector.training_scores_)
+    return AnomalyPanel(
+        "" if id is None else str(id),
+        pd.DataFrame(recordings.values[code], times, recordings.channels),
+        pd.Series(score, times),
+        -detector.offset_,
+        table,
+        [_expected(one, times, scale) for one in found],
+    )
+
+
+def _expected(one: Anomaly, times: pd.Index[Any], scale: Scale) -> pd.DataFrame:
+    """What was expected around an anomaly, and the band."""
+    scaled = np.column_stack([one.zone.expected[:, one.channel], *one.zone.band[:, :, one.channel]])
+    values = scaled * scale.unit[one.channel] + scale.center[one.channel]
+    return pd.DataFrame(values, times[one.zone.start : one.zone.end], ["expected", "lower", "upper"])
+
+
 # Axes.
 
 
@@ -416,17 +593,17 @@ def require_matplotlib() -> Any:
     return pyplot
 
 
-def _drawn(panels: Sequence[Any], ax: Axes | None, *, height: float = 2.4) -> list[Axes]:
+def _drawn(panels: Sequence[Any], ax: Axes | None, *, height: float = 2.4, most_columns: int = 2) -> list[Axes]:
     """Draw the panels, on new axes or the one given, and return those that their series are drawn on."""
     if ax is not None and len(panels) > 1:
         raise ValueError(f"ax takes one panel. Got {len(panels)}; choose one case or series, or leave ax out.")
-    axes = _new_axes(len(panels), height) if ax is None else [ax]
+    axes = _new_axes(len(panels), height, most_columns) if ax is None else [ax]
     return [panel.plot(panel_ax) for panel, panel_ax in zip(panels, axes, strict=True)]
 
 
-def _new_axes(n: int, height: float = 2.4) -> list[Axes]:
-    """Axes under each other, in two columns from three on."""
-    n_columns, width = (1, 8.0) if n < 3 else (2, 11.0)
+def _new_axes(n: int, height: float = 2.4, most_columns: int = 2) -> list[Axes]:
+    """Axes under each other, in two columns, if there may be so many, from three on."""
+    n_columns, width = (1, 8.0) if n < 3 or most_columns < 2 else (2, 11.0)
     n_rows = -(-n // n_columns)
     figure = require_matplotlib().figure(figsize=(width, 1.2 + height * n_rows), layout="constrained")
     return [figure.add_subplot(n_rows, n_columns, i + 1) for i in range(n)]
@@ -451,21 +628,39 @@ def _split(ax: Axes, heights: tuple[int, int], widths: tuple[int, ...]) -> list[
     return axes
 
 
-def _label_times(ax: Axes, times: pd.Index[Any]) -> None:
+def _stacked(ax: Axes, n_below: int) -> list[Axes]:
+    """Put axes in the place of one: a high one, a low one that shares its times, and some side by side under them."""
+    place = ax.get_subplotspec()
+    if place is None or not n_below:
+        return _split(ax, (3, 1), (1,))
+    ax.set_axis_off()
+    figure: Any = ax.figure
+    rows = place.subgridspec(2, 1, height_ratios=(5, 3), hspace=0.1)
+    side_by_side = rows[1].subgridspec(1, max(2, n_below), wspace=0.05)
+    axes = _split(figure.add_subplot(rows[0]), (3, 1), (1,))
+    for i in range(n_below):
+        axes.append(figure.add_subplot(side_by_side[0, i]))
+        axes[-1].spines[["top", "right"]].set_visible(False)
+    return axes
+
+
+def _label_times(ax: Axes, times: pd.Index[Any], *, narrow: bool = False) -> None:
     """Label numbers, or dates in their own time zone, each with what tells it from others, so that none overlap."""
     if not isinstance(times, pd.DatetimeIndex):
         ax.set_xlabel("time point" if isinstance(times, pd.RangeIndex) else "time")
-        ax.locator_params(axis="x", integer=pd.api.types.is_integer_dtype(times.dtype))
+        few: Any = {"nbins": 3} if narrow else {}
+        ax.locator_params(axis="x", integer=pd.api.types.is_integer_dtype(times.dtype), **few)
         return
     from matplotlib import dates
 
-    locator = dates.AutoDateLocator(minticks=3, maxticks=7, tz=times.tz)
+    month, year = ("%b", "%Y") if narrow else ("%b %Y", "")
+    locator = dates.AutoDateLocator(minticks=2 if narrow else 3, maxticks=5 if narrow else 7, tz=times.tz)
     formatter = dates.ConciseDateFormatter(
         locator,
         tz=times.tz,
-        formats=["%Y", "%b %Y", "%d %b", "%H:%M", "%H:%M", "%S.%f"],
-        zero_formats=["", "%b %Y", "%d %b", "%d %b", "%H:%M", "%H:%M"],
-        offset_formats=["", "", "%Y", "%d %b %Y", "%d %b %Y", "%d %b %Y %H:%M"],
+        formats=["%Y", month, "%d %b", "%H:%M", "%H:%M", "%S.%f"],
+        zero_formats=["", month, "%d %b", "%d %b", "%H:%M", "%H:%M"],
+        offset_formats=["", year, "%Y", "%d %b %Y", "%d %b %Y", "%d %b %Y %H:%M"],
     )
     ax.xaxis.set_major_locator(locator)
     ax.xaxis.set_major_formatter(formatter)
@@ -478,9 +673,9 @@ def _for_axis(times: pd.Index[Any]) -> pd.Index[Any]:
     return times.to_timestamp() if isinstance(times, pd.PeriodIndex) else times
 
 
-def _legend_above(ax: Axes) -> None:
+def _legend_above(ax: Axes, height: float = 1.0) -> None:
     """Put a legend over the axes, where it hides nothing."""
-    ax.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=4, frameon=False, fontsize=8, columnspacing=1.2)
+    ax.legend(loc="lower right", bbox_to_anchor=(1.0, height), ncols=4, frameon=False, fontsize=8, columnspacing=1.2)
 
 
 def _broken(name: str, width: int) -> str:

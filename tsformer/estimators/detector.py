@@ -12,6 +12,8 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from tsformer.data.anomalies import Anomaly, find_anomalies, learn_usual
+from tsformer.data.courses import Courses, no_courses, runs_of
 from tsformer.data.frames import Columns
 from tsformer.data.periods import find_period
 from tsformer.data.recordings import Recordings, as_fitted, check_known, check_lengths, in_form, read_recordings
@@ -19,6 +21,7 @@ from tsformer.data.rows import Floats
 from tsformer.estimators.checks import keep_fitted, place
 from tsformer.estimators.pretrained import ACCEPTED, load_forecaster
 from tsformer.estimators.pretrainer import TransformerPretrainer
+from tsformer.estimators.reasons import table_of
 from tsformer.models.channel_encoder import ChannelEncoder
 from tsformer.models.witnesses import Witnesses
 from tsformer.params import COUNT
@@ -83,6 +86,8 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
     normal_ : Normal
         What is normal: scale, period (`normal_.period`, 1 for none), the memory of windows (`normal_.memory`) and what
         witnesses usually say.
+    courses_ : Courses
+        Normal series as such, their last 20,000 time points: `explain` tells from them what was expected.
     channels_ : list
         The names of the channels, or their numbers.
     model_ : torch.nn.Module
@@ -225,6 +230,38 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
         return self._in_form(X, lambda scores: labels(scores, -self.offset_), "anomaly")
 
     @usual_state()
+    def explain(self, X: Any) -> pd.DataFrame:
+        """Say of each anomaly where it is, of what kind, how rare, and what was to be expected.
+
+        Expected is what normal series did where they came and went on as X does before and after.
+
+        Parameters
+        ----------
+        X : array-like, Series or DataFrame
+            As in `score_samples`.
+
+        Returns
+        -------
+        DataFrame
+            A row for each anomaly, by series and time, with the columns
+
+            - `id_col`, of several series
+            - start, end: its first and last time; numbers of time points for arrays
+            - channel: the one that strays most
+            - score: its highest anomaly score, minus that of score_samples; rarity: the fraction of training scores
+              above it
+            - kind: "spike", "level shift", "flat", "changed amplitude", "missing or doubled cycle", "noise" or "changed
+              shape"
+            - value, expected, lower, upper: where the channel strays most, what it is, the median of normal series, and
+              the band of eight of ten of them
+            - similar: the time at which the most similar normal window begins, in the training series; similar_id:
+              which of them, of several
+        """
+        recordings = self._read_like_fit(X)
+        _, found = explained(self, recordings)
+        return table_of(recordings, found, self.normal_.scale, self.courses_, self.training_scores_)
+
+    @usual_state()
     def update(self, X: Any, y: Any = None) -> "TransformerDetector":
         """Remember the windows of series that go on, X as in `score_samples`, but for those with anomalies in them.
 
@@ -235,15 +272,21 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
         self
         """
         recordings = self._read_like_fit(X)
-        normal = self.normal_
-        for values, scores in zip(recordings.values, self._scores(recordings), strict=True):
+        normal, courses = self.normal_, self.courses_
+        for code, (values, scores) in enumerate(zip(recordings.values, self._scores(recordings), strict=True)):
             is_known = ~(np.isnan(scores) | (scores > -self.offset_))
             rows = normal.scale.apply(np.where(is_known[:, None], values, np.nan))
             windows = windows_of(rows, normal.memory.length, is_known)
             device = resolve_device(self.device)
             memory = extended(normal.memory, self.model_.encoder, windows, self.max_windows, device)
             normal = normal._replace(memory=memory)
+            parts = runs_of(is_known, normal.memory.length)
+            times = recordings.times(code)
+            courses = courses.joined(
+                [rows[p] for p in parts], [times[p] for p in parts], [recordings.ids[code]] * len(parts)
+            )
         self.normal_: Normal = normal
+        self.courses_: Courses = courses
         return self
 
     def __getstate__(self) -> Any:
@@ -284,6 +327,8 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
         fraction = 0.0 if isinstance(self.contamination, str) else self.contamination
         kept = known[np.linspace(0, len(known) - 1, min(len(known), KEPT_SCORES)).round().astype(int)]
         state = {"offset_": -float(np.quantile(known, 1.0 - fraction)), "training_scores_": kept, "normal_": normal}
+        times = [recordings.times(code) for code in range(len(series))]
+        state["courses_"] = no_courses(len(recordings.channels)).joined(series, times, recordings.ids)
         keep_fitted(self, state | {"channels_": recordings.channels, "model_": model})
         return scores
 
@@ -306,6 +351,19 @@ def fit_encoder(pretrainer: TransformerPretrainer, series: Sequence[Floats], len
     encoder: ChannelEncoder = pretrainer.fit(windows.transpose(0, 2, 1)).model_
     encoder.fit_resolution(length)
     return encoder
+
+
+def recordings_of(detector: TransformerDetector, X: Any) -> Recordings:
+    """Read series for a fitted detector."""
+    return detector._read_like_fit(X)
+
+
+def explained(detector: TransformerDetector, recordings: Recordings) -> tuple[list[Floats], list[list[Anomaly]]]:
+    """Return the anomaly scores (T,) and the anomalies of each series."""
+    scores, normal = detector._scores(recordings), detector.normal_
+    usual = learn_usual(detector.courses_, normal.memory.length, normal.period)
+    rows = map(normal.scale.apply, recordings.values)
+    return scores, [find_anomalies(*each, -detector.offset_, usual) for each in zip(rows, scores, strict=True)]
 
 
 def choose_length(window_length: int | str, lengths: Sequence[int], period: int) -> int:

@@ -1,0 +1,249 @@
+"""Explanations of anomalies: kinds, beginnings and ends, and what was expected, of scaled series with scores."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from tsformer.data.anomalies import (
+    AMPLITUDE,
+    FLAT,
+    LEVEL,
+    NOISE,
+    PHASE,
+    SHAPE,
+    SPIKE,
+    core,
+    find_anomalies,
+    learn_usual,
+    stretches,
+)
+from tsformer.data.courses import MOST, distances, no_courses, runs_of
+
+PERIOD, LENGTH = 48, 24
+
+
+def sine(n: int, seed: int = 0) -> np.ndarray:
+    """Two waves, whose shape is not that of its reverse, with noise."""
+    t = 2.0 * np.pi * np.arange(n) / PERIOD
+    return np.sin(t) + 0.5 * np.sin(2.0 * t + 1.0) + 0.05 * np.random.default_rng(seed).normal(size=n)
+
+
+def walk(n: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=n).cumsum()
+
+
+def courses_of(*series):
+    rows = [np.atleast_2d(x).T for x in series]
+    times = [pd.RangeIndex(len(x)) for x in rows]
+    return no_courses(rows[0].shape[1]).joined(rows, times, list(range(len(rows))))
+
+
+def usual_of(*series, period=PERIOD):
+    return learn_usual(courses_of(*series), LENGTH, period)
+
+
+def scores_around(n: int, start: int, end: int) -> np.ndarray:
+    """Scores that rise about half a window before an anomaly, and fall as late."""
+    t = np.arange(n)
+    return np.maximum(0.0, 3.0 - np.maximum(start - t, t - end + 1).clip(0) / (LENGTH / 4))
+
+
+def explained(values, start, end, usual):
+    rows = np.atleast_2d(values).T
+    (found,) = find_anomalies(rows, scores_around(len(rows), start, end), 1.0, usual)
+    return found
+
+
+def overlap(found, start, end) -> float:
+    return max(0, min(found.end, end) - max(found.start, start)) / (max(found.end, end) - min(found.start, start))
+
+
+def with_spike(x, at):
+    x[at] += 4.0
+    return x, at, at + 1
+
+
+def with_level(x, at):
+    x[at : at + LENGTH] -= 1.5
+    return x, at, at + LENGTH
+
+
+def with_flat(x, at):
+    x[at : at + LENGTH] = x[at]
+    return x, at, at + LENGTH
+
+
+def with_amplitude(x, at):
+    x[at : at + PERIOD] *= 0.4
+    return x, at, at + PERIOD
+
+
+def with_larger_amplitude(x, at):
+    x[at : at + PERIOD] *= 1.8
+    return x, at, at + PERIOD
+
+
+def without_half(x, at):
+    return np.delete(x, np.s_[at : at + PERIOD // 2]), at - PERIOD // 8, at + PERIOD // 8
+
+
+def with_half_again(x, at):
+    return np.insert(x, at, x[at - PERIOD // 2 : at]), at, at + PERIOD // 2
+
+
+def with_noise(x, at):
+    x[at : at + LENGTH] += np.random.default_rng(7).normal(size=LENGTH)
+    return x, at, at + LENGTH
+
+
+def backwards(x, at):
+    x[at : at + PERIOD] = x[at : at + PERIOD][::-1]
+    return x, at, at + PERIOD
+
+
+KINDS = [
+    *((with_spike, SPIKE), (with_level, LEVEL), (with_flat, FLAT), (with_amplitude, AMPLITUDE)),
+    *((with_larger_amplitude, AMPLITUDE), (without_half, PHASE), (with_half_again, PHASE), (with_noise, NOISE)),
+    (backwards, SHAPE),
+]
+
+
+@pytest.mark.parametrize("at", [480, 497, 511])
+@pytest.mark.parametrize(("alter", "kind"), KINDS)
+def test_find_anomalies__wave__are_named_and_placed(alter, kind, at):
+    values, start, end = alter(sine(960, 1), at)
+    found = explained(values, start, end, usual_of(sine(960)))
+    assert found.kind == kind
+    assert overlap(found, start, end) >= 0.3
+    assert found.start <= found.at < found.end
+    assert found.score == 3.0
+
+
+@pytest.mark.parametrize(("alter", "kind"), [(with_spike, SPIKE), (with_flat, FLAT), (with_noise, NOISE)])
+def test_find_anomalies__walk_without_period__are_named_and_placed(alter, kind):
+    values, start, end = alter(walk(900, 1) / 4.0, 500)
+    found = explained(values, start, end, usual_of(walk(900) / 4.0, period=1))
+    assert found.kind == kind
+    assert overlap(found, start, end) >= 0.3
+
+
+def test_find_anomalies__level_that_wanders__is_expected_where_it_is_beside():
+    drift = np.linspace(0.0, 20.0, 960)
+    values, start, end = with_level(sine(960, 1) + drift, 480)
+    found = explained(values, start, end, usual_of(sine(960)))
+    assert (found.kind, overlap(found, start, end) > 0.8) == (LEVEL, True)
+    expected = found.zone.expected[start - found.zone.start : end - found.zone.start, 0]
+    assert_allclose(expected, (sine(960, 1) + drift)[start:end], atol=0.3)
+
+
+def test_find_anomalies__one_channel_of_three__is_named():
+    rows = np.stack([sine(960, 1), sine(960, 2)[::-1], sine(960, 3) * 2.0])
+    rows[1], start, end = with_level(rows[1].copy(), 500)
+    found = explained(rows, start, end, usual_of(np.stack([sine(960, 4), sine(960, 5)[::-1], sine(960, 6) * 2.0])))
+    assert (found.kind, found.channel) == (LEVEL, 1)
+    assert overlap(found, start, end) > 0.8
+
+
+def test_find_anomalies__expectation_and_band__are_those_of_normal_courses():
+    values, start, end = with_flat(sine(960, 1), 480)
+    zone = explained(values, start, end, usual_of(sine(960))).zone
+    normal = sine(960, 1)[zone.start : zone.end]
+    low, high = zone.band[..., 0]
+    assert_allclose(zone.expected[:, 0], normal, atol=0.25)
+    assert (low <= zone.expected[:, 0]).all()
+    assert (zone.expected[:, 0] <= high).all()
+    assert np.mean((low - 0.1 < normal) & (normal < high + 0.1)) > 0.9
+
+
+def test_find_anomalies__similar_window__is_in_phase():
+    values, start, end = with_spike(sine(960, 1), 500)
+    found = explained(values, start, end, usual_of(sine(960)))
+    begin = (start + end - LENGTH) // 2
+    assert (found.similar - begin) % PERIOD in (0, 1, PERIOD - 1)
+
+
+def test_find_anomalies__missing_values_inside_and_beside__change_no_kind():
+    values, start, end = with_level(sine(960, 1), 480)
+    values[[485, 490, 491]], values[440:450], values[520:525] = np.nan, np.nan, np.nan
+    found = explained(values, start, end, usual_of(sine(960)))
+    assert (found.kind, overlap(found, start, end) > 0.7) == (LEVEL, True)
+
+
+@pytest.mark.parametrize("at", [0, 960 - LENGTH])
+def test_find_anomalies__at_the_edge__are_compared_by_one_side(at):
+    values, start, end = with_level(sine(960, 1), at)
+    found = explained(values, start, end, usual_of(sine(960)))
+    assert overlap(found, start, end) >= 0.3
+
+
+def test_find_anomalies__all_is_odd__is_one_anomaly():
+    values = np.full(500, 3.0)
+    (found,) = find_anomalies(values[:, None], np.full(500, 2.0), 1.0, usual_of(sine(400)))
+    assert (found.kind, found.start, found.end) == (FLAT, 0, 500)
+
+
+def test_find_anomalies__constant_normal_series__tell_a_spike():
+    values = np.zeros(300)
+    values[150] = 1.0
+    found = explained(values, 150, 151, usual_of(np.zeros(300), period=1))
+    assert (found.kind, found.start, found.end) == (SPIKE, 150, 151)
+
+
+def test_find_anomalies__two_that_are_apart__come_in_order():
+    values, *first = with_level(sine(960, 1), 300)
+    values, *second = with_flat(values, 600)
+    scores = np.maximum(scores_around(960, *first), scores_around(960, *second) + 1.0)
+    scores[scores == 1.0] = 0.0
+    found = find_anomalies(values[:, None], scores, 1.5, usual_of(sine(960)))
+    assert [one.kind for one in found] == [LEVEL, FLAT]
+
+
+def test_find_anomalies__nothing_above_the_threshold__are_none():
+    scores = np.full(300, 0.5)
+    scores[100:120] = np.nan
+    assert find_anomalies(sine(300)[:, None], scores, 1.0, usual_of(sine(960))) == []
+
+
+def test_stretches__gaps__are_closed_up_to_a_length():
+    odd = np.array([1, 1, 0, 1, 0, 0, 0, 1], bool)
+    assert stretches(odd, 1) == [(0, 4), (7, 8)]
+    assert stretches(odd, 0) == [(0, 2), (3, 4), (7, 8)]
+    assert stretches(np.zeros(5, bool), 1) == []
+
+
+def test_core__long_stretch__is_what_is_half_as_high_as_its_peak():
+    scores = np.array([0.0, 2.0, 2.0, 5.0, 8.0, np.nan, 8.0, 2.0])
+    assert core(scores, 1, 8, 1.0) == (3, 5)
+
+
+def test_distances__query_with_gaps__are_means_over_what_is_known():
+    courses = courses_of(np.stack([sine(50), walk(50)]))
+    query = np.random.default_rng(0).normal(size=(7, 2))
+    query[2, 0] = np.nan
+    wanted = np.arange(7) != 4
+    by_hand = [np.nanmean(np.square(query - courses.values[i : i + 7])[wanted]) for i in range(44)]
+    assert_allclose(distances(courses, query, wanted), by_hand)
+
+
+def test_distances__stretches_over_two_runs__are_infinite():
+    found = distances(courses_of(sine(20), sine(20)), sine(5)[:, None])
+    assert_array_equal(np.flatnonzero(np.isinf(found)), [16, 17, 18, 19])
+
+
+def test_courses__gaps__are_lines():
+    courses = courses_of(np.array([np.nan, 1.0, np.nan, 3.0]))
+    assert_array_equal(courses.values[:, 0], [1.0, 1.0, 2.0, 3.0])
+
+
+def test_courses__more_than_there_is_room_for__keep_the_last_points():
+    courses = courses_of(np.arange(10.0), np.arange(MOST - 4.0)).joined(
+        [np.full((3, 1), -1.0)], [pd.RangeIndex(3)], ["c"]
+    )
+    assert len(courses.values) == len(courses.runs) == len(courses.times) == MOST
+    assert_array_equal(courses.values[[0, 0, -1], 0], [9.0, 9.0, -1.0])
+    assert [courses.ids[run] for run in np.unique(courses.runs)] == [0, 1, "c"]
+
+
+def test_runs_of__short_ones__are_left_out():
+    assert runs_of(np.array([1, 1, 0, 1, 1, 1], bool), 3) == [slice(3, 6)]
