@@ -138,6 +138,21 @@ def channel_names(estimator: Any, otherwise: str) -> list[str]:
 # Labels and weights.
 
 
+def label_cases(
+    estimator: Any, cases: Cases, y: Any, sample_weight: Any, classes: ArrayLike | None
+) -> tuple[StoredCases, NDArray[Any]]:
+    """Read labels and weights; return the cases with them, but for those of weight 0, and the classes, sorted.
+
+    `classes` are all that may come; by default those that do.
+    """
+    y = check_labels(estimator, y, cases)
+    weight = weigh(by_id(sample_weight, cases, "sample_weight"), estimator.class_weight, y, "sample_weight")
+    classes = np.unique(y if classes is None else classes)
+    if len(classes) < 2:
+        raise ValueError("The number of classes has to be greater than one; got 1 class. Give cases of at least two.")
+    return label(cases, y, weight, classes, "y"), classes
+
+
 def check_labels(estimator: Any, y: Any, cases: Cases) -> NDArray[Any]:
     """Bring labels into the order of the cases, and check that there is a class for each."""
     if y is None:
