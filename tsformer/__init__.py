@@ -7,14 +7,23 @@ if TYPE_CHECKING:
     from tsformer.estimators.classifier import TransformerClassifier
     from tsformer.estimators.forecaster import TransformerForecaster
     from tsformer.estimators.pretrainer import TransformerPretrainer
+    from tsformer.estimators.semi_supervised import SemiSupervisedTransformerClassifier
     from tsformer.persistence import load, save
 
 __version__ = "0.1.0"
 
-__all__ = ["TransformerClassifier", "TransformerForecaster", "TransformerPretrainer", "load", "save"]
+__all__ = [
+    "SemiSupervisedTransformerClassifier",
+    "TransformerClassifier",
+    "TransformerForecaster",
+    "TransformerPretrainer",
+    "load",
+    "save",
+]
 
 # Imported when first used: torch and scikit-learn take seconds, which `tsformer --help` does without.
 _HOMES = {
+    "SemiSupervisedTransformerClassifier": "estimators.semi_supervised",
     "TransformerClassifier": "estimators.classifier",
     "TransformerForecaster": "estimators.forecaster",
     "TransformerPretrainer": "estimators.pretrainer",

@@ -22,6 +22,7 @@ from tsformer.estimators.checks import place
 from tsformer.estimators.classifier import TransformerClassifier
 from tsformer.estimators.forecaster import TransformerForecaster
 from tsformer.estimators.pretrainer import TransformerPretrainer
+from tsformer.estimators.semi_supervised import SemiSupervisedTransformerClassifier
 from tsformer.models.channel_encoder import blank_channel_encoder
 from tsformer.models.classifier import SeriesClassifier, blank_classifier
 from tsformer.models.ensemble import Ensemble
@@ -53,11 +54,17 @@ LEFT_OUT = {"model_", "_moments", "_metadata_request", "_skl_callbacks"}
 OF_CASES = {"history_": dict, "n_channels_": int, "n_features_in_": int, "fitted_on_table_": bool}
 OPTIONAL_OF_CASES = {"feature_names_in_": np.ndarray, "_sklearn_output_config": dict}
 
+OF_CLASSIFIER = OF_CASES | {"classes_": np.ndarray, "n_iter_": np.ndarray, "n_timepoints_": int}
+
+
+def _blank_member(**settings: Any) -> nn.Module:
+    return (blank_frozen if "objective" in settings else blank_classifier)(**settings)
+
+
 KINDS = {
-    TransformerClassifier: Kind(
-        lambda **settings: (blank_frozen if "objective" in settings else blank_classifier)(**settings),
-        OF_CASES | {"classes_": np.ndarray, "n_iter_": np.ndarray, "n_timepoints_": int},
-        OPTIONAL_OF_CASES,
+    TransformerClassifier: Kind(_blank_member, OF_CLASSIFIER, OPTIONAL_OF_CASES),
+    SemiSupervisedTransformerClassifier: Kind(
+        _blank_member, OF_CLASSIFIER | {"transduction_": np.ndarray, "label_fraction_": float}, OPTIONAL_OF_CASES
     ),
     TransformerForecaster: Kind(
         build_forecaster,

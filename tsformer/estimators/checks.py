@@ -174,6 +174,13 @@ def read_labels(y: Any, cases: Cases, name: str) -> NDArray[Any]:
     return column_or_1d(plain_labels(by_id(y, cases, name), name), warn=True)
 
 
+def has_label(y: NDArray[Any], mark: Any) -> NDArray[np.bool_]:
+    """Return which of the labels y (n_cases,) are not the mark of cases that have none; None and NaN are one mark."""
+    if pd.isna(mark):
+        return ~np.asarray(pd.isna(y))
+    return np.array([label != mark for label in y.tolist()], dtype=bool)
+
+
 def plain_labels(y: Any, name: str) -> Any:
     """Labels of pandas' own types, of torch or among objects as an array of numpy's type for them.
 

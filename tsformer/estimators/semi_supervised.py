@@ -144,12 +144,13 @@ class SemiSupervisedTransformerClassifier(TransformerClassifier):
         y, has_label = self._read_marked(y, cases)
         weight = _check_sample_weight(by_id(sample_weight, cases, "sample_weight"), y, dtype=np.float64)
         known = np.flatnonzero(has_label)
+        given = checks.plain_labels(y[known], "y")
         some = cases.data if has_label.all() else cases.data.subset(known)
         data, classes = checks.label_cases(
-            self, Cases(some, cases.is_table), y[known], weight[known], None if from_scratch else self.classes_
+            self, Cases(some, cases.is_table), given, weight[known], None if from_scratch else self.classes_
         )
         numbers = np.full(len(cases), UNLABELLED)
-        numbers[known] = np.searchsorted(classes, y[known])
+        numbers[known] = np.searchsorted(classes, given)
         if not has_label.all():
             data = _with_others(data, cases.data, weight, numbers)
         read |= {
@@ -171,7 +172,7 @@ class SemiSupervisedTransformerClassifier(TransformerClassifier):
                 f"Input y contains NaN, first for case {is_missing.argmax()}, but unlabelled={mark!r} is the mark of "
                 "cases without a label. Set unlabelled=None if NaN is."
             )
-        has_label = ~is_missing if pd.isna(mark) else np.array([label != mark for label in y.tolist()])
+        has_label = checks.has_label(y, mark)
         if not has_label.any():
             raise ValueError(
                 f"y holds no label, only unlabelled={mark!r}. Label some cases of each class; a TransformerPretrainer "

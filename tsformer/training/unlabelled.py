@@ -10,6 +10,7 @@ from scipy.special import softmax
 from sklearn.semi_supervised import LabelSpreading
 
 from tsformer.data.batch import UNLABELLED, StoredCases, labelled
+from tsformer.data.messages import warn_user
 from tsformer.models.channel_encoder import ChannelEncoder
 from tsformer.training.channels import telling_channels
 from tsformer.training.ridge import MAX_CHANNELS, Classes, Features, Floats, best_head, most_cases, squashed
@@ -54,15 +55,19 @@ def _chosen(data: StoredCases) -> NDArray[np.int64]:
 def spread(features: Features, y: Classes, n_classes: int) -> Labels:
     """Spread labels over the graph of nearest neighbours (Zhou et al. 2004), weighted by their certainty.
 
-    A case to which no label comes gets none.
+    A case to which no label comes gets none, with a warning.
     """
-    # Neighbours of float64 features: those of float32 differ from machine to machine.
     n_neighbors = min(N_NEIGHBORS, len(features) - 1)
     model = LabelSpreading(kernel="knn", n_neighbors=n_neighbors, alpha=ALPHA, max_iter=1000)
     probability = np.nan_to_num(model.fit(features, y).label_distributions_)
     reached = probability.sum(axis=1) > 0
     guessed = np.where(reached, probability.argmax(axis=1), UNLABELLED)
     is_labelled = y != UNLABELLED
+    if n_unreached := int((~reached & ~is_labelled).sum()):
+        warn_user(
+            f"From {n_unreached} of {int((~is_labelled).sum())} unlabelled cases no labelled case is reached by way of "
+            "nearest neighbours. They are not learned from, and may be of classes without a label."
+        )
     return np.where(is_labelled, y, guessed), np.where(is_labelled, 1.0, certainty(probability))
 
 
