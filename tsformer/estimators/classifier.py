@@ -200,13 +200,10 @@ class TransformerClassifier(
         -------
         self
         """
-        return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
-
-    def _fit(self, X: Any, y: Any, sample_weight: Any, held_back: tuple[Any, Any, Any]) -> Self:
         self._validate_params()
         fitted = list(self.model_.networks) if self.warm_start and hasattr(self, "model_") else []
         data, read = self._read_labelled(X, y, sample_weight, from_scratch=not fitted)
-        validation = checks.read_validation(self, *held_back, read)
+        validation = checks.read_validation(self, X_val, y_val, sample_weight_val, read)
         starts, seed = (
             self._starts(fitted, len(read["classes_"])),
             shared_seed(self),
@@ -352,17 +349,10 @@ class TransformerClassifier(
     def _plan(self, data: StoredCases, read: dict[str, Any], seed: int, validation: StoredCases | None) -> Plan:
         """Split the cases, and say what is learned from them."""
         split = fitting.split_cases(data, self, seed, validation) if self.n_estimators else fitting.Split(data)
-        return Plan(
-            split, self._head_fit(self.pretrained, data, len(read["classes_"])), classification(self.label_smoothing)
-        )
-
-    def _head_fit(self, pretrained: Any, data: StoredCases, n_classes: int) -> Callable[[], FrozenClassifier] | None:
-        """What fits the member with the pretrained encoder, if there is to be one."""
-        if pretrained is None:
-            if self.n_estimators == 0:
-                raise ValueError("n_estimators=0 leaves no network. Set it to 1 or more, or pretrained='auto'.")
-            return None
-        return partial(fit_frozen, load_encoder(chosen(pretrained)), data, n_classes, resolve_device(self.device))
+        beside = None if self.pretrained is None else head_fit(self, self.pretrained, data, len(read["classes_"]))
+        if beside is None and self.n_estimators == 0:
+            raise ValueError("n_estimators=0 leaves no network. Set it to 1 or more, or pretrained='auto'.")
+        return Plan(split, beside, classification(self.label_smoothing))
 
     def _read_labelled(
         self, X: Any, y: Any, sample_weight: Any, *, from_scratch: bool, classes: ArrayLike | None = None
@@ -409,6 +399,13 @@ class TransformerClassifier(
     @property
     def _n_features_out(self) -> int:
         return self.model_.n_features
+
+
+def head_fit(
+    classifier: TransformerClassifier, pretrained: Any, data: StoredCases, n_classes: int
+) -> Callable[[], FrozenClassifier]:
+    """What fits the member with a pretrained encoder to labelled cases."""
+    return partial(fit_frozen, load_encoder(chosen(pretrained)), data, n_classes, resolve_device(classifier.device))
 
 
 def chosen(pretrained: Any) -> Any:

@@ -17,12 +17,11 @@ from tsformer.data.batch import UNLABELLED, StoredCases, labelled
 from tsformer.data.cases import Cases, by_id, stored
 from tsformer.data.messages import warn_user
 from tsformer.estimators import checks
-from tsformer.estimators.classifier import Plan, TransformerClassifier, chosen
+from tsformer.estimators.classifier import Plan, TransformerClassifier, chosen, head_fit
 from tsformer.estimators.pretrained import load_encoder
 from tsformer.estimators.pretrainer import TransformerPretrainer
 from tsformer.models.ensemble import Ensemble
 from tsformer.params import constraints_of, documents_parameters_of
-from tsformer.training.callbacks import with_callbacks
 from tsformer.training.devices import resolve_device, usual_state
 from tsformer.training.fitting import Split
 from tsformer.training.objectives import CONSISTENCIES, Consistency
@@ -101,7 +100,6 @@ class SemiSupervisedTransformerClassifier(TransformerClassifier):
     )
 
     @usual_state()
-    @with_callbacks
     def fit(
         self,
         X: Any,
@@ -129,7 +127,7 @@ class SemiSupervisedTransformerClassifier(TransformerClassifier):
         -------
         self
         """
-        return self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
+        return super().fit(X, y, sample_weight, X_val=X_val, y_val=y_val, sample_weight_val=sample_weight_val)
 
     @property
     def partial_fit(self) -> NoReturn:
@@ -221,7 +219,7 @@ class SemiSupervisedTransformerClassifier(TransformerClassifier):
         """Let a plan for the labelled cases alone have use for the others."""
         if self.method == "pretrain":
             some = data.subset(np.flatnonzero(labelled(data)))
-            return plan._replace(beside=self._head_fit(self._pretrained_on(data), some, n_classes))
+            return plan._replace(beside=head_fit(self, self._pretrained_on(data), some, n_classes))
         training, split = data, plan.split
         if validation is None and split.validation is not None:
             training = data.subset(np.flatnonzero(~np.isin(data.rows, split.validation.rows)))
@@ -234,7 +232,7 @@ class SemiSupervisedTransformerClassifier(TransformerClassifier):
         whole = fill(load_encoder(chosen(self.pretrained)), data)
         training = whole if training is data else fill(load_encoder(chosen(self.pretrained)), training)
         split = Split(training, split.validation, split.refit and whole)
-        return plan._replace(split=split, beside=self._head_fit(self.pretrained, whole, n_classes))
+        return plan._replace(split=split, beside=head_fit(self, self.pretrained, whole, n_classes))
 
     def _pretrained_on(self, data: StoredCases) -> TransformerPretrainer:
         """Train the encoder on all series, whether they have labels or not."""
