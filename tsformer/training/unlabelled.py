@@ -87,12 +87,12 @@ def self_train(features: Features, y: Classes, n_classes: int) -> Labels:
             logits = head(torch.from_numpy(features[others]).to(head.weight.dtype)).double().numpy()
         probability = softmax(logits, axis=1)
         guessed, weight = y.copy(), np.ones(len(y))
-        guessed[others] = _within(probability, np.ceil(fraction * quotas).astype(np.int64))
+        guessed[others] = within_quotas(probability, np.ceil(fraction * quotas).astype(np.int64))
         weight[others] = certainty(probability)
     return guessed, weight
 
 
-def _within(probability: Floats, quotas: NDArray[np.int64]) -> Classes:
+def within_quotas(probability: Floats, quotas: NDArray[np.int64]) -> Classes:
     """Return the most probable class of each case, but UNLABELLED for those beyond a class's quota of the surest."""
     guessed = probability.argmax(axis=1)
     for number, quota in enumerate(quotas):
