@@ -43,11 +43,10 @@ class SemiSupervisedTransformerClassifier(TransformerClassifier):
     method : str, default="self_training"
         What the unlabelled cases are for. "self_training": a head on the features of the pretrained encoder labels
         those it is surest of, each class up to its quota, learns from them and labels the rest; all members then learn
-        from all, each case weighted by how sure its label is. "label_spreading": their labels come from their nearest
-        neighbours among those features. "pi": the networks are to tell two views of a case alike.
-        "mean_teacher": they are to agree with the average of their weights. "pseudo_label": they learn what that
-        average is sure of. "pretrain": the encoder goes on from `pretrained` with all series, then a head is
-        fitted to those that have a label.
+        from all. "label_spreading": labels come from nearest neighbours among these features, and count as much as
+        they are certain. "pi": the networks are to tell two views of a case alike. "mean_teacher": they are to agree
+        with the average of their weights. "pseudo_label": they learn what that average is sure of. "pretrain": the
+        encoder goes on from `pretrained` with all series, then a head is fitted to those that have a label.
     unlabelled : int, float, str or None, default=-1
         What marks a case without a label in y. None and NaN mark missing labels of every kind.
     consistency_weight : float, default=1.0

@@ -74,22 +74,21 @@ def spread(features: Features, y: Classes, n_classes: int) -> Labels:
 def self_train(features: Features, y: Classes, n_classes: int) -> Labels:
     """Let a head label the cases it is surest of, learn from these too, and label the others: self-training.
 
-    Each class gets its quota, so that none takes all: of the unlabelled cases as many as it has of the labelled.
+    Each class gets its quota, so that none takes all: of the unlabelled cases as many as it has of the labelled. Those
+    beyond a quota get no label.
     """
     is_labelled = y != UNLABELLED
     others = np.flatnonzero(~is_labelled)
     quotas = np.bincount(y[is_labelled], minlength=n_classes) / is_labelled.sum() * len(others)
-    guessed, weight = y, np.ones(len(y))
+    guessed = y
     for fraction in ROUNDS:
         used = guessed != UNLABELLED
-        head = best_head(features[used], guessed[used], n_classes, weight[used])
+        head = best_head(features[used], guessed[used], n_classes)
         with torch.inference_mode():
             logits = head(torch.from_numpy(features[others]).to(head.weight.dtype)).double().numpy()
-        probability = softmax(logits, axis=1)
-        guessed, weight = y.copy(), np.ones(len(y))
-        guessed[others] = within_quotas(probability, np.ceil(fraction * quotas).astype(np.int64))
-        weight[others] = certainty(probability)
-    return guessed, weight
+        guessed = y.copy()
+        guessed[others] = within_quotas(softmax(logits, axis=1), np.ceil(fraction * quotas).astype(np.int64))
+    return guessed, np.ones(len(y))
 
 
 def within_quotas(probability: Floats, quotas: NDArray[np.int64]) -> Classes:
