@@ -272,7 +272,7 @@ def beside_supervised(rows: pd.DataFrame) -> pd.DataFrame:
             table[f"{labels:.0f}, {name}"] = {
                 "gain": number(100 * gain.mean(), 2),
                 "worst": number(100 * gain.min(), 1),
-                "wins/ties/losses": "/".join(str((sign == np.sign(gain)).sum()) for sign in (1, 0, -1)),
+                "wins/ties/losses": "/".join(str(int(np.sum(np.sign(gain) == sign))) for sign in (1, 0, -1)),
                 "p": number(p, 3),
             }
     return pd.DataFrame.from_dict(table, orient="index").rename_axis("labels a class, method")

@@ -46,7 +46,7 @@ from tsformer.training.ridge import fit_frozen
 class Plan(NamedTuple):
     """What networks learn and from which cases, what fits the member beside them, and what else is made at the end."""
 
-    split: fitting.Split
+    splits: list[fitting.Split]  # which networks take in turn
     beside: Callable[[], FrozenClassifier] | None
     objective: Objective | Consistency
     more: Callable[[Ensemble], dict[str, Any]] = lambda ensemble: {}
@@ -213,10 +213,10 @@ class TransformerClassifier(
         def attributes(networks: list[SeriesClassifier], frozen: FrozenClassifier | None) -> dict[str, Any]:
             return read | {"model_": Ensemble([*networks, *fitted[len(networks) :]], frozen)}
 
-        task = whole_fit(self, len(starts) * (1 if plan.split.refit is None else 2), X, y)
+        task = whole_fit(self, len(starts) * (1 if plan.splits[0].refit is None else 2), X, y)
         told: dict[str, Any] = {"task": task, "attributes": attributes}
         members, frozen = fitting.fit_to_cases(
-            starts, plan.split, plan.objective, self, seed, beside=plan.beside, **told
+            starts, plan.splits, plan.objective, self, seed, beside=plan.beside, **told
         )
         finished = [member for member in members if not member.history.interrupted]
         state = read | self._state(finished or members, fitted, frozen)
@@ -352,7 +352,7 @@ class TransformerClassifier(
         beside = None if self.pretrained is None else head_fit(self, self.pretrained, data, len(read["classes_"]))
         if beside is None and self.n_estimators == 0:
             raise ValueError("n_estimators=0 leaves no network. Set it to 1 or more, or pretrained='auto'.")
-        return Plan(split, beside, classification(self.label_smoothing))
+        return Plan([split], beside, classification(self.label_smoothing))
 
     def _read_labelled(
         self, X: Any, y: Any, sample_weight: Any, *, from_scratch: bool, classes: ArrayLike | None = None

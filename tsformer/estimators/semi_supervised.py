@@ -42,11 +42,12 @@ class SemiSupervisedTransformerClassifier(TransformerClassifier):
     ----------
     method : str, default="self_training"
         What the unlabelled cases are for. "self_training": a head on the features of the pretrained encoder labels
-        those it is surest of, each class up to its quota, learns from them and labels the rest; all members then learn
-        from all. "label_spreading": labels come from nearest neighbours among these features, and count as much as
-        they are certain. "pi": the networks are to tell two views of a case alike. "mean_teacher": they are to agree
-        with the average of their weights. "pseudo_label": they learn what that average is sure of. "pretrain": the
-        encoder goes on from `pretrained` with all series, then a head is fitted to those that have a label.
+        those it is surest of, each class up to its quota, learns from them and labels the rest; the head and the first
+        of every two networks then learn from all, the second from the given labels. "label_spreading": the same with
+        labels that come from nearest neighbours among these features, and count as much as they are certain. "pi": the
+        networks are to tell two views of a case alike. "mean_teacher": they are to agree with the average of their
+        weights. "pseudo_label": they learn what that average is sure of. "pretrain": the encoder goes on from
+        `pretrained` with all series, then a head is fitted to those that have a label.
     unlabelled : int, float, str or None, default=-1
         What marks a case without a label in y. None and NaN mark missing labels of every kind.
     consistency_weight : float, default=1.0
@@ -219,19 +220,20 @@ class SemiSupervisedTransformerClassifier(TransformerClassifier):
         if self.method == "pretrain":
             some = data.subset(np.flatnonzero(labelled(data)))
             return plan._replace(beside=head_fit(self, self._pretrained_on(data), some, n_classes))
-        training, split = data, plan.split
+        training, split = data, plan.splits[0]
         if validation is None and split.validation is not None:
             training = data.subset(np.flatnonzero(~np.isin(data.rows, split.validation.rows)))
         if self.method in CONSISTENCIES:
             objective = Consistency(self.method, self.label_smoothing, self.consistency_weight)
             split = Split(training, split.validation, split.refit and data)
-            return plan._replace(split=split, objective=objective)
+            return plan._replace(splits=[split], objective=objective)
         label, device = LABELLERS[self.method], resolve_device(self.device)
         fill = partial(with_labels, label, n_classes=n_classes, device=device)
         whole = fill(load_encoder(chosen(self.pretrained)), data)
         training = whole if training is data else fill(load_encoder(chosen(self.pretrained)), training)
-        split = Split(training, split.validation, split.refit and whole)
-        return plan._replace(split=split, beside=head_fit(self, self.pretrained, whole, n_classes))
+        # Every second network learns from the given labels alone, so that wrong ones do not decide.
+        splits = [Split(training, split.validation, split.refit and whole), split]
+        return plan._replace(splits=splits, beside=head_fit(self, self.pretrained, whole, n_classes))
 
     def _pretrained_on(self, data: StoredCases) -> TransformerPretrainer:
         """Train the encoder on all series, whether they have labels or not."""

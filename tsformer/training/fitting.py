@@ -1,6 +1,7 @@
 """The one way from data to a fitted network: a Problem and training parameters in, a Fitted out."""
 
 import copy
+import itertools
 import logging
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -211,7 +212,7 @@ def settled_for_cases(params: TrainingParams, cases: StoredCases, seed: int) -> 
 
 def fit_to_cases(
     starts: Sequence[Start],
-    split: Split,
+    splits: Sequence[Split],
     objective: Objective | Consistency,
     estimator: TrainingParams,
     seed: int,
@@ -222,11 +223,11 @@ def fit_to_cases(
 ) -> tuple[list[Fitted], Any]:
     """Fit networks to the same cases until one is interrupted or a callback wants no more; return what is `beside` too.
 
-    An estimator with n_jobs has that many made at a time, `beside` first. There may be "auto" among its parameters.
-    `attributes` takes the list of the networks so far and what is beside, else it is as in `fit_network`.
+    Networks take the `splits` in turn. An estimator with n_jobs has that many made at a time, `beside` first. There may
+    be "auto" among its parameters. `attributes` takes the list of the networks so far and what is beside, else it is as in `fit_network`.
     """
-    params = settled_for_cases(estimator, split.training, seed)
-    cases = split.training
+    cases = splits[0].training
+    params = settled_for_cases(estimator, cases, seed)
     classes = "" if cases.y is None else f" and {len(cases.y.unique())} classes"
     LOG.info(
         f"{type(estimator).__name__}: {len(cases)} cases of {cases.n_channels} channels, up to {cases.n_timepoints} "
@@ -234,8 +235,8 @@ def fit_to_cases(
         f"{classes}; networks: {len(starts)}, on {resolve_device(estimator.device)}, each for at most "
         f"{params.max_steps} steps of up to {params.batch_size} cases."
     )
-    own_seeds = draw_seeds(seed, len(starts))
-    trainings = [_training(*each, split, objective, estimator) for each in zip(starts, own_seeds, strict=True)]
+    own = zip(starts, draw_seeds(seed, len(starts)), itertools.cycle(splits), strict=False)
+    trainings = [_training(*each, objective, estimator) for each in own]
     if len(starts) > 1:
         trainings = [partial(each, title=f"network {i + 1} of {len(starts)}") for i, each in enumerate(trainings)]
     made, members, n_jobs = None, list[Fitted](), getattr(estimator, "n_jobs", 1)

@@ -17,6 +17,7 @@ from tsformer.training.ridge import MAX_CHANNELS, Classes, Features, Floats, bes
 
 N_NEIGHBORS, ALPHA = 7, 0.2  # of label spreading
 ROUNDS = (0.5, 1.0)  # fractions of each class's quota that self-training fills in turn
+MANY = 0.25  # fraction of the unlabelled cases that no label comes to; some of few labelled classes are common
 SMALLEST = 1e-3  # weight of a case whose label is as good as drawn
 
 Labels = tuple[Classes, Floats]  # class numbers, UNLABELLED where none is to be given, and their weights
@@ -55,7 +56,7 @@ def _chosen(data: StoredCases) -> NDArray[np.int64]:
 def spread(features: Features, y: Classes, n_classes: int) -> Labels:
     """Spread labels over the graph of nearest neighbours (Zhou et al. 2004), weighted by their certainty.
 
-    A case to which no label comes gets none, with a warning.
+    A case to which no label comes gets none, with a warning where there are many.
     """
     n_neighbors = min(N_NEIGHBORS, len(features) - 1)
     model = LabelSpreading(kernel="knn", n_neighbors=n_neighbors, alpha=ALPHA, max_iter=1000)
@@ -63,10 +64,10 @@ def spread(features: Features, y: Classes, n_classes: int) -> Labels:
     reached = probability.sum(axis=1) > 0
     guessed = np.where(reached, probability.argmax(axis=1), UNLABELLED)
     is_labelled = y != UNLABELLED
-    if n_unreached := int((~reached & ~is_labelled).sum()):
+    if np.mean(~reached[~is_labelled]) > MANY:
         warn_user(
-            f"From {n_unreached} of {int((~is_labelled).sum())} unlabelled cases no labelled case is reached by way of "
-            "nearest neighbours. They are not learned from, and may be of classes without a label."
+            f"From {np.sum(~reached[~is_labelled])} of {np.sum(~is_labelled)} unlabelled cases no labelled case is "
+            "reached by way of nearest neighbours. They are not learned from, and may be of classes without a label."
         )
     return np.where(is_labelled, y, guessed), np.where(is_labelled, 1.0, certainty(probability))
 
