@@ -86,6 +86,17 @@ def test_fit__pretrain__trains_the_encoder_on_all_series(monkeypatch):
     assert any(not np.array_equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
+def test_fit__self_training__second_network_learns_from_the_given_labels_alone():
+    how = {"n_estimators": 2, "pretrained": "auto"}
+    clf, supervised = semi("self_training", **how).fit(X, FEW), small(**how).fit(X[KNOWN], y[KNOWN])
+
+    same = [
+        all(np.array_equal(weights, theirs.state_dict()[name]) for name, weights in ours.state_dict().items())
+        for ours, theirs in zip(clf.model_.networks, supervised.model_.networks, strict=True)
+    ]
+    assert same == [False, True]
+
+
 @pytest.mark.parametrize("method", ["self_training", "mean_teacher", "pretrain"])
 def test_fit__all_have_labels__is_the_supervised_classifier(method):
     supervised = small().fit(cut(X), y)

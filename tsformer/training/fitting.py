@@ -224,7 +224,8 @@ def fit_to_cases(
     """Fit networks to the same cases until one is interrupted or a callback wants no more; return what is `beside` too.
 
     Networks take the `splits` in turn. An estimator with n_jobs has that many made at a time, `beside` first. There may
-    be "auto" among its parameters. `attributes` takes the list of the networks so far and what is beside, else it is as in `fit_network`.
+    be "auto" among its parameters. `attributes` takes the list of the networks so far and what is beside, else
+    it is as in `fit_network`.
     """
     cases = splits[0].training
     params = settled_for_cases(estimator, cases, seed)
