@@ -87,7 +87,7 @@ def save(estimator: Any, path: str | os.PathLike[str], *, history: bool = False)
 
     Parameters
     ----------
-    estimator : TransformerClassifier, TransformerForecaster or TransformerPretrainer
+    estimator : estimator of tsformer
         Fitted.
     path : str or path
         The file, such as "model.safetensors". An existing one is replaced.
@@ -138,7 +138,7 @@ def load(path: str | os.PathLike[str], device: str | None = None) -> Any:
 
     Returns
     -------
-    TransformerClassifier, TransformerForecaster or TransformerPretrainer
+    estimator of tsformer
     """
     if device is not None:
         resolve_device(device)
