@@ -6,7 +6,7 @@ import pytest
 from forecasts import long_frame, small, wave
 from sklearn.model_selection import GridSearchCV, TimeSeriesSplit, cross_val_score
 
-from tsformer.model_selection import TemporalSplit
+from tsformer.model_selection import LabelledSplit, TemporalSplit
 
 FORMS = {
     "Series": wave(),
@@ -92,3 +92,27 @@ def test_cross_val_score__time_series_split_of_scikit_learn__works_on_wide_frame
         small(max_steps=5), pd.DataFrame({"x": wave(), "z": wave()}), cv=TimeSeriesSplit(2, test_size=18)
     )
     assert np.isfinite(scores).all()
+
+
+# LabelledSplit
+
+
+@pytest.mark.parametrize(
+    ("classes", "mark"), [([0, 1, -1], -1), (["a", "b", None], None), ([0.0, 1.0, np.nan], np.nan)], ids=str
+)
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_labelled_split__any_mark__tests_each_labelled_case_once_and_trains_on_all_unlabelled(classes, mark, shuffle):
+    which = np.arange(30) % 5 % 3  # 12 of the first, 12 of the second, 6 unlabelled
+    y = np.array(classes, dtype=object if mark is None else None)[which]
+    folds = list(LabelledSplit(n_splits=3, unlabelled=mark, shuffle=shuffle, random_state=0).split(y, y))
+    assert np.array_equal(np.sort(np.concatenate([test for _, test in folds])), np.flatnonzero(which < 2))
+    for train, test in folds:
+        assert np.array_equal(np.union1d(train, test), np.arange(30))
+        assert not np.intersect1d(train, test).size
+        assert np.bincount(which[test]).tolist() == [4, 4]
+        assert (which[train] == 2).sum() == 6
+
+
+def test_labelled_split__fewer_labels_than_folds__is_the_error_of_scikit_learn():
+    with pytest.raises(ValueError, match=r"n_splits=3 cannot be greater than the number of members in each class"):
+        list(LabelledSplit(n_splits=3).split([0, 1, 1, 0, -1], [0, 1, 1, 0, -1]))

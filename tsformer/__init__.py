@@ -8,11 +8,13 @@ if TYPE_CHECKING:
     from tsformer.estimators.detector import TransformerDetector
     from tsformer.estimators.forecaster import TransformerForecaster
     from tsformer.estimators.pretrainer import TransformerPretrainer
+    from tsformer.estimators.semi_supervised import SemiSupervisedTransformerClassifier
     from tsformer.persistence import load, save
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "SemiSupervisedTransformerClassifier",
     "TransformerClassifier",
     "TransformerDetector",
     "TransformerForecaster",
@@ -23,6 +25,7 @@ __all__ = [
 
 # Imported when first used: torch and scikit-learn take seconds, which `tsformer --help` does without.
 _HOMES = {
+    "SemiSupervisedTransformerClassifier": "estimators.semi_supervised",
     "TransformerClassifier": "estimators.classifier",
     "TransformerDetector": "estimators.detector",
     "TransformerForecaster": "estimators.forecaster",

@@ -1,4 +1,4 @@
-"""TemporalSplit: folds of frames of series for scikit-learn's cross-validation, cut in time."""
+"""Folds for scikit-learn's cross-validation: frames of series cut in time, or cases of which only some have a label."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedKFold
 
 from tsformer.data.messages import quoted, series_name, warn_user
 from tsformer.data.rows import rows_of
+from tsformer.estimators.checks import has_label
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,3 +92,53 @@ def _check_length(ids: pd.Index[Any] | None, length: NDArray[np.intp], n: int, f
             f"{needed} {len(absent)} of {ids.nunique()} series are too short and left out of the folds that come "
             f"before them: {', '.join(map(quoted, absent[:3]))}{more}."
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledSplit:
+    """Test on labelled cases in turn, stratified; train on the other labelled ones and all that have no label.
+
+    For `GridSearchCV`, `cross_val_score` and their like with a `SemiSupervisedTransformerClassifier`: what has no label
+    cannot be scored, and is there to learn from in each fold.
+
+    Parameters
+    ----------
+    n_splits : int, default=3
+        Number of folds; each class needs as many labelled cases.
+    unlabelled : int, float, str or None, default=-1
+        The mark of cases without a label, that of the classifier.
+    shuffle : bool, default=True
+        Draw the cases of the folds, instead of taking them in order.
+    random_state : int, RandomState instance or None, default=None
+        An int makes the folds repeatable.
+
+    Examples
+    --------
+    >>> from tsformer.model_selection import LabelledSplit
+    >>> y = ["a", "a", "b", "b", None, None]
+    >>> for train, test in LabelledSplit(n_splits=2, unlabelled=None, shuffle=False).split(y, y):
+    ...     print(train, test)
+    [1 3 4 5] [0 2]
+    [0 2 4 5] [1 3]
+    """
+
+    n_splits: int = 3
+    unlabelled: float | str | None = -1
+    shuffle: bool = True
+    random_state: int | np.random.RandomState | None = None
+
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
+        """Return the number of folds."""
+        return self.n_splits
+
+    def split(self, X: Any, y: Any, groups: Any = None) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+        """Yield the positions of the training and of the test cases of each fold; X itself is not looked at."""
+        labels = np.asarray(y, dtype=None if isinstance(y, np.ndarray) else object)
+        known = has_label(labels, self.unlabelled)
+        places, others = np.flatnonzero(known), np.flatnonzero(~known)
+        names = pd.factorize(labels[known])[0]
+        folds = StratifiedKFold(
+            self.n_splits, shuffle=self.shuffle, random_state=self.random_state if self.shuffle else None
+        )
+        for train, test in folds.split(names, names):
+            yield np.sort(np.concatenate([places[train], others])), places[test]

@@ -24,6 +24,7 @@ from tsformer.estimators.classifier import TransformerClassifier
 from tsformer.estimators.detector import TransformerDetector
 from tsformer.estimators.forecaster import TransformerForecaster
 from tsformer.estimators.pretrainer import TransformerPretrainer
+from tsformer.estimators.semi_supervised import SemiSupervisedTransformerClassifier
 from tsformer.models.channel_encoder import ChannelEncoder, blank_channel_encoder
 from tsformer.models.classifier import SeriesClassifier, blank_classifier
 from tsformer.models.ensemble import Ensemble
@@ -60,11 +61,17 @@ LEFT_OUT = {"model_", "_moments", "_metadata_request", "_skl_callbacks"}
 OF_CASES = {"history_": dict, "n_channels_": int, "n_features_in_": int, "fitted_on_table_": bool}
 OPTIONAL_OF_CASES = {"feature_names_in_": np.ndarray, "_sklearn_output_config": dict}
 
+OF_CLASSIFIER = OF_CASES | {"classes_": np.ndarray, "n_iter_": np.ndarray, "n_timepoints_": int}
+
+
+def _blank_member(**settings: Any) -> nn.Module:
+    return (blank_frozen if "objective" in settings else blank_classifier)(**settings)
+
+
 KINDS = {
-    TransformerClassifier: Kind(
-        lambda **settings: (blank_frozen if "objective" in settings else blank_classifier)(**settings),
-        OF_CASES | {"classes_": np.ndarray, "n_iter_": np.ndarray, "n_timepoints_": int},
-        OPTIONAL_OF_CASES,
+    TransformerClassifier: Kind(_blank_member, OF_CLASSIFIER, OPTIONAL_OF_CASES),
+    SemiSupervisedTransformerClassifier: Kind(
+        _blank_member, OF_CLASSIFIER | {"transduction_": np.ndarray, "label_fraction_": float}, OPTIONAL_OF_CASES
     ),
     TransformerForecaster: Kind(
         build_forecaster,
@@ -93,7 +100,7 @@ def save(estimator: Any, path: str | os.PathLike[str], *, history: bool = False)
 
     Parameters
     ----------
-    estimator : TransformerClassifier, TransformerForecaster, TransformerPretrainer or TransformerDetector
+    estimator : estimator of tsformer
         Fitted.
     path : str or path
         The file, such as "model.safetensors". An existing one is replaced.
@@ -144,7 +151,7 @@ def load(path: str | os.PathLike[str], device: str | None = None) -> Any:
 
     Returns
     -------
-    TransformerClassifier, TransformerForecaster, TransformerPretrainer or TransformerDetector
+    estimator of tsformer
     """
     if device is not None:
         resolve_device(device)

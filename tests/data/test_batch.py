@@ -1,9 +1,12 @@
 """Batch and Minibatches: each case once, in an order that can be repeated, without padding that nobody needs."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 
-from tsformer.data.batch import Batch, Minibatches
+from tsformer.data.batch import UNLABELLED, Batch, Minibatches, StoredCases, batches_of
 
 
 def numbered_cases(lengths: list[int]) -> Batch:
@@ -86,3 +89,40 @@ def test_minibatches__generator__leaves_the_global_random_state_alone():
 def test_minibatches__no_generator__keep_the_order_of_the_data():
     minibatches = Minibatches(numbered_cases([2] * 20), 6)
     assert orders(minibatches) == orders(minibatches) == list(range(20))
+
+
+# Cases with and without labels
+
+
+def partly_labelled(n_labelled: int, n_unlabelled: int) -> StoredCases:
+    """Case i holds the value i; the labelled ones come first."""
+    n_cases = n_labelled + n_unlabelled
+    series = np.arange(float(n_cases))[:, None, None].repeat(4, axis=2)
+    y = torch.where(torch.arange(n_cases) < n_labelled, 0, UNLABELLED)
+    return StoredCases(series, np.arange(n_cases), np.full(n_cases, 4), 4, y)
+
+
+@pytest.mark.parametrize(
+    ("n_labelled", "n_unlabelled", "size", "in_batch"),
+    [(6, 60, 16, (4, 12)), (2, 60, 16, (2, 14)), (50, 3, 8, (2, 3)), (3, 5, 16, (3, 5)), (4, 9, 1, (1, 1))],
+)
+def test_mixed_minibatches__any_sizes__have_a_fixed_part_labelled_and_all_cases(
+    n_labelled, n_unlabelled, size, in_batch
+):
+    data = partly_labelled(n_labelled, n_unlabelled)
+    batches = batches_of(data, size, torch.Generator().manual_seed(0))
+
+    seen = list(batches)
+
+    assert len(seen) == len(batches) > 0
+    assert {(int((batch.y == 0).sum()), int((batch.y == UNLABELLED).sum())) for batch in seen} == {in_batch}
+    numbers = torch.cat([batch.x[:, 0, 0] for batch in seen]).tolist()
+    assert set(numbers) == set(range(len(data)))
+    counts = np.unique(numbers, return_counts=True)[1]
+    for part in (counts[:n_labelled], counts[n_labelled:]):
+        assert part.max() - part.min() <= 1
+
+
+def test_batches_of__all_or_no_labels__are_plain_ones():
+    for data in (partly_labelled(6, 0), partly_labelled(0, 6), replace(partly_labelled(2, 4), y=None)):
+        assert isinstance(batches_of(data, 4), Minibatches)

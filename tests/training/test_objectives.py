@@ -1,14 +1,18 @@
 """Objectives: the loss is torch's own, with weights and smoothing as documented."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from tsformer.data.batch import Batch
+from tsformer.data.batch import UNLABELLED, Batch
 from tsformer.models.channel_encoder import build_channel_encoder
 from tsformer.models.forecaster import SeriesForecaster, build_forecaster
 from tsformer.training.objectives import (
+    RAMP_UP,
+    Consistency,
     classification,
     contrastive,
     forecasting,
@@ -16,6 +20,7 @@ from tsformer.training.objectives import (
     info_nce,
     known_patches,
     prepare,
+    ramp_up,
     reconstruction,
 )
 
@@ -249,3 +254,73 @@ def test_reconstruction__hidden_values__do_not_reach_the_encoder():
     assert (values[~observed] == 0).all()
     # Neither a hidden value nor the difference to one.
     assert not (observed[:, 1:, 1] & (hidden[:, 1:] | hidden[:, :-1])).any()
+
+
+# Consistency of cases with and without labels
+
+
+class Views(nn.Module):
+    """Its logits are the values at the first time point, moved further at each call."""
+
+    def __init__(self, step: float = 0.0):
+        super().__init__()
+        self.step, self.calls = step, 0
+
+    def forward(self, x, observed):
+        self.calls += 1
+        return x[:, 0] + self.calls * self.step * torch.tensor([1.0, 0.0, 0.0])
+
+
+def partly_labelled(weight=None):
+    batch = random_batch(weight)
+    return replace(batch, y=torch.where(torch.arange(8) < 2, batch.y, UNLABELLED))
+
+
+def late(objective, model, batch):
+    """Return the loss of the last of as many steps as the weight takes to rise."""
+    return [objective(model, batch) for _ in range(2)][-1]
+
+
+@pytest.mark.parametrize("method", ["pi", "mean_teacher", "pseudo_label"])
+def test_consistency__nothing_to_agree_on__is_the_cross_entropy_of_the_labelled(method):
+    batch = partly_labelled()
+    expected = F.cross_entropy(batch.x[:2, 0], batch.y[:2], label_smoothing=0.1)
+    weight = 0.0 if method == "pseudo_label" else 5.0
+    objective = Consistency(method, 0.1, weight).towards(Views(), 1)
+    torch.testing.assert_close(late(objective, Views(), batch), expected)
+
+
+def test_pi__two_views__adds_their_squared_distance():
+    batch = partly_labelled()
+    objective, model = Consistency("pi", 0.0, 5.0).towards(nn.Identity(), 1), Views(step=0.5)
+    late(objective, model, batch)
+    moves = [0.5 * call * torch.tensor([1.0, 0.0, 0.0]) for call in (5, 6)]
+    first, second = ((batch.x[:, 0] + move).softmax(dim=1) for move in moves)
+    expected = F.cross_entropy(batch.x[:2, 0] + moves[0], batch.y[:2]) + 5.0 * (first - second).square().sum(1).mean()
+    torch.testing.assert_close(objective(model, batch), expected)
+
+
+def test_mean_teacher__another_network__adds_the_squared_distance_to_it_and_gives_it_no_gradient():
+    batch = partly_labelled()
+    batch.x.requires_grad_()
+    teacher = nn.Linear(1, 3)
+    teach = lambda x, observed: teacher(x[:, 0, :1])  # noqa: E731
+    loss = late(Consistency("mean_teacher", 0.0, 5.0).towards(teach, 1), Views(), batch)
+    distance = (batch.x[:, 0].softmax(1) - teach(batch.x, None).softmax(1)).square().sum(1).mean()
+    torch.testing.assert_close(loss, F.cross_entropy(batch.x[:2, 0], batch.y[:2]) + 5.0 * distance)
+    loss.backward()
+    assert teacher.weight.grad is None
+
+
+def test_pseudo_label__teacher_sure_of_some__adds_the_cross_entropy_of_these_unlabelled_cases():
+    batch = partly_labelled()
+    logits = torch.zeros(8, 3)
+    logits[[0, 3, 5], [1, 2, 0]] = 9.0  # sure of a labelled case and two others
+    loss = late(Consistency("pseudo_label", 0.0, 5.0).towards(lambda x, observed: logits, 1), Views(), batch)
+    sure = F.cross_entropy(batch.x[[3, 5], 0], torch.tensor([2, 0]), reduction="sum") / 8
+    torch.testing.assert_close(loss, F.cross_entropy(batch.x[:2, 0], batch.y[:2]) + 5.0 * sure)
+
+
+def test_ramp_up__progress__rises_to_one_and_stays():
+    assert 0.0 < ramp_up(0.0) < 0.01
+    assert ramp_up(0.5 * RAMP_UP) < ramp_up(RAMP_UP) == ramp_up(1.0) == 1.0

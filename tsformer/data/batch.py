@@ -13,6 +13,9 @@ from torch import Tensor
 Array = NDArray[Any]
 Series = Array | list[Array]  # (n_cases, n_channels, n_timepoints), or one array (n_channels, n_timepoints) a case
 
+UNLABELLED = -1  # in place of the class number of a case without a label
+LABELLED_FRACTION = 0.25  # of a batch of cases with and without labels
+
 VALUES_AT_ONCE = 2**20  # of a chunk of cases: what statistics hold in memory, a few times over
 
 
@@ -140,3 +143,57 @@ class Minibatches:
         # Equal sizes rather than a small last batch: a batch of one case has no BatchNorm statistics.
         for index in order.tensor_split(len(self)):
             yield self.data.select(index)
+
+
+@dataclass(frozen=True)
+class MixedMinibatches:
+    """Cases of `data` with and without labels in batches of `size` or less, a quarter of each labelled.
+
+    Once through is all of the unlabelled, or of the labelled where these take longer; the others come again and again.
+    The generator draws new orders each time, and without one they keep that of the data.
+    """
+
+    data: StoredCases
+    size: int
+    generator: torch.Generator | None = None
+
+    def __len__(self) -> int:
+        return max(-(-len(cases) // n) for cases, n in self._parts)
+
+    def __iter__(self) -> Iterator[Batch]:
+        parts = [self._in_turn(cases, n) for cases, n in self._parts]
+        for indices in zip(*parts, strict=True):
+            index = torch.cat(indices)
+            # Shuffled, so that each of several processes has labelled cases in its share.
+            yield self.data.select(index[self._order(len(index))])
+
+    @property
+    def _parts(self) -> list[tuple[Tensor, int]]:
+        """Places of the labelled and of the unlabelled cases, and how many of them are in a batch."""
+        is_labelled = labelled(self.data)
+        places = [mask.nonzero().flatten() for mask in (is_labelled, ~is_labelled)]
+        n_labelled = min(len(places[0]), max(1, round(LABELLED_FRACTION * self.size)))
+        return [(places[0], n_labelled), (places[1], min(len(places[1]), max(1, self.size - n_labelled)))]
+
+    def _in_turn(self, cases: Tensor, n: int) -> list[Tensor]:
+        """Go through the cases as often as all batches take, `n` at a time, in a new order each time."""
+        n_wanted = len(self) * n
+        orders = [self._order(len(cases)) for _ in range(-(-n_wanted // len(cases)))]
+        return list(cases[torch.cat(orders)[:n_wanted]].split(n))
+
+    def _order(self, n: int) -> Tensor:
+        return torch.arange(n) if self.generator is None else torch.randperm(n, generator=self.generator)
+
+
+def labelled(data: StoredCases) -> Tensor:
+    """Return which cases have a label (n_cases,)."""
+    return torch.zeros(len(data), dtype=torch.bool) if data.y is None else data.y != UNLABELLED
+
+
+def batches_of(
+    data: StoredCases, size: int, generator: torch.Generator | None = None
+) -> Minibatches | MixedMinibatches:
+    """Make batches of cases, of which each has labelled and unlabelled ones where there are both."""
+    is_labelled = labelled(data)
+    is_mixed = bool(is_labelled.any()) and not bool(is_labelled.all())
+    return (MixedMinibatches if is_mixed else Minibatches)(data, size, generator)

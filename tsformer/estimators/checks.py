@@ -138,6 +138,21 @@ def channel_names(estimator: Any, otherwise: str) -> list[str]:
 # Labels and weights.
 
 
+def label_cases(
+    estimator: Any, cases: Cases, y: Any, sample_weight: Any, classes: ArrayLike | None
+) -> tuple[StoredCases, NDArray[Any]]:
+    """Read labels and weights; return the cases with them, but for those of weight 0, and the classes, sorted.
+
+    `classes` are all that may come; by default those that do.
+    """
+    y = check_labels(estimator, y, cases)
+    weight = weigh(by_id(sample_weight, cases, "sample_weight"), estimator.class_weight, y, "sample_weight")
+    classes = np.unique(y if classes is None else classes)
+    if len(classes) < 2:
+        raise ValueError("The number of classes has to be greater than one; got 1 class. Give cases of at least two.")
+    return label(cases, y, weight, classes, "y"), classes
+
+
 def check_labels(estimator: Any, y: Any, cases: Cases) -> NDArray[Any]:
     """Bring labels into the order of the cases, and check that there is a class for each."""
     if y is None:
@@ -157,6 +172,13 @@ def check_labels(estimator: Any, y: Any, cases: Cases) -> NDArray[Any]:
 def read_labels(y: Any, cases: Cases, name: str) -> NDArray[Any]:
     """Return labels in the order of the cases, as a plain array of the values that came."""
     return column_or_1d(plain_labels(by_id(y, cases, name), name), warn=True)
+
+
+def has_label(y: NDArray[Any], mark: Any) -> NDArray[np.bool_]:
+    """Return which of the labels y (n_cases,) are not the mark of cases that have none; None and NaN are one mark."""
+    if pd.isna(mark):
+        return ~np.asarray(pd.isna(y))
+    return np.array([label != mark for label in y.tolist()], dtype=bool)
 
 
 def plain_labels(y: Any, name: str) -> Any:

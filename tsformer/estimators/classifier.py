@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from numbers import Integral, Real
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -38,9 +38,18 @@ from tsformer.training import fitting
 from tsformer.training.callbacks import CallbackSupportMixin, whole_fit, with_callbacks
 from tsformer.training.devices import ready_to_predict, resolve_device, shared_seed, usual_state
 from tsformer.training.loop import joined
-from tsformer.training.objectives import classification
+from tsformer.training.objectives import Consistency, Objective, classification
 from tsformer.training.prediction import predict_in_batches
 from tsformer.training.ridge import fit_frozen
+
+
+class Plan(NamedTuple):
+    """What networks learn and from which cases, what fits the member beside them, and what else is made at the end."""
+
+    splits: list[fitting.Split]  # which networks take in turn
+    beside: Callable[[], FrozenClassifier] | None
+    objective: Objective | Consistency
+    more: Callable[[Ensemble], dict[str, Any]] = lambda ensemble: {}
 
 
 @documents_parameters_of(checks.CasesMixin, TransformerParams, TrainingParams, ParallelParams)
@@ -168,7 +177,7 @@ class TransformerClassifier(
         X_val: Any = None,
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
-    ) -> "TransformerClassifier":
+    ) -> Self:
         """Train on labelled series.
 
         Parameters
@@ -199,18 +208,19 @@ class TransformerClassifier(
             self._starts(fitted, len(read["classes_"])),
             shared_seed(self),
         )
-        split = fitting.split_cases(data, self, seed, validation) if starts else fitting.Split(data)
-        beside = self._frozen_fit(data, len(read["classes_"]), resolve_device(self.device))
+        plan = self._plan(data, read, seed, validation)
 
         def attributes(networks: list[SeriesClassifier], frozen: FrozenClassifier | None) -> dict[str, Any]:
             return read | {"model_": Ensemble([*networks, *fitted[len(networks) :]], frozen)}
 
-        objective = classification(self.label_smoothing)
-        task = whole_fit(self, len(starts) * (1 if split.refit is None else 2), X, y)
+        task = whole_fit(self, len(starts) * (1 if plan.splits[0].refit is None else 2), X, y)
         told: dict[str, Any] = {"task": task, "attributes": attributes}
-        members, frozen = fitting.fit_to_cases(starts, split, objective, self, seed, beside=beside, **told)
+        members, frozen = fitting.fit_to_cases(
+            starts, plan.splits, plan.objective, self, seed, beside=plan.beside, **told
+        )
         finished = [member for member in members if not member.history.interrupted]
         state = read | self._state(finished or members, fitted, frozen)
+        state |= plan.more(state["model_"])
         task.end(lambda: state)
         checks.keep_fitted(self, state)
         return self
@@ -218,7 +228,7 @@ class TransformerClassifier(
     @usual_state()
     def partial_fit(
         self, X: Any, y: ArrayLike, classes: ArrayLike | None = None, sample_weight: ArrayLike | None = None
-    ) -> "TransformerClassifier":
+    ) -> Self:
         """Train for one pass over the given series, at a constant learning rate; Ctrl-C leaves all as it was.
 
         The head of a pretrained encoder learns in `fit` alone, from all cases at once: what fit made stays as it is.
@@ -336,34 +346,22 @@ class TransformerClassifier(
     def _log_probability(self, cases: Cases) -> Tensor:
         return predict_in_batches(self.model_, Ensemble.forward, cases.data, resolve_device(self.device))
 
-    def _frozen_fit(
-        self, data: StoredCases, n_classes: int, device: torch.device
-    ) -> Callable[[], FrozenClassifier] | None:
-        """What fits the member with the pretrained encoder, if there is to be one."""
-        if self.pretrained is None:
-            if self.n_estimators == 0:
-                raise ValueError("n_estimators=0 leaves no network. Set it to 1 or more, or pretrained='auto'.")
-            return None
-        encoder = load_encoder("bundled" if self.pretrained == "auto" else self.pretrained)
-        return partial(fit_frozen, encoder, data, n_classes, device)
+    def _plan(self, data: StoredCases, read: dict[str, Any], seed: int, validation: StoredCases | None) -> Plan:
+        """Split the cases, and say what is learned from them."""
+        split = fitting.split_cases(data, self, seed, validation) if self.n_estimators else fitting.Split(data)
+        beside = None if self.pretrained is None else head_fit(self, self.pretrained, data, len(read["classes_"]))
+        if beside is None and self.n_estimators == 0:
+            raise ValueError("n_estimators=0 leaves no network. Set it to 1 or more, or pretrained='auto'.")
+        return Plan([split], beside, classification(self.label_smoothing))
 
     def _read_labelled(
         self, X: Any, y: Any, sample_weight: Any, *, from_scratch: bool, classes: ArrayLike | None = None
     ) -> tuple[StoredCases, dict[str, Any]]:
         """Read training cases without those of weight 0, and what fitted attributes say of them."""
         cases, read = checks.read_to_fit(self, X, from_scratch=from_scratch)
-        y = checks.check_labels(self, y, cases)
-        weight = checks.weigh(by_id(sample_weight, cases, "sample_weight"), self.class_weight, y, "sample_weight")
-        if from_scratch:
-            read["classes_"] = np.unique(y if classes is None else classes)
-        else:
-            read |= {"classes_": self.classes_, "n_timepoints_": self.n_timepoints_}
-        if len(read["classes_"]) < 2:
-            raise ValueError(
-                "The number of classes has to be greater than one; got 1 class. Give cases of at least two."
-            )
-        data = checks.label(cases, y, weight, read["classes_"], "y")
-        return data, {"n_timepoints_": data.n_timepoints} | read
+        known = classes if from_scratch else self.classes_
+        data, read["classes_"] = checks.label_cases(self, cases, y, sample_weight, known)
+        return data, read | {"n_timepoints_": data.n_timepoints if from_scratch else self.n_timepoints_}
 
     def _starts(self, fitted: Sequence[SeriesClassifier], n_classes: int) -> list[fitting.Start]:
         """How each network begins, from the training cases: as a copy of a fitted one, or new."""
@@ -401,6 +399,18 @@ class TransformerClassifier(
     @property
     def _n_features_out(self) -> int:
         return self.model_.n_features
+
+
+def head_fit(
+    classifier: TransformerClassifier, pretrained: Any, data: StoredCases, n_classes: int
+) -> Callable[[], FrozenClassifier]:
+    """What fits the member with a pretrained encoder to labelled cases."""
+    return partial(fit_frozen, load_encoder(chosen(pretrained)), data, n_classes, resolve_device(classifier.device))
+
+
+def chosen(pretrained: Any) -> Any:
+    """Return what a classifier's `pretrained` parameter stands for to `load_encoder`, which knows no "auto"."""
+    return "bundled" if isinstance(pretrained, str) and pretrained == "auto" else pretrained
 
 
 def _build(data: StoredCases, **how: Any) -> SeriesClassifier:

@@ -147,7 +147,7 @@ class TransformerPretrainer(CasesMixin, TransformerParams, TrainingParams, Trans
                 "early_stopping tells held-back channels from each other and needs two. Got 1: raise "
                 "validation_fraction, or set early_stopping=False."
             )
-        [trained], _ = fitting.fit_to_cases([start], split, self._objective(), self, seed)
+        [trained], _ = fitting.fit_to_cases([start], [split], self._objective(), self, seed)
         keep_fitted(self, read | _state(trained) | {"_moments": None})
         return self
 

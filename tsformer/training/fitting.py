@@ -1,6 +1,7 @@
 """The one way from data to a fitted network: a Problem and training parameters in, a Fitted out."""
 
 import copy
+import itertools
 import logging
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -14,14 +15,14 @@ from joblib import effective_n_jobs
 from sklearn.model_selection import train_test_split
 from torch import nn
 
-from tsformer.data.batch import Batch, Minibatches, StoredCases
+from tsformer.data.batch import Batch, Minibatches, StoredCases, batches_of
 from tsformer.data.messages import warn_user
 from tsformer.params import TrainingParams, values_of
 from tsformer.training import distributed
 from tsformer.training.callbacks import SILENT, Task
 from tsformer.training.devices import draw_seeds, placed, resolve_device, seeded, set_seed, to_cpu
 from tsformer.training.loop import EarlyStopping, History, end_early, train
-from tsformer.training.objectives import Objective
+from tsformer.training.objectives import Consistency, Objective
 from tsformer.training.optim import Schedule, WeightAverage, adamw, constant, cosine
 from tsformer.training.parallel import side_by_side
 
@@ -43,7 +44,7 @@ class Problem(NamedTuple):
     start: Callable[[], nn.Module]
     batches: Callable[[torch.Generator], Iterable[Batch]]  # in an order that is drawn from the generator
     n_batches: int  # of an epoch
-    objective: Objective
+    objective: Objective | Consistency
     finish: Callable[[Any, Iterable[Batch]], None] | None = None  # learns from batches what comes after the weights
 
 
@@ -125,14 +126,18 @@ def _train(
         if moments is not None:  # not the whole state: the learning rate may have been set anew
             optimizer.load_state_dict(optimizer.state_dict() | {"state": copy.deepcopy(moments)})
         batches = problem.batches(generator)
+        average = None if params.average_decay is None else WeightAverage(model, params.average_decay)
+        objective = problem.objective
+        if isinstance(objective, Consistency):
+            objective = objective.towards(model if average is None else average.model, params.max_steps)
         history = train(
             model,
-            problem.objective,
+            objective,
             batches,
             optimizer,
             schedule,
             n_steps=params.max_steps,
-            average=None if params.average_decay is None else WeightAverage(model, params.average_decay),
+            average=average,
             precision=getattr(torch, params.precision),
             early_stopping=early_stopping,
             progress=progress,
@@ -207,8 +212,8 @@ def settled_for_cases(params: TrainingParams, cases: StoredCases, seed: int) -> 
 
 def fit_to_cases(
     starts: Sequence[Start],
-    split: Split,
-    objective: Objective,
+    splits: Sequence[Split],
+    objective: Objective | Consistency,
     estimator: TrainingParams,
     seed: int,
     *,
@@ -218,11 +223,12 @@ def fit_to_cases(
 ) -> tuple[list[Fitted], Any]:
     """Fit networks to the same cases until one is interrupted or a callback wants no more; return what is `beside` too.
 
-    An estimator with n_jobs has that many made at a time, `beside` first. There may be "auto" among its parameters.
-    `attributes` takes the list of the networks so far and what is beside, else it is as in `fit_network`.
+    Networks take the `splits` in turn. An estimator with n_jobs has that many made at a time, `beside` first. There may
+    be "auto" among its parameters. `attributes` takes the list of the networks so far and what is beside, else
+    it is as in `fit_network`.
     """
-    params = settled_for_cases(estimator, split.training, seed)
-    cases = split.training
+    cases = splits[0].training
+    params = settled_for_cases(estimator, cases, seed)
     classes = "" if cases.y is None else f" and {len(cases.y.unique())} classes"
     LOG.info(
         f"{type(estimator).__name__}: {len(cases)} cases of {cases.n_channels} channels, up to {cases.n_timepoints} "
@@ -230,8 +236,8 @@ def fit_to_cases(
         f"{classes}; networks: {len(starts)}, on {resolve_device(estimator.device)}, each for at most "
         f"{params.max_steps} steps of up to {params.batch_size} cases."
     )
-    own_seeds = draw_seeds(seed, len(starts))
-    trainings = [_training(*each, split, objective, estimator) for each in zip(starts, own_seeds, strict=True)]
+    own = zip(starts, draw_seeds(seed, len(starts)), itertools.cycle(splits), strict=False)
+    trainings = [_training(*each, objective, estimator) for each in own]
     if len(starts) > 1:
         trainings = [partial(each, title=f"network {i + 1} of {len(starts)}") for i, each in enumerate(trainings)]
     made, members, n_jobs = None, list[Fitted](), getattr(estimator, "n_jobs", 1)
@@ -257,12 +263,15 @@ def fit_to_cases(
     return members, made
 
 
-def _training(start: Start, seed: int, split: Split, objective: Objective, estimator: Any) -> Callable[..., Fitted]:
+def _training(
+    start: Start, seed: int, split: Split, objective: Objective | Consistency, estimator: Any
+) -> Callable[..., Fitted]:
     """Put the training of a network together; a worker may get it, so it knows nothing of the estimator."""
     problem, params = _problem_of(start, split.training, objective, estimator, seed)
     validation = refit = None
     if split.validation is not None:
-        validation = Minibatches(split.validation, params.batch_size), objective
+        measured = objective.of_labels if isinstance(objective, Consistency) else objective
+        validation = Minibatches(split.validation, params.batch_size), measured
     if split.refit is not None:
         refit = _problem_of(start, split.refit, objective, estimator, seed)[0]
     return partial(fit_network, problem, params, validation=validation, refit=refit)
@@ -287,8 +296,10 @@ def pass_over_cases(
     return [fit_pass(*_problem_of(start, cases, objective, estimator, own), known) for start, own, known in each]
 
 
-def _problem_of(start: Start, cases: StoredCases, objective: Objective, params: Any, seed: int) -> tuple[Problem, Any]:
+def _problem_of(
+    start: Start, cases: StoredCases, objective: Objective | Consistency, params: Any, seed: int
+) -> tuple[Problem, Any]:
     """Pose the problem of learning from cases, and settle the parameters for it."""
     params = settled_for_cases(params, cases, seed)
-    batches = partial(Minibatches, cases, params.batch_size)
+    batches = partial(batches_of, cases, params.batch_size)
     return Problem(partial(start, cases), batches, len(batches()), objective), params

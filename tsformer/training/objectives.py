@@ -1,20 +1,24 @@
 """Objectives: functions (model, batch) -> loss, what a network is trained to make small."""
 
+import itertools
+import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tsformer.data.batch import Batch
+from tsformer.data.batch import UNLABELLED, Batch
 from tsformer.models.forecaster import in_patches
 from tsformer.training import distributed
 
 Objective = Callable[[nn.Module, Batch], Tensor]
 
 PADDING = -100  # a target that is none
+RAMP_UP = 0.3  # fraction of the steps in which the weight of consistency rises
+CONFIDENT = 0.8  # probability of a class from which on a case without a label is taken to be of it
 
 
 def classification(label_smoothing: float = 0.0) -> Objective:
@@ -31,6 +35,101 @@ def classification(label_smoothing: float = 0.0) -> Objective:
         return losses.mean() if batch.weight is None else (losses * batch.weight).mean()
 
     return objective
+
+
+@dataclass(frozen=True)
+class Consistency:
+    """What is learned from cases with and without labels: an objective that is made once there is a teacher.
+
+    `other` is a key of `CONSISTENCIES`. `weight` is that of its loss, once it has risen.
+    """
+
+    other: str
+    label_smoothing: float
+    weight: float
+
+    @property
+    def of_labels(self) -> Objective:
+        """Its part that cases with labels have alone."""
+        return classification(self.label_smoothing)
+
+    def towards(self, teacher: nn.Module, n_steps: int) -> Objective:
+        """Make the objective of a training: `teacher` is the average of the weights, which follows the network.
+
+        Each forward pass in training sees another view of the cases: they are augmented.
+        """
+        disagreement, steps = CONSISTENCIES[self.other](teacher), itertools.count()
+
+        def objective(model: nn.Module, batch: Batch) -> Tensor:
+            if batch.y is None:
+                raise ValueError("Consistency needs labels of some cases. Got a batch whose y is None.")
+            logits = model(batch.x, batch.observed).float()
+            each = torch.stack(
+                [
+                    F.cross_entropy(
+                        logits, batch.y, ignore_index=UNLABELLED, label_smoothing=self.label_smoothing, reduction="none"
+                    ),
+                    disagreement(model, batch, logits),
+                ]
+            )
+            weighted = each if batch.weight is None else each * batch.weight
+            n_labelled = of_all_shares((batch.y != UNLABELLED).sum(), model).clamp(min=1)
+            weight = self.weight * ramp_up(next(steps) / n_steps)
+            return weighted[0].sum() / n_labelled + weight * weighted[1].mean()
+
+        return objective
+
+
+Disagreement = Callable[[nn.Module, Batch, Tensor], Tensor]  # of a network about each case (B,), given its logits
+
+
+def pi(teacher: nn.Module) -> Disagreement:
+    """Squared distance of the probabilities of two views of a case; no teacher needed (Laine & Aila 2017)."""
+
+    def disagreement(model: nn.Module, batch: Batch, logits: Tensor) -> Tensor:
+        return squared_distance(logits, model(batch.x, batch.observed).float())
+
+    return disagreement
+
+
+def mean_teacher(teacher: nn.Module) -> Disagreement:
+    """Squared distance to the teacher's probabilities, which are of another view (Tarvainen & Valpola 2017)."""
+
+    def disagreement(model: nn.Module, batch: Batch, logits: Tensor) -> Tensor:
+        with torch.no_grad():
+            expected = teacher(batch.x, batch.observed).float()
+        return squared_distance(logits, expected)
+
+    return disagreement
+
+
+def pseudo_label(teacher: nn.Module) -> Disagreement:
+    """Cross-entropy of what the teacher is sure of, of another view, for cases without labels (Lee 2013)."""
+
+    def disagreement(model: nn.Module, batch: Batch, logits: Tensor) -> Tensor:
+        with torch.no_grad():
+            probability, guess = teacher(batch.x, batch.observed).float().softmax(dim=1).max(dim=1)
+        counts = (probability >= CONFIDENT) & (batch.y == UNLABELLED)
+        return F.cross_entropy(logits, guess, reduction="none") * counts
+
+    return disagreement
+
+
+CONSISTENCIES: dict[str, Callable[[nn.Module], Disagreement]] = {
+    "pi": pi,
+    "mean_teacher": mean_teacher,
+    "pseudo_label": pseudo_label,
+}
+
+
+def squared_distance(logits: Tensor, others: Tensor) -> Tensor:
+    """Return the squared distance (B,) between the probabilities that two sets of logits (B, K) stand for."""
+    return (logits.softmax(dim=1) - others.softmax(dim=1)).square().sum(dim=1)
+
+
+def ramp_up(progress: float) -> float:
+    """Rise from 0.007 to 1 over the first part of the training (Laine & Aila 2017)."""
+    return math.exp(-5.0 * (1.0 - min(1.0, progress / RAMP_UP)) ** 2)
 
 
 def next_token(start: int, label_smoothing: float = 0.0) -> Objective:

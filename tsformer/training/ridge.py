@@ -43,7 +43,7 @@ def fit_frozen(encoder: ChannelEncoder, data: StoredCases, n_classes: int, devic
     """Make a classifier of an encoder, which stays as it is, and a head fitted to labelled cases."""
     if data.y is None:
         raise ValueError("A head is fitted to labels. Got a batch whose y is None.")
-    most = min(MAX_CASES, MAX_SERIES // min(data.n_channels, MAX_CHANNELS))
+    most = most_cases(min(data.n_channels, MAX_CHANNELS))
     if len(data) > most:
         data = data.subset(np.sort(spread(data.y.numpy(), most)))
     assert data.y is not None  # for the type checker: as it was
@@ -53,6 +53,11 @@ def fit_frozen(encoder: ChannelEncoder, data: StoredCases, n_classes: int, devic
     weight = None if data.weight is None else data.weight.double().numpy()
     head = best_head(features, data.y.numpy(), n_classes, weight)
     return placed(assembled(encoder, scaler, head, data.n_channels, channels).float(), device)
+
+
+def most_cases(n_channels: int) -> int:
+    """Return how many cases a head is fitted to that looks at so many channels of each."""
+    return min(MAX_CASES, MAX_SERIES // n_channels)
 
 
 def squashed(
