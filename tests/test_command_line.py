@@ -1,10 +1,13 @@
+import re
 import subprocess
 import sys
 
+import numpy as np
 import pandas as pd
 import pytest
 
 import tsformer
+from tsformer import plotting
 from tsformer.__main__ import main
 from tsformer.datasets import bundled_folder
 
@@ -189,6 +192,96 @@ def test_forecast__one_wrong_date__is_the_one_that_is_shown(last, message, tmp_p
     pd.DataFrame({"ds": times, "y": range(4)}).to_csv(tmp_path / "data.csv", index=False)
     assert main(["forecast", str(tmp_path / "data.csv"), "--out", str(tmp_path / "out.csv")]) == 2
     assert message in capsys.readouterr().err
+
+
+def machine(n: int = 300, odd: int = 220) -> pd.DataFrame:
+    """Two channels of a machine by the hour, with a bump in the first."""
+    hours = pd.date_range("2024-01-01", periods=n, freq="h")
+    noise = np.random.default_rng(0).normal(size=(n, 2))
+    values = np.column_stack([np.sin(np.arange(n) / 8), np.cos(np.arange(n) / 8)]) + 0.1 * noise
+    values[odd : odd + 10, 0] += 3.0
+    return pd.DataFrame({"time": hours, "load": values[:, 0], "heat": values[:, 1]})
+
+
+@pytest.mark.parametrize("train", [["--train-until", "2024-01-07"], ["--train-fraction", "0.48"]])
+def test_detect__normal_rows_named__scores_the_later_ones_and_says_where_anomalies_are(train, tmp_path, capsys):
+    machine().to_csv(tmp_path / "data.csv", index=False)
+    out = tmp_path / "out.csv"
+    assert main(["detect", str(tmp_path / "data.csv"), "--time", "time", *train, "--out", str(out), "--quiet"]) == 0
+    table = pd.read_csv(out, parse_dates=["time"])
+    assert list(table.columns) == ["time", "score", "anomaly"]
+    assert list(table["time"]) == list(machine()["time"][300 - len(table) :])
+    assert len(table) == (155 if "2024-01-07" in train else 156)
+    assert set(table["anomaly"]) == {0, 1}
+    assert table.loc[table["score"].idxmax(), "time"] in list(machine()["time"][215:235])
+    printed = capsys.readouterr().out
+    assert f"Wrote scores of {len(table)} rows after" in printed
+    assert re.search(r"(1 anomaly|highest scores first): 2024-01-(09|10)", printed)
+
+
+def test_detect__series_by_ids_without_normal_rows__judges_all_in_their_order(tmp_path, capsys):
+    parts = [machine().assign(id="007"), machine(200, odd=90).assign(id="NA")]
+    rows = pd.concat(parts).sample(frac=1, random_state=0).assign(note="text")
+    rows.to_csv(tmp_path / "data.csv", sep=";", decimal=",")
+    arguments = ["--time", "time", "--id", "id", "--channels", "load", "--contamination", "0.06", "--quiet"]
+    out = tmp_path / "out.csv"
+    assert main(["detect", str(tmp_path / "data.csv"), *arguments, "--out", str(out)]) == 0
+    table = pd.read_csv(out, dtype={"id": str}, keep_default_na=False)
+    assert list(table.columns) == ["id", "time", "score", "anomaly"]
+    assert list(table["id"]) == list(rows["id"])
+    assert table["anomaly"].mean() == pytest.approx(0.06, abs=0.005)
+    found = table[table["anomaly"] == 1]
+    assert set(found["id"]) == {"007", "NA"}
+    printed = capsys.readouterr().out
+    assert "Wrote scores of 500 rows to" in printed
+    assert "'NA', 2024-01-04 " in printed
+
+
+def test_detect__nothing_odd__says_so(tmp_path, capsys):
+    pd.DataFrame({"ds": range(200), "x": [i % 20 for i in range(200)]}).to_csv(tmp_path / "data.csv", index=False)
+    out = tmp_path / "out.csv"
+    assert main(["detect", str(tmp_path / "data.csv"), "--train-until", "149", "--out", str(out), "--quiet"]) == 0
+    assert capsys.readouterr().out.endswith("No anomalies.\n")
+    assert list(pd.read_csv(out)["ds"]) == list(range(150, 200))
+
+
+@pytest.mark.parametrize(
+    ("change", "arguments", "message"),
+    [
+        (lambda df: df, ["--time", "hour"], "has no column ['hour']. It has ['time', 'load', 'heat']"),
+        (lambda df: df, ["--channels", "power"], "has no column ['power']"),
+        (lambda df: df.assign(note="x"), [], "Column 'note' of"),
+        (lambda df: df, ["--train-until", "2023-12-31"], "Got 0 of 300 up to 2023-12-31"),
+        (lambda df: df, ["--train-until", "soon"], "'--train-until' has times that are not of the format ISO8601"),
+        (lambda df: df, ["--train-fraction", "1.5"], "--train-fraction must be a number between 0 and 1. Got 1.5"),
+        (lambda df: df, ["--train-fraction", "0.05"], "fit needs 32 time points in all"),
+        (lambda df: df, ["--contamination", "2"], "error: --contamination must be a float in the range (0.0, 0.5]"),
+        (lambda df: df.drop(7), [], "Pass --freq h to insert absent times as missing values."),
+        (lambda df: df, ["--plot", "picture.xyz"], "Got picture.xyz"),
+        (
+            lambda df: df.assign(time=range(300)),
+            ["--train-until", "noon"],
+            "--train-until must be a whole number, as the times are. Got 'noon'",
+        ),
+    ],
+)
+def test_detect__a_mistake__tells_it_in_one_line_and_returns_2(change, arguments, message, tmp_path, capsys):
+    change(machine()).to_csv(tmp_path / "data.csv", index=False)
+    arguments = arguments if "--time" in arguments else ["--time", "time", *arguments]
+    out = str(tmp_path / "out.csv")
+    assert main(["detect", str(tmp_path / "data.csv"), *arguments, "--out", out, "--quiet"]) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("\n") == 1
+
+
+@pytest.mark.skipif(not hasattr(plotting, "AnomalyDisplay"), reason="no AnomalyDisplay")
+def test_detect__plot__is_drawn(tmp_path):
+    machine().to_csv(tmp_path / "data.csv", index=False)
+    arguments = ["--time", "time", "--train-until", "2024-01-07", "--out", str(tmp_path / "out.csv"), "--quiet"]
+    plot = tmp_path / "anomalies.png"
+    assert main(["detect", str(tmp_path / "data.csv"), *arguments, "--plot", str(plot)]) == 0
+    assert plot.read_bytes().startswith(b"\x89PNG")
 
 
 def test_classify__files_of_different_channels__are_named_before_training(tmp_path, capsys):

@@ -96,7 +96,14 @@ def fitted_classifier():
     return tsformer.TransformerClassifier(**params, random_state=0).fit(X, np.arange(8) % 2)
 
 
-@pytest.mark.parametrize("fitted", [fitted_classifier, lambda: small(max_steps=1).fit(wave())], ids=["class", "series"])
+FITTED = {
+    "class": fitted_classifier,
+    "series": lambda: small(max_steps=1).fit(wave()),
+    "detector": lambda: tsformer.TransformerDetector().fit(wave()),
+}
+
+
+@pytest.mark.parametrize("fitted", FITTED.values(), ids=FITTED)
 def test_load__mutated_document__is_loaded_or_told(fitted, tmp_path):
     tsformer.save(fitted(), tmp_path / "saved")
     rng = np.random.default_rng(0)

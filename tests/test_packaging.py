@@ -32,7 +32,9 @@ def test_import__fresh_process__brings_none_of_the_packages_that_few_need():
     assert run_in_fresh_process(program) == "set()"
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["classify", "--help"], [], ["predict"], ["forecast", "x.csv"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["classify", "--help"], [], ["predict"], ["forecast", "x.csv"], ["detect", "x.csv"]]
+)
 def test_command__help_or_wrong_arguments__answers_before_what_takes_seconds_is_imported(arguments):
     program = f"""
 import contextlib, io, sys

@@ -21,7 +21,7 @@ from pandas.testing import assert_frame_equal
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
-from tsformer import TransformerClassifier, TransformerPretrainer, load, save
+from tsformer import TransformerClassifier, TransformerDetector, TransformerPretrainer, load, save
 from tsformer.datasets import load_classification
 from tsformer.models.encoders import ENCODERS
 from tsformer.models.encoders.patch import PatchEncoder
@@ -256,6 +256,27 @@ def test_load__forecaster_with_covariates__works_as_before(form, path):
         loaded.predict()
 
 
+# Detectors come back.
+
+
+@seen_by_fit
+@pytest.mark.parametrize("form", ["Series", "wide", "long", "MultiIndex", "levels of columns", "array"])
+def test_load__detector__scores_bit_for_bit_and_goes_on(form, path):
+    df = FORMS[form] if form in FORMS else [wave(80).to_numpy(), wave(60).to_numpy()]
+    detector = TransformerDetector(contamination=0.02).fit(df)
+    loaded = again(detector, path)
+    for _ in range(2):
+        for method in ("score_samples", "predict"):
+            found, expected = (getattr(each, method)(df) for each in (loaded, detector))
+            assert pickle.dumps(found) == pickle.dumps(expected)
+        for each in (loaded, detector):
+            each.update(df)
+    assert loaded.channels_ == detector.channels_
+    assert loaded.offset_ == detector.offset_
+    assert_array_equal(loaded.training_scores_, detector.training_scores_)
+    assert clone(loaded).get_params() == detector.get_params()
+
+
 # Of histories the last context is kept, or all.
 
 
@@ -351,7 +372,7 @@ UNSAVEABLE = {
     "not fitted": (lambda: small_classifier(), r"not fitted yet"),
     "a pipeline": (
         lambda: make_pipeline(small_classifier(max_steps=1).fit(X, y)),
-        r"save takes an estimator of tsformer, .*, TransformerPretrainer\. Got Pipeline of sklearn",
+        r"save takes an estimator of tsformer, .*, TransformerDetector\. Got Pipeline of sklearn",
     ),
     "a subclass": (
         lambda: type("Mine", (TransformerClassifier,), {})(max_steps=1).fit(X, y),
@@ -492,6 +513,40 @@ def test_load__altered_with_right_checksums__is_refused_and_told_why(case, saved
         load(rewritten(saved, path, change))
     assert error.match(message)
     assert error.match("load what this or an earlier tsformer saved")
+
+
+MADE_UP_DETECTORS = {
+    "an attribute of another type": (
+        lambda d, a: put(d, "fitted", "offset_", value="-1"),
+        r"the fitted attribute 'offset_' is of type str",
+    ),
+    "no record": (lambda d, a: put(d, "fitted", "normal_", value=3), r"the fitted attribute 'normal_' is of type int"),
+    "a missing attribute": (lambda d, a: d["fitted"].pop("offset_") and None, r"\['offset_'\] are missing"),
+    "a wrong parameter": (
+        lambda d, a: put(d, "parameters", "contamination", value=2),
+        r"The 'contamination' parameter",
+    ),
+    "no network": (without_networks, r"the networks are not an encoder and a forecaster"),
+    "a larger network": (
+        lambda d, a: put(d, "networks", 0, "settings", "d_ff", value=10**12),
+        r"expected torch\.float32 of shape \(1000000000000, ",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def saved_detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("saved") / "detector.safetensors"
+    save(TransformerDetector().fit(wave()), path)
+    return path
+
+
+@pytest.mark.parametrize("case", MADE_UP_DETECTORS)
+def test_load__altered_detector__is_refused_and_told_why(case, saved_detector, path):
+    change, message = MADE_UP_DETECTORS[case]
+    with pytest.raises(ValueError, match=r"cannot be loaded: .*") as error:
+        load(rewritten(saved_detector, path, change))
+    assert error.match(message)
 
 
 def test_save__folder_or_none__is_told_by_its_own_name(tmp_path):

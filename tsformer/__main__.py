@@ -1,4 +1,4 @@
-"""The command line: `tsformer classify TRAIN TEST --out CSV` and `tsformer forecast DATA --out CSV`.
+"""The command line: `tsformer classify TRAIN TEST --out CSV`, `tsformer forecast DATA --out CSV` and `detect`.
 
 What the commands do is in `tsformer.commands`, imported once the arguments are understood: torch takes seconds.
 """
@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tsformer import __version__
 
@@ -35,7 +36,7 @@ def _tell(what: str, message: Warning | Exception | str) -> None:
 def _in_options(message: str) -> str:
     """Put options in place of the parameters behind them, which messages name as Python spells them."""
     options = {"id_col": "id", "time_col": "time", "target_cols": "target", "random_state": "seed"}
-    options |= {name: name for name in ("device", "freq", "horizon", "level", "max_steps", "season")}
+    options |= {name: name for name in ("contamination", "device", "freq", "horizon", "level", "max_steps", "season")}
 
     def option(match: re.Match[str]) -> str:
         name, value = match["name"], re.sub(r"['\[\],]", "", match["value"])
@@ -78,7 +79,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--plot", type=Path, metavar="PNG", help="picture to write, of the first six series")
     forecast.set_defaults(command="forecast")
 
-    for command in (classify, forecast):
+    detect = _add_detect(commands)
+    for command in (classify, forecast, detect):
         command.add_argument("--sep", type=_separator, help="separator of a CSV (default: found in its first lines)")
         command.add_argument("--decimal", choices=(".", ","), help="decimal mark of a CSV (default: found)")
         command.add_argument("--date-format", help="of times, such as %%d.%%m.%%Y (default: ISO 8601; integers count)")
@@ -86,6 +88,29 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--seed", type=int, default=0, help="random_state of the estimator (default: 0)")
         command.add_argument("--quiet", action="store_true", help="show no progress bar")
     return parser
+
+
+def _add_detect(commands: Any) -> argparse.ArgumentParser:
+    detect: argparse.ArgumentParser = commands.add_parser(
+        "detect", help="find anomalies in series, by pretrained weights"
+    )
+    add = detect.add_argument
+    add("data", type=Path, metavar="DATA", help="CSV with a column of times and a column for each channel")
+    add("--time", metavar="COLUMN", help="column of times (default: ds, or a first column without a name)")
+    add("--id", metavar="COLUMN", help="column that tells series apart (default: one series)")
+    add("--channels", nargs="+", metavar="COLUMN", help="columns to judge (default: all others)")
+    add("--freq", help="frequency, where there are gaps, such as MS, D or h")
+    normal = detect.add_mutually_exclusive_group()
+    normal.add_argument("--train-until", metavar="TIME", help="rows up to it are normal, and later ones are judged")
+    normal.add_argument(
+        "--train-fraction", type=float, metavar="F", help="as --train-until: the first part of a series"
+    )
+    odd = "anomalous fraction of the normal rows (default: none), or else of all rows (default: 0.01)"
+    add("--contamination", type=float, metavar="F", help=odd)
+    add("--out", type=Path, required=True, help="CSV to write: score, higher = more anomalous, and anomaly, 0 or 1")
+    add("--plot", type=Path, metavar="PNG", help="picture to write, of the first six series")
+    detect.set_defaults(command="detect")
+    return detect
 
 
 def _separator(text: str) -> str:

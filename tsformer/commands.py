@@ -14,8 +14,13 @@ from tsformer.archive import check_place
 from tsformer.data import tables
 from tsformer.data.files import SUFFIXES, read_series
 from tsformer.data.forecasts import requested_quantiles
+from tsformer.data.messages import quoted, shown
 from tsformer.estimators.classifier import TransformerClassifier
+from tsformer.estimators.detector import TransformerDetector
 from tsformer.estimators.forecaster import TransformerForecaster
+
+WITHOUT_TRAINING = 0.01  # contamination where no rows are said to be normal
+MOST_SHOWN = 5
 
 
 def _shared(options: argparse.Namespace) -> dict[str, Any]:
@@ -65,13 +70,11 @@ def _read(path: Path, options: argparse.Namespace, labelled: bool) -> tuple[Any,
 def forecast(options: argparse.Namespace) -> None:
     """Forecast the series of a file."""
     check_place(options.out)
-    df, freq = _read_series(options)
+    if options.target is not None and options.id is None:
+        raise ValueError("--target names the values of a file with --id, without which each column is a series.")
+    df, freq = _read_series(options, None if options.id is None else [options.target or "y"])
     requested_quantiles(None, options.level)  # an error of these must not come after training either
-    if options.plot is not None:
-        check_place(options.plot)
-        known = [f".{name}" for name in sorted(plotting.require_matplotlib().Figure().canvas.get_supported_filetypes())]
-        if options.plot.suffix.lower() not in known:
-            raise ValueError(f"--plot must end in one of {', '.join(known)}. Got {options.plot}.")
+    _check_plot(options.plot)
     by_id = options.id is not None
     columns = {"id_col": options.id, "time_col": options.time, "target_cols": options.target or "y"} if by_id else {}
     if options.season is not None:
@@ -91,22 +94,110 @@ def forecast(options: argparse.Namespace) -> None:
         print(f"Drew {len(first)} series in {options.plot}.")
 
 
-def _read_series(options: argparse.Namespace) -> tuple[pd.DataFrame, str | int | None]:
-    """Read the frame to forecast, long with ids and wide without, and the frequency of its times."""
-    if options.target is not None and options.id is None:
-        raise ValueError("--target names the values of a file with --id, without which each column is a series.")
+def detect(options: argparse.Namespace) -> None:
+    """Find anomalies in the series of a file."""
+    check_place(options.out)
+    _check_plot(options.plot)
+    df, freq = _read_series(options, options.channels)
+    by_id = options.id is not None
+    columns = {"id_col": options.id, "time_col": options.time} if by_id else {}
+    detector = TransformerDetector(freq=freq, **columns, **_shared(options))
+    in_training, until = _training_rows(df, options)
+    if options.contamination is not None or until is None:
+        detector.set_params(contamination=WITHOUT_TRAINING if options.contamination is None else options.contamination)
+    if until is None:
+        table = detector.fit_score_samples(df)
+    else:
+        detector.fit(df[in_training])
+        table = detector.score_samples(df)[~in_training]
+    table = table if by_id else table.to_frame()
+    table = table.assign(score=-table["score"], anomaly=(table["score"] < detector.offset_).astype(int))
+    table.to_csv(options.out, index=not by_id)
+    judged = f"{len(table)} rows" if until is None else f"{len(table)} rows {until}"
+    print(f"Wrote scores of {judged} to {options.out}.\n{_found(table, options)}")
+    if options.plot is not None:
+        first = list(df[options.id].unique()[: plotting.MAX_PANELS]) if by_id else None
+        display = plotting.AnomalyDisplay.from_estimator(detector, df, series=first)
+        display.figure_.savefig(options.plot, dpi=150)
+        print(f"Drew {'them' if first is None else f'{len(first)} series'} in {options.plot}.")
+
+
+def _training_rows(df: pd.DataFrame, options: argparse.Namespace) -> tuple[Any, str | None]:
+    """Which rows (n,) are normal, and which are judged, in words; None where all are both."""
+    times = df.index.to_series() if options.id is None else df[options.time]
+    groups = pd.Series(0, times.index) if options.id is None else df[options.id]
+    if options.train_until is not None:
+        text = pd.Series([options.train_until], name="--train-until")
+        if pd.api.types.is_integer_dtype(times):
+            if not options.train_until.lstrip("-").isdecimal():
+                raise ValueError(
+                    f"--train-until must be a whole number, as the times are. Got {options.train_until!r}."
+                )
+            text = text.astype(int)
+        last = tables.read_dates(text, options.date_format).iloc[0]
+        in_training, words = times <= last, f"after {shown(last)}"
+    elif options.train_fraction is not None:
+        if not 0.0 < options.train_fraction < 1.0:
+            raise ValueError(f"--train-fraction must be a number between 0 and 1. Got {options.train_fraction}.")
+        ranks, counts = (times.groupby(groups.to_numpy()).transform(of) for of in ("rank", "count"))
+        in_training, words = ranks <= options.train_fraction * counts, f"after the first {options.train_fraction:.0%}"
+    else:
+        return None, None
+    if not in_training.any() or in_training.all():
+        raise ValueError(
+            f"Some rows of {options.data} must be normal ones to learn from, and some others to judge. Got "
+            f"{int(in_training.sum())} of {len(df)} {words.replace('after', 'up to')}."
+        )
+    return in_training.to_numpy(), words
+
+
+def _found(table: pd.DataFrame, options: argparse.Namespace) -> str:
+    """Say how many stretches of anomalies there are, and where the most anomalous ones."""
+    rows = table if options.id is not None else table.rename_axis(options.time).reset_index()
+    rows = rows.sort_values([name for name in (options.id, options.time) if name], kind="stable")
+    series = rows[options.id] if options.id is not None else pd.Series(0, rows.index)
+    begins = (rows["anomaly"] != rows["anomaly"].shift()) | (series != series.shift())
+    stretches = [part for _, part in rows.groupby(begins.cumsum()) if part["anomaly"].iloc[0]]
+    if not stretches:
+        return "No anomalies."
+    places = []
+    for part in sorted(stretches, key=lambda part: -part["score"].max())[:MOST_SHOWN]:
+        first, last = (shown(part[options.time].iloc[i]) for i in (0, -1))
+        where = f"{quoted(part[options.id].iloc[0])}, " if options.id is not None else ""
+        places.append(f"{where}{first}" + (f" to {last}" if first != last else ""))
+    more = f"; and {len(stretches) - MOST_SHOWN} more" if len(stretches) > MOST_SHOWN else ""
+    kind = "anomaly" if len(stretches) == 1 else "anomalies, highest scores first"
+    return f"{len(stretches)} {kind}: {'; '.join(places)}{more}."
+
+
+def _check_plot(path: Path | None) -> None:
+    if path is None:
+        return
+    check_place(path)
+    known = [f".{name}" for name in sorted(plotting.require_matplotlib().Figure().canvas.get_supported_filetypes())]
+    if path.suffix.lower() not in known:
+        raise ValueError(f"--plot must end in one of {', '.join(known)}. Got {path}.")
+
+
+def _read_series(options: argparse.Namespace, values: list[str] | None) -> tuple[pd.DataFrame, str | int | None]:
+    """Read a frame of series, long with ids and wide without, and the frequency of its times; None is all columns."""
     texts = [options.id, options.date_format and (options.time or "ds")]
     df, freq = tables.read_table(options.data, sep=options.sep, decimal=options.decimal, as_text=texts), options.freq
     if options.time is None:
         options.time, df = "ds", df if "ds" in df else df.rename(columns={tables.UNNAMED: "ds"})
-    named = [options.time] if options.id is None else [options.time, options.id, options.target or "y"]
-    df = tables.without_row_numbers(df, named)
-    tables.check_columns(df, options.data, named)
-    tables.check_numbers(df, df.columns.drop(options.time) if options.id is None else named[2:], options.data)
+    keys = [options.time] if options.id is None else [options.time, options.id]
+    df = tables.without_row_numbers(df, [*keys, *(values or [])])
+    tables.check_columns(df, options.data, [*keys, *(values or [])])
+    named = [*keys, *(df.columns.drop(keys) if values is None else values)]
+    tables.check_numbers(df, named[len(keys) :], options.data)
     df = df.assign(**{options.time: tables.read_dates(df[options.time], options.date_format)})
     if pd.api.types.is_integer_dtype(df[options.time]) and freq is not None and freq.isdecimal():
         freq = int(freq)
-    return df.set_index(options.time) if options.id is None else df[named], freq
+    return df[named].set_index(options.time) if options.id is None else df[named], freq
 
 
-COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {"classify": classify, "forecast": forecast}
+COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
+    "classify": classify,
+    "forecast": forecast,
+    "detect": detect,
+}

@@ -24,10 +24,10 @@ from tsformer.estimators.classifier import TransformerClassifier
 from tsformer.estimators.detector import TransformerDetector
 from tsformer.estimators.forecaster import TransformerForecaster
 from tsformer.estimators.pretrainer import TransformerPretrainer
-from tsformer.models.channel_encoder import blank_channel_encoder
+from tsformer.models.channel_encoder import ChannelEncoder, blank_channel_encoder
 from tsformer.models.classifier import SeriesClassifier, blank_classifier
 from tsformer.models.ensemble import Ensemble
-from tsformer.models.forecaster import Lengths, build_forecaster
+from tsformer.models.forecaster import Lengths, SeriesForecaster, build_forecaster
 from tsformer.models.frozen import FrozenClassifier, blank_frozen
 from tsformer.models.witnesses import Witnesses, build_witness
 from tsformer.training import distributed
@@ -241,6 +241,8 @@ def _network(kind: Kind, number: int, store: Store, *, settings: dict[str, Any],
 
 def _joined(estimator: Any, networks: list[Any]) -> nn.Module:
     if isinstance(estimator, TransformerDetector):
+        if list(map(type, networks)) != [ChannelEncoder, SeriesForecaster]:
+            raise ValueError("the networks are not an encoder and a forecaster")
         return Witnesses(*networks)
     if not isinstance(estimator, TransformerClassifier):
         (network,) = networks

@@ -474,16 +474,11 @@ class AnomalyPanel:
         ax.fill_between(course.index, course["lower"], course["upper"], color="C0", alpha=0.25, lw=0, label=label[0])
         ax.plot(course["expected"], color="C0", lw=1.2, label=label[1])
 
-    def _places(self, place: int) -> tuple[int, int]:
-        """The first and the last time point of an anomaly."""
-        anomaly = self.anomalies.iloc[place]
-        first, last = self.series.index.get_indexer(_for_axis(pd.Index([anomaly["start"], anomaly["end"]]))).tolist()
-        return first, last
-
     def _span(self, place: int) -> tuple[Any, Any]:
         """From half a step before an anomaly to half a step after it."""
         times = self.series.index
-        first, last = self._places(place)
+        ends = pd.Index(self.anomalies.loc[:, ["start", "end"]].iloc[place])
+        first, last = map(int, times.get_indexer(_for_axis(ends)))
         before, after = times[max(0, first - 1)], times[min(len(times) - 1, last + 1)]
         return times[first] - (times[first] - before) / 2, times[last] + (after - times[last]) / 2
 
@@ -499,10 +494,10 @@ class AnomalyPanel:
     def _plot_near(self, ax: Axes, place: int, number: int) -> None:
         anomaly, course = self.anomalies.iloc[place], self.expected[place]
         times = self.series.index
-        first, last = self._places(place)
+        first, last = map(int, times.get_indexer(_for_axis(pd.Index([anomaly["start"], anomaly["end"]]))))
         margin = max(2, (last - first) // 4)
-        around = times.get_indexer(course.index[[0, -1]]).tolist()
-        first, last = max(0, min(first - margin, around[0])), max(last + margin, around[1])
+        begin, end = map(int, times.get_indexer(course.index[[0, -1]]))
+        first, last = max(0, min(first - margin, begin)), max(last + margin, end)
         values = self.series[anomaly["channel"]].iloc[first : last + 1]
         self._plot_expected(ax, course, labelled=False)
         ax.plot(values, color="0.25", lw=1.0, marker="." if len(values) < 40 else None)
@@ -640,9 +635,9 @@ def _stacked(ax: Axes, n_below: int) -> list[Axes]:
         return _split(ax, (3, 1), (1,))
     ax.set_axis_off()
     figure: Any = ax.figure
-    halves = place.subgridspec(2, 1, height_ratios=(5, 3), hspace=0.1)
-    side_by_side = halves[1].subgridspec(1, max(2, n_below), wspace=0.05)
-    axes = _split(figure.add_subplot(halves[0]), (3, 1), (1,))
+    rows = place.subgridspec(2, 1, height_ratios=(5, 3), hspace=0.1)
+    side_by_side = rows[1].subgridspec(1, max(2, n_below), wspace=0.05)
+    axes = _split(figure.add_subplot(rows[0]), (3, 1), (1,))
     for i in range(n_below):
         axes.append(figure.add_subplot(side_by_side[0, i]))
         axes[-1].spines[["top", "right"]].set_visible(False)

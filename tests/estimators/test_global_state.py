@@ -13,7 +13,7 @@ from forecasts import small as small_forecaster
 from numpy.testing import assert_array_equal
 
 import tsformer
-from tsformer import TransformerPretrainer
+from tsformer import TransformerDetector, TransformerPretrainer
 
 from .waves import small, waves
 
@@ -77,13 +77,18 @@ def forecast(folder):
     return [part.drop(columns=["unique_id", "ds", "cutoff"], errors="ignore").to_numpy(float) for part in parts]
 
 
+def detect(folder):
+    series = np.sin(np.arange(120) / 4)
+    return _outputs(TransformerDetector().fit(series).update(series), folder, "score_samples", series)
+
+
 def _outputs(estimator, folder, method, given):
     tsformer.save(estimator, folder / "it.safetensors")
     loaded = tsformer.load(folder / "it.safetensors")
     return [getattr(each, method)(given) for each in (estimator, loaded)]
 
 
-TASKS = {task.__name__: task for task in (classify, go_on, pretrain, forecast)}
+TASKS = {task.__name__: task for task in (classify, go_on, pretrain, forecast, detect)}
 
 
 @cache

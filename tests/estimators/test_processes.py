@@ -15,7 +15,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from tsformer import TransformerPretrainer
+from tsformer import TransformerDetector, TransformerPretrainer
 
 from .waves import small, waves
 
@@ -23,8 +23,9 @@ X, y = waves(n_cases=8)
 # What a child process imports.
 WORKER = """
 def predictions(estimators, X):
-    asked = ((estimator, getattr(estimator, "predict_proba", None)) for estimator in estimators)
-    return [estimator.predict() if ask is None else ask(X) for estimator, ask in asked]
+    classifiers, (forecaster, detector) = estimators[:-2], estimators[-2:]
+    asked = [classifier.predict_proba(X) for classifier in classifiers]
+    return [*asked, forecaster.predict(), detector.score_samples(X[:, :1])]
 
 def answer(connection, *given):
     connection.send(predictions(*given))
@@ -47,6 +48,7 @@ def estimators():
         GridSearchCV(small(max_steps=2), {"d_ff": [8]}, cv=2).fit(X, y),
         small().partial_fit(X, y, classes=[0, 1]),
         small_forecaster(max_steps=2).fit(wave()),
+        TransformerDetector().fit(wave().to_numpy()),
     ]
 
 
@@ -89,7 +91,7 @@ def test_fitted__pickled_for_another_process__needs_nothing_that_this_one_keeps(
 
 
 def test_pickle__after_partial_fit__goes_on_as_the_original(estimators):
-    *_, original, _ = estimators
+    *_, original, _, _ = estimators
     copied = pickle.loads(pickle.dumps(original)).partial_fit(X, y)
     again = pickle.loads(pickle.dumps(original)).partial_fit(X, y)
     assert_array_equal(copied.predict_proba(X), again.predict_proba(X))

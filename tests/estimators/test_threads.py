@@ -16,7 +16,7 @@ from numpy.testing import assert_array_equal
 from sklearn.model_selection import GridSearchCV
 
 import tsformer
-from tsformer import TransformerPretrainer
+from tsformer import TransformerDetector, TransformerPretrainer
 from tsformer.inspection import attention_over_history, attention_over_time, occlusion
 from tsformer.plotting import AttentionDisplay, ForecastDisplay
 from tsformer.training.devices import seeded
@@ -57,6 +57,11 @@ def forecaster():
     return small_forecaster(**COVARIATES).fit(PAST)
 
 
+@cache
+def detector():
+    return TransformerDetector().fit(wave(120))
+
+
 def forecast(**wanted):
     return forecaster().predict(PAST, future=AHEAD, **wanted).drop(columns=["unique_id", "ds"]).to_numpy()
 
@@ -78,6 +83,7 @@ PREDICTIONS = {
     "occlusion": lambda: occlusion(classifier(), SOME),
     "AttentionDisplay": lambda: picture(AttentionDisplay, classifier(), SOME[:1]),
     "pretrainer.transform": lambda: pretrainer().transform(SOME),
+    "detector.score_samples": lambda: detector().score_samples(wave(60)),
     "forecast": forecast,
     "forecast with bands": partial(forecast, level=[80, 95]),
     "backtest": lambda: forecaster().backtest(PAST, 2)["y"].to_numpy(),
@@ -117,6 +123,9 @@ FITS = {
     "two passes": lambda: small().partial_fit(X, y, classes=[0, 1]).partial_fit(X, y).predict_proba(X),
     "contrastive": lambda: (
         TransformerPretrainer(max_steps=3, d_model=16, d_ff=16, random_state=0).fit(X[:8]).transform(X[:8])
+    ),
+    "detector": lambda: (
+        TransformerDetector(max_steps=2, window_length=20, random_state=0).fit(wave(80)).score_samples(wave(40))
     ),
     "forecaster": lambda: small_forecaster(max_steps=5).fit(wave()).predict(level=80).to_numpy(),
     "forecaster, new weights": lambda: (
@@ -160,6 +169,7 @@ def test_seeded__inside_itself__goes_on_and_gives_each_state_back():
         lambda: small(encoder="gated_two_tower", pooling="attention").fit(X, y),
         lambda: TransformerPretrainer(objective="reconstruction", d_model=16, dropout=0.1, max_steps=1).fit(X),
         lambda: small_forecaster(head="student_t").fit(wave()),
+        lambda: TransformerDetector().fit(wave()),
         lambda: small_forecaster(pretrained="bundled", max_steps=0, encoder="transformer").fit(wave()),
     ],
 )

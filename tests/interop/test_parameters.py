@@ -10,6 +10,7 @@ import tsformer.interop.sktime as of_sktime
 
 ADAPTERS = [
     (of_sktime.TransformerClassifier, tsformer.TransformerClassifier, {"warm_start", "id_col", "time_col"}),
+    (of_sktime.TransformerDetector, tsformer.TransformerDetector, {"id_col", "time_col"}),
     (
         of_sktime.TransformerForecaster,
         tsformer.TransformerForecaster,
@@ -21,9 +22,10 @@ try:
 except ImportError:  # aeon is an extra
     pass
 else:
-    ADAPTERS.append(
-        (of_aeon.TransformerClassifier, tsformer.TransformerClassifier, {"warm_start", "n_jobs", "id_col", "time_col"})
-    )
+    ADAPTERS += [
+        (of_aeon.TransformerClassifier, tsformer.TransformerClassifier, {"warm_start", "n_jobs", "id_col", "time_col"}),
+        (of_aeon.TransformerDetector, tsformer.TransformerDetector, {"id_col", "time_col", "freq"}),
+    ]
 every_adapter = pytest.mark.parametrize(
     ("adapter", "wrapped", "left_out"),
     ADAPTERS,
@@ -52,10 +54,10 @@ def test_parameters__docstring__describes_each_in_the_words_of_the_wrapped_estim
 
 @every_adapter
 def test_parameters__set_cloned_and_shown__are_kept(adapter, wrapped, left_out):
-    changed = adapter(d_model=16).set_params(n_layers=3).clone()
+    changed = adapter(max_steps=16).set_params(random_state=3).clone()
 
-    assert changed.get_params() == adapter().get_params() | {"d_model": 16, "n_layers": 3}
-    assert re.sub(r"\s+", " ", repr(changed)) == f"{adapter.__name__}(d_model=16, n_layers=3)"
+    assert changed.get_params() == adapter().get_params() | {"max_steps": 16, "random_state": 3}
+    assert re.sub(r"\s+", " ", repr(changed)) == f"{adapter.__name__}(max_steps=16, random_state=3)"
 
 
 @every_adapter

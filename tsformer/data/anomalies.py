@@ -211,7 +211,7 @@ def _lifts(query: Floats, courses: Floats, inner: slice) -> Floats:
 
 def _medians(side: Floats) -> Floats:
     """Medians (k, C) of differences (k, n, C), which other anomalies beside do not move; NaN where none is known."""
-    is_known = np.asarray((~np.isnan(side)).any(axis=1))
+    is_known: NDArray[np.bool_] = np.any(~np.isnan(side), axis=1)
     if not is_known.any():
         return np.full(is_known.shape, np.nan)
     return np.where(is_known, np.nanmedian(np.where(is_known[:, None], side, 0.0), axis=1), np.nan)

@@ -116,13 +116,15 @@ def read_series(
     fill: Fill = None,
     expected: Frequency | None = None,
     before: SeriesSet | None = None,
+    may_be_empty: bool = False,
 ) -> SeriesSet:
     """Read one or many series with their covariates; NaN is a missing value.
 
     The frame shows its form: rows under a MultiIndex are (series, time); else a DataFrame with a column `time_col` is
     long, and holds one series if there is no `id_col`; all else is wide, with time in the index and a channel in each
     column. Rows may be in any order; series stay in that of their first rows. `target_cols` is by default "y" in a long
-    frame, elsewhere all columns that are no covariates. Series of df may go on from those `before`.
+    frame, elsewhere all columns that are no covariates. Series of df may go on from those `before`. Each has a
+    value in each target column unless it `may_be_empty`.
 
     With `freq`, the step of the times, absent times become missing values. None infers it and refuses gaps: it is
     `expected` if all series follow that, however few their times are, else that of the longest series. `fill` is put
@@ -142,7 +144,8 @@ def read_series(
         _check_later(rows, before)
         ids, times, matrix = _joined(_end_of(before), rows, matrix)
     ordered = sort_rows(ids, times, matrix, form.names)
-    _check_observed(ordered, form, known=[] if before is None else before.ids)
+    if not may_be_empty:
+        _check_observed(ordered, form, known=[] if before is None else before.ids)
     if expected is None:
         _warn_of_odd_ids(ordered.ids)
         if not isinstance(freq, Integral):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tsformer.data.rows import Floats
 
@@ -10,6 +11,7 @@ SHORTEST, LONGEST = 16, 1000  # time points that a period may have
 FEWEST = 4  # periods in a series that shows one
 NEARLY = 0.9  # of the highest autocorrelation: the first peak so high is the period, later ones are its multiples
 WEAKEST = 0.2  # autocorrelation of a period
+FARTHEST = 10.0  # from the median, in ranges of the middle nine tenths: one value beyond would hide all others
 
 
 def find_period(series: Sequence[Floats]) -> int:
@@ -32,6 +34,7 @@ def find_period(series: Sequence[Floats]) -> int:
 def _autocovariance(channel: Floats, longest: int) -> Floats:
     """Of a channel (T,) divided by its variance, for lags of 0 to `longest`; of pairs of observed values alone."""
     observed = ~np.isnan(channel)
+    channel = _without_extremes(channel, observed)
     values = np.where(observed, channel, 0.0)
     largest = np.abs(values).max()
     values = values / largest if largest > 0.0 else values
@@ -42,6 +45,14 @@ def _autocovariance(channel: Floats, longest: int) -> Floats:
         return np.zeros(longest + 1)
     pairs = np.maximum(_correlation(observed.astype(float), longest), 1.0)
     return _correlation(values, longest) / pairs / variance
+
+
+def _without_extremes(channel: Floats, observed: NDArray[np.bool_]) -> Floats:
+    if not observed.any():
+        return channel
+    low, center, high = np.quantile(channel[observed] / 2.0, [0.05, 0.5, 0.95])
+    farthest = 2.0 * FARTHEST * min(high - low, np.finfo(float).max / (4.0 * FARTHEST))
+    return np.clip(channel, 2.0 * center - farthest, 2.0 * center + farthest) if farthest > 0.0 else channel
 
 
 def _correlation(values: Floats, longest: int) -> Floats:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+import re
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +12,7 @@ import pandas as pd
 
 from tsformer.data import frames
 from tsformer.data.frames import Columns, SeriesSet
-from tsformer.data.messages import series_name, warn_user
+from tsformer.data.messages import quoted, series_name, warn_user
 from tsformer.data.rows import Floats, rows_of
 
 
@@ -42,31 +44,53 @@ def read_recordings(X: Any, columns: Columns, freq: Any, name: str = "X") -> Rec
     time), or a frame as `TransformerForecaster` takes it: a Series, wide with a column a channel, or long.
     """
     if isinstance(X, pd.Series | pd.DataFrame):
-        named = columns._replace(target_cols=_channels_of(X, columns))
-        read = frames.read_series(X, named, freq=freq)
+        named = columns._replace(target_cols=_channels_of(X, columns, name))
+        with _in_words_of_channels(name):
+            read = frames.read_series(X, named, freq=freq, may_be_empty=True)
         return Recordings(read.values, read.names, X, read, columns)
     several = isinstance(X, list | tuple) and len(X) and np.ndim(X[0]) > 0
     if several:
         parts = [_values_of(part, f"{name}[{i}]") for i, part in enumerate(X)]
     else:
-        whole = np.asarray(X)
-        parts = [_values_of(part, name) for part in (whole if whole.ndim == 3 else [whole])]
+        whole = np.asanyarray(X)
+        parts = [_values_of(part, name) for part in (whole if whole.ndim == 3 and len(whole) else [whole])]
     counts = {part.shape[1] for part in parts}
     if len(counts) != 1:
         raise ValueError(f"The series of {name} must have as many channels each. Got {sorted(counts)} channels.")
     return Recordings(parts, list(range(parts[0].shape[1])), X, None, columns)
 
 
-def _channels_of(X: Any, columns: Columns) -> list[Hashable] | None:
+def _channels_of(X: Any, columns: Columns, name: str) -> list[Hashable] | None:
     """The columns of a long frame but for ids and times: all of them are channels."""
     if isinstance(X, pd.Series):
         return None
-    return [name for name in X.columns if name not in (columns.id_col, columns.time_col)] or None
+    channels = [column for column in X.columns if column not in (columns.id_col, columns.time_col)]
+    if not channels and len(X.columns):
+        raise ValueError(f"{name} has no channels: no columns but {list(X.columns)}.")
+    return channels or None
+
+
+@contextmanager
+def _in_words_of_channels(name: str) -> Iterator[None]:
+    """Put what recordings have in place of what frames to forecast have, in errors."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        text = str(error).replace(", and fill= to fill those", "").replace("The target column", "The column")
+        text = re.sub(r" A covariate is named in .*", "", re.sub(r"\bdf\b(?![.\[])", name, text))
+        raise type(error)(text) from error
 
 
 def _values_of(part: Any, name: str) -> Floats:
     """One series as an array (time, channels)."""
-    values = np.asarray(part)
+    if isinstance(part, pd.DataFrame):
+        raise TypeError(
+            f"{name} must be an array of shape (time,) or (channels, time). Got a DataFrame in a list; put several in "
+            "one, by pd.concat(frames, keys=range(len(frames)))."
+        )
+    values = np.asanyarray(part)
+    if isinstance(values, np.ma.MaskedArray):
+        values = np.ma.filled(values.astype(float), np.nan)
     if values.ndim not in (1, 2) or not values.size:
         raise ValueError(
             f"{name} must be an array of shape (time,) or (channels, time), a list of these, an array of shape "
@@ -89,15 +113,27 @@ def _values_of(part: Any, name: str) -> Floats:
     return values
 
 
-def check_channels(recordings: Recordings, fitted: Sequence[Hashable]) -> None:
-    """Raise a ValueError unless series have the channels that fit saw."""
-    got = recordings.channels
-    if len(got) != len(fitted) or (recordings.frame is not None and set(got) != set(fitted) and _named(fitted)):
-        raise ValueError(f"X must have the channels that fit saw, {list(fitted)}. Got {got}.")
+def as_fitted(recordings: Recordings, fitted: Sequence[Hashable]) -> Recordings:
+    """Put channels in the order in which fit saw them; raise a ValueError where they are others.
+
+    Channels without a name, here or in fit, are told by their place.
+    """
+    got, known = recordings.channels, list(fitted)
+    are_named = recordings.frame is not None and known != list(range(len(known)))
+    if len(got) != len(known) or (are_named and set(got) != set(known)):
+        raise ValueError(f"X must have the channels that fit saw, {known}. Got {got}.")
+    if not are_named or got == known:
+        return recordings
+    order = [got.index(name) for name in known]
+    return recordings._replace(values=[rows[:, order] for rows in recordings.values], channels=known)
 
 
-def _named(channels: Sequence[Hashable]) -> bool:
-    return list(channels) != list(range(len(channels)))
+def check_known(recordings: Recordings) -> None:
+    """Raise a ValueError where a channel has no value in any of the series."""
+    known = np.logical_or.reduce([~np.isnan(rows).all(axis=0) for rows in recordings.values])
+    if not known.all():
+        name = recordings.channels[int(np.argmin(known))]
+        raise ValueError(f"Channel {quoted(name)} of X has no value, from which nothing can be learnt. Leave it out.")
 
 
 def check_lengths(recordings: Recordings, least: int, needs: str) -> None:

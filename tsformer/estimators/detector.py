@@ -16,7 +16,7 @@ from tsformer.data.anomalies import Anomaly, find_anomalies, learn_usual
 from tsformer.data.courses import Courses, no_courses, runs_of
 from tsformer.data.frames import Columns
 from tsformer.data.periods import find_period
-from tsformer.data.recordings import Recordings, check_channels, check_lengths, in_form, read_recordings
+from tsformer.data.recordings import Recordings, as_fitted, check_known, check_lengths, in_form, read_recordings
 from tsformer.data.rows import Floats
 from tsformer.estimators.checks import keep_fitted, place
 from tsformer.estimators.pretrained import ACCEPTED, load_forecaster
@@ -30,8 +30,9 @@ from tsformer.training.devices import placed, portable, ready_to_predict, resolv
 from tsformer.training.neighbours import extended, fit_scale, windows_of
 
 WITHOUT_PERIOD = 32  # time points of a window of series that show no period
-SHORTEST = 8
-WINDOWS_IN_TRAINING = 8  # at least, that do not overlap
+SHORTEST, SHORTEST_CHOSEN = 4, 8
+WINDOWS_IN_TRAINING = 8  # that do not overlap, where the length is chosen
+FEWEST_WINDOWS = 4
 KEPT_SCORES = 10_000
 
 
@@ -48,8 +49,8 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
     Parameters
     ----------
     window_length : int or "auto", default="auto"
-        Time points that are compared at a time, at least 8. "auto" is half of the period that the autocorrelation of
-        the training series shows, or 32 where it shows none, and never more than an eighth of these series.
+        Time points that are compared at a time, at least 4. "auto" is half of the period that the autocorrelation of
+        the training series shows, or 32 where it shows none, at most an eighth of these series, and at least 8.
     witnesses : {"both", "neighbours", "forecast"}, default="both"
         Who is asked.
     contamination : "auto" or float in (0, 0.5], default="auto"
@@ -63,9 +64,9 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
     max_steps : int, default=0
         Optimiser steps by which the encoder is first trained on the training windows, by the contrastive objective of
         `TransformerPretrainer`.
-    id_col : hashable, default="unique_id"
+    id_col : str, int or tuple, default="unique_id"
         Column of a long frame that tells its series apart.
-    time_col : hashable, default="ds"
+    time_col : str, int or tuple, default="ds"
         Column of a long frame that holds the times.
     freq : str, offset, int or None, default=None
         Frequency of frames; gaps become missing values. None infers it and refuses gaps.
@@ -96,7 +97,7 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
     -----
     Missing values (NaN) have the score NaN and are no anomalies; a window with gaps is compared as if what is normal
     stood there. score_samples of the training series themselves finds them more normal than they are, since they are in
-    memory; `fit_predict` compares each with the others.
+    memory; `fit_predict` and `fit_score_samples` compare each window with those that it does not overlap.
 
     References
     ----------
@@ -135,8 +136,8 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
         "max_windows": [COUNT],
         "pretrained": ACCEPTED,
         "max_steps": [Interval(Integral, 0, None, closed="left")],
-        "id_col": [Hashable],
-        "time_col": [Hashable],
+        "id_col": [str, Integral, tuple],
+        "time_col": [str, Integral, tuple],
         "freq": [str, pd.offsets.BaseOffset, Integral, None],
         "device": [str],
         "random_state": ["random_state"],
@@ -151,8 +152,9 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
         ----------
         X : array-like, Series or DataFrame
             One series: an array (time,) or (channels, time), a Series, or a frame with times in its index and a column
-            a channel. Several: a list of arrays, an array (series, channels, time), or a long frame with the columns
-            `id_col` and `time_col`, in which all others are channels. NaN is a missing value.
+            a channel. Several: a list of arrays, an array (series, channels, time), a frame under a (series, time)
+            MultiIndex, or a long one with the columns `id_col` and `time_col`, in which all others are channels. NaN is
+            a missing value. All together have four times `window_length` time points or more.
         y : None
             Not used; here so that pipelines can pass it.
 
@@ -180,6 +182,18 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
         return in_form(recordings, [labels(each, -self.offset_) for each in scores], "anomaly")
 
     @usual_state()
+    def fit_score_samples(self, X: Any, y: Any = None) -> Any:
+        """Learn what is normal, and say how normal each time point of the same series is; X is as in `fit`.
+
+        Returns
+        -------
+        scores, as those of `score_samples`, but that no window is compared with those that it overlaps
+        """
+        self._validate_params()
+        recordings = self._read(X)
+        return in_form(recordings, [-each for each in self._learn(recordings)], "score")
+
+    @usual_state()
     def score_samples(self, X: Any) -> Any:
         """Say how normal each time point is.
 
@@ -192,8 +206,8 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
         -------
         array, Series or DataFrame
             Higher is more normal, 0 is usual; NaN where a value or most of its surroundings are missing. In the form
-            that came: (time,) of an array, a list of those, a Series with the index of a frame; of a long frame a frame
-            of ids, times and "score" in the order of its rows.
+            that came: (time,) of an array, (series, time) of an array of several, a list of a list, a Series with the
+            index of a frame; of a long frame a frame of ids, times and "score" in the order of its rows.
         """
         return self._in_form(X, lambda scores: -scores, "score")
 
@@ -287,8 +301,7 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
 
     def _read_like_fit(self, X: Any) -> Recordings:
         check_is_fitted(self, "model_")
-        recordings = self._read(X)
-        check_channels(recordings, self.channels_)
+        recordings = as_fitted(self._read(X), self.channels_)
         length = self.normal_.memory.length
         check_lengths(
             recordings, length, f"The series of X must have {length} time points, the window_length, or more."
@@ -298,11 +311,15 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
     def _learn(self, recordings: Recordings) -> list[Floats]:
         """Learn what is normal of series, and return how anomalous each of their time points is."""
         device = resolve_device(self.device)
+        check_known(recordings)
         scale = fit_scale(recordings.values)
         series = [scale.apply(rows) for rows in recordings.values]
         period = find_period(series)
         length = choose_length(self.window_length, list(map(len, recordings.values)), period)
-        model = placed(Witnesses(self._encoder(series, length), load_forecaster("bundled")), device)
+        names = ("pretrained", "max_steps", "device", "random_state", "verbose")
+        pretrainer = TransformerPretrainer(**{name: getattr(self, name) for name in names})
+        encoder = fit_encoder(pretrainer, series, length)
+        model = placed(Witnesses(encoder, load_forecaster("bundled")), device)
         normal, evidence = learn_normal(model, series, scale, period, length, self.max_windows, device)
         scores = [summed(each, normal, self.witnesses) for each in evidence]
         known = np.sort(np.concatenate(scores))
@@ -315,14 +332,6 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
         keep_fitted(self, state | {"channels_": recordings.channels, "model_": model})
         return scores
 
-    def _encoder(self, series: list[Floats], length: int) -> ChannelEncoder:
-        names = ("pretrained", "max_steps", "device", "random_state", "verbose")
-        pretrainer = TransformerPretrainer(**{name: getattr(self, name) for name in names})
-        windows = np.concatenate([windows_of(rows, length) for rows in series])
-        encoder: ChannelEncoder = pretrainer.fit(windows.transpose(0, 2, 1)).model_
-        encoder.fit_resolution(length)
-        return encoder
-
     def _in_form(self, X: Any, judge: Any, name: str) -> Any:
         recordings = self._read_like_fit(X)
         return in_form(recordings, [judge(scores) for scores in self._scores(recordings)], name)
@@ -333,6 +342,15 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
         model, normal = ready_to_predict(self.model_, device), self.normal_
         evidence = (find_evidence(model, normal, values, device) for values in recordings.values)
         return [summed(each, normal, self.witnesses) for each in evidence]
+
+
+def fit_encoder(pretrainer: TransformerPretrainer, series: Sequence[Floats], length: int) -> ChannelEncoder:
+    """Load the encoder, or train it, for windows of scaled series (T, C)."""
+    windows = np.concatenate([windows_of(rows, length) for rows in series])
+    windows = windows[~np.isnan(windows).all(axis=(1, 2))]
+    encoder: ChannelEncoder = pretrainer.fit(windows.transpose(0, 2, 1)).model_
+    encoder.fit_resolution(length)
+    return encoder
 
 
 def recordings_of(detector: TransformerDetector, X: Any) -> Recordings:
@@ -350,14 +368,15 @@ def explained(detector: TransformerDetector, recordings: Recordings) -> tuple[li
 
 def choose_length(window_length: int | str, lengths: Sequence[int], period: int) -> int:
     """Choose the time points of a window for training series of these lengths."""
-    most = min(sum(lengths) // WINDOWS_IN_TRAINING, min(lengths))
-    usual = WITHOUT_PERIOD if period == 1 else max(SHORTEST, period // 2)
-    length = min(most, usual) if isinstance(window_length, str) else int(window_length)
-    if not SHORTEST <= length <= most:
+    longest = min(sum(lengths) // FEWEST_WINDOWS, min(lengths))
+    usual = WITHOUT_PERIOD if period == 1 else period // 2
+    at_most = min(sum(lengths) // WINDOWS_IN_TRAINING, min(lengths))
+    length = max(SHORTEST_CHOSEN, min(usual, at_most)) if isinstance(window_length, str) else int(window_length)
+    if length > longest:
+        found = "in all" if len(lengths) == 1 else f"in all, and {min(lengths)} in the shortest series"
         raise ValueError(
-            f"fit needs {WINDOWS_IN_TRAINING} times the window_length of time points in all, and a window_length in "
-            f"each series. Got {sum(lengths)} in all, {min(lengths)} in the shortest, and "
-            f"window_length={window_length!r}, which is at least {SHORTEST}."
+            f"fit needs {FEWEST_WINDOWS * length} time points in all, {FEWEST_WINDOWS} times the window_length of "
+            f"{length}, and {length} in each series. Got {sum(lengths)} {found}. Give more, or a smaller window_length."
         )
     return length
 

@@ -15,6 +15,10 @@ from tsformer.params import documents_parameters_of
 T = TypeVar("T")
 
 SMALL = {"max_steps": 1, "d_model": 8, "n_heads": 2, "n_layers": 1, "d_ff": 8, "random_state": 0, "pretrained": None}
+DETECTORS: list[dict[str, Any]] = [
+    {"window_length": 4},
+    {"window_length": 5, "witnesses": "neighbours", "contamination": 0.1},
+]
 
 
 def takes_parameters_of(estimator: type, *, without: Collection[str]) -> Callable[[type[T]], type[T]]:

@@ -1,4 +1,4 @@
-"""TransformerClassifier and TransformerForecaster for sktime: the same estimators behind sktime's interfaces."""
+"""Classifier, forecaster and detector for sktime: the same estimators behind sktime's interfaces."""
 
 import copy
 import re
@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from pandas.tseries.frequencies import to_offset
 from sktime.classification.base import BaseClassifier
 from sktime.datatypes import update_data
+from sktime.detection.base import BaseDetector
 from sktime.forecasting.base import BaseForecaster, ForecastingHorizon
 
 import tsformer
 from tsformer.data.frequency import steps_after
-from tsformer.interop._parameters import WrapsClassifier, takes_parameters_of
+from tsformer.interop._parameters import DETECTORS, WrapsClassifier, takes_parameters_of
 
 FRAMES = ["pd.DataFrame", "pd-multiindex", "pd_multiindex_hier"]
 # Times are in the index: whatever its name, no column holds ids or times.
@@ -211,6 +212,86 @@ class TransformerForecaster(BaseForecaster):
             "random_state": 0,
         }
         return [size | training, size | training | {"head": "point", "encoder": "transformer"}]
+
+
+@takes_parameters_of(tsformer.TransformerDetector, without=list(NO_COLUMNS))
+class TransformerDetector(BaseDetector):
+    """Find anomalies in series, without labels and without training: `tsformer.TransformerDetector` for sktime.
+
+    `predict` returns the places of anomalies, `transform` a label for each time, 1 for anomalies, and
+    `transform_scores` a score for each, higher = more anomalous, NaN where values are missing. `fit_predict` and
+    `fit_transform` find the anomalies of the training series, of which no window is compared with itself: they need a
+    `contamination`. `update` remembers what is normal. Left out are `id_col` and `time_col`: times are in the index.
+
+    Parameters
+    ----------
+
+    Attributes
+    ----------
+    estimator_ : tsformer.TransformerDetector
+        The fitted detector, for its `offset_`, the threshold.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> from tsformer.interop.sktime import TransformerDetector
+    >>> x = pd.Series(np.sin(np.arange(400) / 4))
+    >>> detector = TransformerDetector().fit(x[:300])
+    >>> x[350:355] = 0.0
+    >>> 352 in detector.predict(x)["ilocs"].values
+    True
+    """
+
+    _tags: ClassVar[dict[str, Any]] = {
+        "authors": "tsformer developers",
+        "maintainers": "tsformer developers",
+        "task": "anomaly_detection",
+        "learning_type": "unsupervised",
+        "capability:multivariate": True,
+        "capability:missing_values": True,
+        "capability:update": True,
+        "capability:random_state": True,
+        "property:randomness": "derandomized",
+        "X_inner_mtype": "pd.DataFrame",
+    }
+
+    def _fit(self, X: pd.DataFrame, y: Any = None) -> Any:
+        estimator = tsformer.TransformerDetector(**self.get_params(deep=False)).set_params(**NO_COLUMNS)
+        self._in_training = _places(estimator.fit_predict(X))
+        self.estimator_ = estimator
+        return self
+
+    def _predict(self, X: pd.DataFrame) -> NDArray[np.intp]:
+        return _places(self.estimator_.predict(X))
+
+    def fit_predict(self, X: Any, y: Any = None) -> pd.DataFrame:
+        """Fit, and find the anomalies of the same series; as `predict`."""
+        self.fit(X, y)
+        return pd.DataFrame({"ilocs": self._in_training})
+
+    def fit_transform(self, X: Any, y: Any = None) -> pd.DataFrame:
+        """Fit, and label the same series; as `transform`."""
+        # sktime 1.2 looks the places up in the index, which fails for dates.
+        return self.sparse_to_dense(self.fit_predict(X, y), pd.RangeIndex(len(X))).to_frame("labels")
+
+    def _transform_scores(self, X: pd.DataFrame) -> pd.DataFrame:
+        return -self.estimator_.score_samples(X).rename("scores").to_frame()
+
+    def _predict_scores(self, X: pd.DataFrame) -> pd.DataFrame:
+        return self._transform_scores(X).iloc[self._predict(X)].reset_index(drop=True)
+
+    def _update(self, X: pd.DataFrame, y: Any = None) -> Any:
+        self.estimator_.update(X)
+        return self
+
+    @classmethod
+    def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
+        """Return settings for sktime's own tests, whose series have 10 time points."""
+        return DETECTORS
+
+
+def _places(labels: pd.Series) -> NDArray[np.intp]:
+    return np.flatnonzero(labels == -1)
 
 
 class _ZonedHorizon(ForecastingHorizon):
