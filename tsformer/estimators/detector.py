@@ -27,7 +27,7 @@ from tsformer.models.witnesses import Witnesses
 from tsformer.params import COUNT
 from tsformer.training.anomalies import Normal, find_evidence, learn_normal, summed
 from tsformer.training.devices import placed, portable, ready_to_predict, resolve_device, usual_state
-from tsformer.training.neighbours import extended, fit_scale, windows_of
+from tsformer.training.neighbours import extended, fit_scale, stride_of, windows_of
 
 WITHOUT_PERIOD = 32  # time points of a window of series that show no period
 SHORTEST, SHORTEST_CHOSEN = 4, 8
@@ -276,7 +276,7 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
         for code, (values, scores) in enumerate(zip(recordings.values, self._scores(recordings), strict=True)):
             is_known = ~(np.isnan(scores) | (scores > -self.offset_))
             rows = normal.scale.apply(np.where(is_known[:, None], values, np.nan))
-            windows = windows_of(rows, normal.memory.length, is_known)
+            windows = windows_of(rows, normal.memory.length, 1, is_known)
             device = resolve_device(self.device)
             memory = extended(normal.memory, self.model_.encoder, windows, self.max_windows, device)
             normal = normal._replace(memory=memory)
@@ -346,7 +346,7 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
 
 def fit_encoder(pretrainer: TransformerPretrainer, series: Sequence[Floats], length: int) -> ChannelEncoder:
     """Load the encoder, or train it, for windows of scaled series (T, C)."""
-    windows = np.concatenate([windows_of(rows, length) for rows in series])
+    windows = np.concatenate([windows_of(rows, length, stride_of(length)) for rows in series])
     windows = windows[~np.isnan(windows).all(axis=(1, 2))]
     encoder: ChannelEncoder = pretrainer.fit(windows.transpose(0, 2, 1)).model_
     encoder.fit_resolution(length)

@@ -8,7 +8,7 @@ import torch
 
 from tsformer.data.rows import Floats
 from tsformer.models.witnesses import Witnesses
-from tsformer.training.neighbours import Indices, NormalWindows, Scale, fit_memory, strangeness
+from tsformer.training.neighbours import NormalWindows, Own, Scale, fit_memory, strangeness
 from tsformer.training.surprise import expected, half_widths, surprise
 
 RARE = 0.99  # quantile of evidence on normal series that counts as 1
@@ -38,14 +38,14 @@ def learn_normal(
     model: Witnesses, series: Sequence[Floats], scale: Scale, period: int, length: int, most: int, device: torch.device
 ) -> tuple[Normal, list[Floats]]:
     """Learn from scaled series (T, C) that are mostly normal; also return the evidence against each of them."""
-    memory, places = fit_memory(model.encoder, series, length, most, device)
+    memory, own = fit_memory(model.encoder, series, length, most, device)
     bands = [expected(model.forecaster, rows, period, device) for rows in series]
     usual = np.nanmedian(np.concatenate([half_widths(band) for band in bands]), axis=0)
     narrowest = np.fmax(NARROWEST * usual, SMALLEST_UNIT)
-    evidence = []
-    for i, (rows, band) in enumerate(zip(series, bands, strict=True)):
-        own = np.where(places[:, 0] == i, places[:, 1], -length)
-        evidence.append(_side_by_side(model, memory, rows, band, narrowest, device, own))
+    evidence = [
+        _side_by_side(model, memory, rows, band, narrowest, device, mine)
+        for rows, band, mine in zip(series, bands, own, strict=True)
+    ]
     center, rare = np.nanquantile(np.concatenate(evidence), [0.5, RARE], axis=0)
     calibration = Calibration(center, np.maximum(rare - center, SMALLEST_UNIT), narrowest)
     return Normal(scale, period, memory, calibration), evidence
@@ -65,7 +65,7 @@ def _side_by_side(
     band: Floats,
     narrowest: Floats,
     device: torch.device,
-    own: Indices | None = None,
+    own: Own | None = None,
 ) -> Floats:
     strange = strangeness(model.encoder, memory, rows, device, own)
     return np.hstack([strange.shape, strange.values, surprise(band, rows, narrowest)])

@@ -15,7 +15,7 @@ from tsformer.training.prediction import predict_in_batches
 N_NEIGHBOURS = 3
 STRIDES = 8  # in a window
 LEVEL_WEIGHT = 8.0  # of a window's level beside its shape: 18 features of 2,322
-MEMORY_VALUES = 25_000_000  # features that are kept, 100 MB
+MEMORY_FEATURES, MEMORY_VALUES = 25_000_000, 10_000_000  # that are kept, 100 and 80 MB
 AT_ONCE = 2**22  # distances, and features of windows, in memory at a time
 ENOUGH = 0.5  # fraction of a window that must be observed
 FARTHEST = 1e4  # units from the center
@@ -36,9 +36,9 @@ class Scale(NamedTuple):
 
 
 class NormalWindows(NamedTuple):
-    """A memory of normal windows, M of them."""
+    """A memory of normal windows: the values of as many as there is room for, and the features of fewer."""
 
-    values: Floats  # (M, L, C), scaled, without gaps
+    values: Floats  # (N, L, C), scaled, without gaps
     features: NDArray[np.float32]  # (M, C, F), standardised
     mean: Floats  # (C, F), of the features of training windows
     factor: Floats  # (C, F)
@@ -47,6 +47,13 @@ class NormalWindows(NamedTuple):
     def length(self) -> int:
         """Time points of a window."""
         return self.values.shape[1]
+
+
+class Own(NamedTuple):
+    """Where windows of a memory begin in one series, below -L for those of others: (N,) and (M,)."""
+
+    values: Indices
+    features: Indices
 
 
 class Strangeness(NamedTuple):
@@ -69,31 +76,49 @@ def fit_scale(series: Sequence[Floats]) -> Scale:
     return Scale(center * largest, unit * largest)
 
 
-def starts_of(n_timepoints: int, length: int) -> Indices:
-    """Where windows begin: every eighth of their length, and so that the last one ends with the series."""
+def starts_of(n_timepoints: int, length: int, stride: int) -> Indices:
+    """Where windows begin: after each stride, and so that the last one ends with the series."""
     last = n_timepoints - length
-    return np.unique([*range(0, last + 1, max(1, length // STRIDES)), last])
+    return np.unique([*range(0, last + 1, stride), last])
+
+
+def stride_of(length: int) -> int:
+    """How far apart windows begin that are compared by features: an eighth of their length."""
+    return max(1, length // STRIDES)
 
 
 def fit_memory(
     encoder: ChannelEncoder, series: Sequence[Floats], length: int, most: int, device: torch.device
-) -> tuple[NormalWindows, Indices]:
-    """Keep windows of scaled series, evenly spread if there are too many; and number and start of each (M, 2)."""
-    places = np.concatenate([_places(i, rows, length) for i, rows in enumerate(series)])
-    if not len(places):
+) -> tuple[NormalWindows, list[Own]]:
+    """Keep windows of scaled series, evenly spread if there are too many; and where they are in each series.
+
+    Values are compared with windows from each time point on: half a stride aside they look strange.
+    """
+    room = _room(encoder, length, series[0].shape[1], most)
+    filled = [_without_gaps(rows) for rows in series]
+    of_values, of_features = (
+        _thinned(np.concatenate([_places(i, rows, length, stride) for i, rows in enumerate(series)]), n)
+        for stride, n in zip((1, stride_of(length)), room, strict=True)
+    )
+    if not len(of_features):
         raise ValueError(
             f"No window of {length} time points of the training series is observed by half. Give longer stretches "
             "without gaps, or a smaller window_length."
         )
-    places = _thinned(places, _room(encoder, series[0].shape[1], most))
-    filled = [_without_gaps(rows) for rows in series]
-    values = np.stack([filled[i][start : start + length] for i, start in places])
-    features = _embedded_in_parts(encoder, values, device)
+    features = _embedded_in_parts(encoder, _cut(filled, of_features, length), device)
     mean, std = features.mean(axis=0, dtype=float), features.std(axis=0, dtype=float)
     varies = std > CONSTANT * np.abs(features).max(axis=0)
     factor = np.where(varies, 1.0 / np.maximum(std, np.finfo(np.float32).tiny), 0.0)
     factor[:, : len(encoder.level_names)] *= LEVEL_WEIGHT
-    return NormalWindows(values, _standardised(features, mean, factor), mean, factor), places
+    values = _cut(filled, of_values, length)
+    memory = NormalWindows(values, _standardised(features, mean, factor), mean, factor)
+    places = of_values, of_features
+    own = [Own(*(np.where(at[:, 0] == i, at[:, 1], -length) for at in places)) for i in range(len(series))]
+    return memory, own
+
+
+def _cut(series: Sequence[Floats], places: Indices, length: int) -> Floats:
+    return np.stack([series[i][start : start + length] for i, start in places])
 
 
 def extended(
@@ -102,23 +127,27 @@ def extended(
     """Remember further windows (n, L, C), scaled and without gaps; beyond the room there is, some of all."""
     if not len(windows):
         return memory
-    features = _standardised(_embedded_in_parts(encoder, windows, device), memory.mean, memory.factor)
-    values, features = np.concatenate([memory.values, windows]), np.concatenate([memory.features, features])
-    kept = _thinned(np.arange(len(values)), _room(encoder, values.shape[2], most))
-    return memory._replace(values=values[kept], features=features[kept])
+    some = windows[:: stride_of(memory.length)]
+    features = _standardised(_embedded_in_parts(encoder, some, device), memory.mean, memory.factor)
+    room = _room(encoder, memory.length, windows.shape[2], most)
+    values = _thinned(np.concatenate([memory.values, windows]), room[0])
+    return memory._replace(values=values, features=_thinned(np.concatenate([memory.features, features]), room[1]))
 
 
-def windows_of(rows: Floats, length: int, wanted: NDArray[np.bool_] | None = None) -> Floats:
+def windows_of(rows: Floats, length: int, stride: int, wanted: NDArray[np.bool_] | None = None) -> Floats:
     """Cut the windows (n, L, C) of a series, those that lie in `wanted` (T,) alone if it is given."""
-    starts = starts_of(len(rows), length)
+    starts = starts_of(len(rows), length, stride)
     if wanted is not None:
         unwanted = np.pad(~wanted, (1, 0)).cumsum()
         starts = starts[unwanted[starts + length] == unwanted[starts]]
     return rows[starts[:, None] + np.arange(length)]
 
 
-def _room(encoder: ChannelEncoder, n_channels: int, most: int) -> int:
-    return min(most, max(10, MEMORY_VALUES // (n_channels * len(encoder.feature_names))))
+def _room(encoder: ChannelEncoder, length: int, n_channels: int, most: int) -> tuple[int, int]:
+    """How many windows to keep the values of, and the features of."""
+    sizes = zip((MEMORY_VALUES, MEMORY_FEATURES), (length, len(encoder.feature_names)), strict=True)
+    of_values, of_features = (min(most, max(10, n // (n_channels * size))) for n, size in sizes)
+    return of_values, of_features
 
 
 def _embedded_in_parts(encoder: ChannelEncoder, windows: Floats, device: torch.device) -> NDArray[np.float32]:
@@ -126,8 +155,9 @@ def _embedded_in_parts(encoder: ChannelEncoder, windows: Floats, device: torch.d
     return np.concatenate([embedded(encoder, part, device) for part in _parts(windows, n_values)])
 
 
-def _places(number: int, rows: Floats, length: int) -> Indices:
-    starts = starts_of(len(rows), length)
+def _places(number: int, rows: Floats, length: int, stride: int) -> Indices:
+    """Number and start (n, 2) of the windows of a series that are observed enough."""
+    starts = starts_of(len(rows), length, stride)
     starts = starts[_observed_enough(rows, starts, length)]
     return np.column_stack([np.full(len(starts), number), starts])
 
@@ -140,10 +170,10 @@ def _observed_enough(rows: Floats, starts: Indices, length: int) -> NDArray[np.b
     return enough & (observed[-1] > 0).any()
 
 
-def _thinned(places: Indices, most: int) -> Indices:
-    if len(places) <= most:
-        return places
-    return places[np.linspace(0, len(places) - 1, most).astype(int)]
+def _thinned(windows: NDArray[Any], most: int) -> NDArray[Any]:
+    if len(windows) <= most:
+        return windows
+    return windows[np.linspace(0, len(windows) - 1, most).astype(int)]
 
 
 def _without_gaps(rows: Floats) -> Floats:
@@ -181,15 +211,11 @@ def strangeness(
     memory: NormalWindows,
     rows: Floats,
     device: torch.device,
-    own: Indices | None = None,
+    own: Own | None = None,
 ) -> Strangeness:
-    """Compare the windows of a scaled series (T, C) with normal ones.
-
-    `own` (M,) says where windows of the memory begin in this series, and is below -L for others: a window is not
-    compared with those that it overlaps.
-    """
+    """Compare the windows of a scaled series (T, C) with normal ones; not with `own` ones that they overlap."""
     length, n_views = memory.length, _n_views(rows.shape[1])
-    starts = starts_of(len(rows), length)
+    starts = starts_of(len(rows), length, stride_of(length))
     starts = starts[_observed_enough(rows, starts, length)]
     sums = Strangeness(*(np.zeros((len(rows), n_views)) for _ in Strangeness._fields))
     counts = np.zeros((len(rows), 1))
@@ -197,9 +223,9 @@ def strangeness(
         if not len(part):
             continue
         windows = rows[part[:, None] + np.arange(length)]
-        excluded = None if own is None else np.abs(part[:, None] - own) < length
-        by_values, filled = _nearest_values(memory, windows, excluded)
-        by_shape = _nearest_features(memory, embedded(encoder, filled, device), excluded)
+        overlaps = (None, None) if own is None else tuple(np.abs(part[:, None] - each) < length for each in own)
+        by_values, filled = _nearest_values(memory, windows, overlaps[0])
+        by_shape = _nearest_features(memory, embedded(encoder, filled, device), overlaps[1])
         for start, distance, residual in zip(part, by_shape, by_values, strict=True):
             sums.shape[start : start + length] += distance
             sums.values[start : start + length] += residual
@@ -236,7 +262,7 @@ def _nearest_values(
 
 
 def _squared_distances(memory: NormalWindows, values: Floats, observed: NDArray[np.bool_], channel: int) -> Floats:
-    """Between windows and normal ones (n, M) in one channel, over what is observed."""
+    """Between windows and normal ones (n, N) in one channel, over what is observed."""
     normal, mine, known = memory.values[..., channel], values[..., channel], observed[..., channel]
     squares = np.square(normal)
     of_normal = squares.sum(axis=1) if known.all() else known.astype(float) @ squares.T
