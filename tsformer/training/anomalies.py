@@ -40,15 +40,21 @@ def learn_normal(
     """Learn from scaled series (T, C) that are mostly normal; also return the evidence against each of them."""
     memory, own = fit_memory(model.encoder, series, length, most, device)
     bands = [expected(model.forecaster, rows, period, device) for rows in series]
-    usual = np.nanmedian(np.concatenate([half_widths(band) for band in bands]), axis=0)
+    (usual,) = _quantiles(np.concatenate([half_widths(band) for band in bands]), [0.5])
     narrowest = np.fmax(NARROWEST * usual, SMALLEST_UNIT)
     evidence = [
         _side_by_side(model, memory, rows, band, narrowest, device, mine)
         for rows, band, mine in zip(series, bands, own, strict=True)
     ]
-    center, rare = np.nanquantile(np.concatenate(evidence), [0.5, RARE], axis=0)
+    center, rare = _quantiles(np.concatenate(evidence), [0.5, RARE])
     calibration = Calibration(center, np.maximum(rare - center, SMALLEST_UNIT), narrowest)
     return Normal(scale, period, memory, calibration), evidence
+
+
+def _quantiles(values: Floats, levels: Sequence[float]) -> Floats:
+    """Quantiles (levels, columns) of what is known of (T, columns); 0 without any, as of forecasts of short series."""
+    quantiles: Floats = np.nanquantile(np.where(np.isnan(values).all(axis=0), 0.0, values), levels, axis=0)
+    return quantiles
 
 
 def find_evidence(model: Witnesses, normal: Normal, values: Floats, device: torch.device) -> Floats:

@@ -19,6 +19,8 @@ MEMORY_FEATURES, MEMORY_VALUES = 25_000_000, 10_000_000  # that are kept, 100 an
 AT_ONCE = 2**22  # distances, and features of windows, in memory at a time
 ENOUGH = 0.5  # fraction of a window that must be observed
 FARTHEST = 1e4  # units from the center
+SPREAD = 3.29  # stds between the quantiles of 5 and 95 % of a normal distribution
+ROUNDING = 1e-9  # of a channel's values
 CONSTANT = 1e-4  # std of a feature over the windows, relative to its largest
 
 Indices = NDArray[np.intp]
@@ -32,7 +34,8 @@ class Scale(NamedTuple):
 
     def apply(self, rows: Floats) -> Floats:
         """Scale a series (T, C); what is farther than anything can be is cut."""
-        return np.clip(rows / self.unit - self.center / self.unit, -FARTHEST, FARTHEST)
+        with np.errstate(over="ignore"):
+            return np.clip(rows / self.unit - self.center / self.unit, -FARTHEST, FARTHEST)
 
 
 class NormalWindows(NamedTuple):
@@ -66,14 +69,14 @@ class Strangeness(NamedTuple):
 def fit_scale(series: Sequence[Floats]) -> Scale:
     """Find center and unit of each channel: by quantiles, which a few odd values do not move."""
     rows = np.concatenate(series)
-    largest = np.fmax.reduce(np.abs(rows), axis=0, initial=np.finfo(float).tiny)
-    rows = rows / largest
     low, center, high = np.nanquantile(rows, [0.05, 0.5, 0.95], axis=0)
-    spread = (high - low) / 3.29  # of a normal distribution the std
-    std = np.nanstd(rows, axis=0)
-    unit = np.where(spread > 0.1 * std, spread, std)
-    unit = np.where(unit > 1e-9, unit, 1.0)
-    return Scale(center * largest, unit * largest)
+    spread = high / SPREAD - low / SPREAD
+    largest = np.nanmax(np.abs(rows), axis=0)
+    largest = np.where(largest > 0.0, largest, 1.0)
+    std = np.nanstd(rows / largest, axis=0) * largest
+    varies = std > ROUNDING * largest
+    unit = np.where(spread > ROUNDING * np.maximum(np.abs(low), np.abs(high)), spread, np.where(varies, std, largest))
+    return Scale(center, unit)
 
 
 def starts_of(n_timepoints: int, length: int, stride: int) -> Indices:
