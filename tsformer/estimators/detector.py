@@ -25,7 +25,7 @@ from tsformer.estimators.reasons import table_of
 from tsformer.models.channel_encoder import ChannelEncoder
 from tsformer.models.witnesses import Witnesses
 from tsformer.params import COUNT
-from tsformer.training.anomalies import Normal, find_evidence, learn_normal, summed
+from tsformer.training.anomalies import Normal, find_evidence, highest_usual, learn_normal, summed
 from tsformer.training.devices import placed, portable, ready_to_predict, resolve_device, usual_state
 from tsformer.training.neighbours import extended, fit_scale, stride_of, windows_of
 
@@ -55,8 +55,8 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
         Who is asked.
     contamination : "auto" or float in (0, 0.5], default="auto"
         Fraction of the training time points that are anomalies: the threshold is that quantile of their scores. "auto"
-        takes the training series for normal, and the threshold is their highest score (conformal): normal series like
-        them, no longer than they are, stay below it with probability one half.
+        is the highest training score (conformal), but for windows that stand out from the others, by three times the
+        distance between the quartiles: of normal series as long as the training series one in two stays below wholly.
     max_windows : int, default=10_000
         Normal windows that are kept in memory, evenly spread; fewer of many channels.
     pretrained : "bundled", path, fitted TransformerPretrainer or None, default="bundled"
@@ -102,7 +102,8 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
     References
     ----------
     Nearest windows: Yeh et al. (2016), "Matrix profile I"; among pretrained features: Roth et al. (2022), "Towards
-    total recall in industrial anomaly detection". Conformal thresholds: Laxhammar and Falkman (2014).
+    total recall in industrial anomaly detection". Conformal thresholds: Laxhammar and Falkman (2014). What stands out:
+    Tukey (1977), "Exploratory data analysis".
 
     Examples
     --------
@@ -170,7 +171,7 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
     def fit_predict(self, X: Any, y: Any = None) -> Any:
         """Learn what is normal, and say which time points of the same series are not; X is as in `fit`.
 
-        With contamination="auto" none is: say which fraction may be.
+        With contamination="auto" it is those in windows that stand out from all others.
 
         Returns
         -------
@@ -324,9 +325,12 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
         scores = [summed(each, normal, self.witnesses) for each in evidence]
         known = np.sort(np.concatenate(scores))
         known = known[~np.isnan(known)]
-        fraction = 0.0 if isinstance(self.contamination, str) else self.contamination
+        if isinstance(self.contamination, str):
+            threshold = highest_usual(scores, length)
+        else:
+            threshold = float(np.quantile(known, 1.0 - self.contamination))
         kept = known[np.linspace(0, len(known) - 1, min(len(known), KEPT_SCORES)).round().astype(int)]
-        state = {"offset_": -float(np.quantile(known, 1.0 - fraction)), "training_scores_": kept, "normal_": normal}
+        state = {"offset_": -threshold, "training_scores_": kept, "normal_": normal}
         times = [recordings.times(code) for code in range(len(series))]
         state["courses_"] = no_courses(len(recordings.channels)).joined(series, times, recordings.ids)
         keep_fitted(self, state | {"channels_": recordings.channels, "model_": model})

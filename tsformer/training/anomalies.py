@@ -14,6 +14,7 @@ from tsformer.training.surprise import expected, half_widths, surprise
 RARE = 0.99  # quantile of evidence on normal series that counts as 1
 SMALLEST_UNIT = 1e-3  # of evidence, so that series without any variation do not blow up rounding
 FORECAST_WEIGHT = 0.5  # beside the neighbours; chosen on made series
+STANDS_OUT = 3.0
 NARROWEST = 0.2  # forecast band, of the usual one
 
 
@@ -91,3 +92,15 @@ def summed(evidence: Floats, normal: Normal, witnesses: str) -> Floats:
     neighbours: Floats = shape + values if normal.period > 1 else shape
     forecast = np.where(np.isnan(tails) & ~np.isnan(shape), 0.0, tails)  # the first values have no forecast
     return {"neighbours": neighbours, "forecast": forecast, "both": neighbours + FORECAST_WEIGHT * forecast}[witnesses]
+
+
+def highest_usual(scores: Sequence[Floats], length: int) -> float:
+    """Return the highest score of windows (T,) of normal series, but for those that stand out from the others.
+
+    These lie three times the distance between the quartiles above the upper one (Tukey 1977).
+    """
+    known = [each[~np.isnan(each)] for each in scores]
+    windows = [part for each in known if len(each) for part in np.array_split(each, max(1, len(each) // length))]
+    highest = np.array([window.max() for window in windows])
+    low, high = np.quantile(highest, [0.25, 0.75])
+    return float(highest[highest <= high + STANDS_OUT * (high - low)].max())
