@@ -121,7 +121,7 @@ def as_fitted(recordings: Recordings, fitted: Sequence[Hashable]) -> Recordings:
     got, known = recordings.channels, list(fitted)
     are_named = recordings.frame is not None and known != list(range(len(known)))
     if len(got) != len(known) or (are_named and set(got) != set(known)):
-        raise ValueError(f"X must have the channels that fit saw, {known}. Got {got}.")
+        raise ValueError(f"X must have the channels that fit saw, {reprlib.repr(known)}. Got {reprlib.repr(got)}.")
     if not are_named or got == known:
         return recordings
     order = [got.index(name) for name in known]
