@@ -58,7 +58,8 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
         is the highest training score (conformal), but for windows that stand out from the others, by three times the
         distance between the quartiles: of normal series as long as the training series one in two stays below wholly.
     max_windows : int, default=10_000
-        Normal windows that are kept in memory, evenly spread; fewer of many channels.
+        Normal windows whose values, and as many whose features, are kept in memory, evenly spread; fewer where they are
+        long or have many channels.
     pretrained : "bundled", path, fitted TransformerPretrainer or None, default="bundled"
         The encoder of windows. "bundled" comes with the package. None draws random weights, a control.
     max_steps : int, default=0
