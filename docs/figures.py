@@ -3,8 +3,8 @@
     PYTHONPATH=tests:examples python docs/figures.py
 
 Those of pictures.md and pretrained.md are drawn by the code on these pages, but for samples of the two generators: one
-is drawn by examples/synthetic_series.py, that of forecasters here. Those of paper.md are drawn here too, a function
-each, from the layers of the package.
+is drawn by examples/synthetic_series.py, that of forecasters here. The picture of README.md and of the home page, for
+light and for dark pages, is drawn here, and so are those of paper.md, a function each, from the layers of the package.
 """
 
 import contextlib
@@ -20,10 +20,10 @@ import torch
 from matplotlib import pyplot as plt
 from torch import Tensor, nn
 
-from tsformer import TransformerClassifier
+from tsformer import TransformerClassifier, TransformerDetector, TransformerForecaster
 from tsformer.data.cases import read_cases
 from tsformer.data.forecasting_prior import draw_histories
-from tsformer.datasets import load_classification
+from tsformer.datasets import load_classification, load_forecasting
 from tsformer.layers.attention import attention_weights, causal_mask, padding_mask, record_attention
 from tsformer.layers.blocks import EncoderStack, Residual, initialise_weights
 from tsformer.layers.embeddings import LinearEmbedding, TokenEmbedding
@@ -53,9 +53,91 @@ def main(folder: Path, n_steps: int = 300) -> None:
             pages.run(pages.ROOT / "docs" / page)
             for picture in Path(scratch).glob("*.png"):
                 (folder / picture.name).write_bytes(picture.read_bytes())
+    draw_overview(folder)
     synthetic_series.draw_picture(str(folder / "synthetic.png"))
     histories().savefig(folder / "histories.png", dpi=90)
     draw_paper(folder, n_steps)
+
+
+def draw_overview(folder: Path) -> None:
+    """Draw the picture of README.md and of the home page: a forecast, a classification, anomalies."""
+    forecast, classes, anomalies = forecast_of_passengers(), classified_motions(), anomalous_days()
+    for theme, ink in {"light": "#24292f", "dark": "#d1d7de"}.items():
+        names = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
+        with plt.rc_context(dict.fromkeys(names, ink) | {"font.size": 10, "savefig.transparent": True}):
+            figure = plt.figure(figsize=(7.5, 4.8), layout="constrained")
+            panels = figure.subplot_mosaic([["forecast", "forecast"], ["classes", "anomalies"]])
+            for ax in panels.values():
+                ax.spines[["top", "right"]].set_visible(False)
+            draw_forecast(panels["forecast"], *forecast, ink)
+            draw_classes(panels["classes"], *classes)
+            draw_anomalies(panels["anomalies"], *anomalies, ink)
+            figure.savefig(folder / f"overview_{theme}.png", dpi=200)
+            plt.close(figure)
+
+
+def forecast_of_passengers() -> tuple[Any, Any]:
+    """AirPassengers, and the forecast of its last year from those before."""
+    passengers = load_forecasting("AirPassengers")
+    forecaster = TransformerForecaster(horizon=12).fit(passengers[:-12])
+    return passengers, forecaster.predict(level=[80, 95])
+
+
+def classified_motions() -> tuple[Any, Any, Any]:
+    """A test case of BasicMotions for each class, the class that is most probable, and its probability."""
+    X, y = load_classification("BasicMotions", split="train")
+    X_test, y_test = load_classification("BasicMotions", split="test")
+    classifier = TransformerClassifier(random_state=0).fit(X, y)
+    cases = X_test[[np.flatnonzero(y_test == label)[0] for label in classifier.classes_]]
+    probabilities = classifier.predict_proba(cases)
+    return cases[:, 0], classifier.classes_[probabilities.argmax(axis=1)], probabilities.max(axis=1)
+
+
+def anomalous_days() -> tuple[Any, Any]:
+    """Seven days of electricity in the cold half of the year, one of them of the warm half; and what is odd."""
+    X, y = load_classification("ItalyPowerDemand", split="train")
+    cold, warm = X[y == "1", 0], X[y == "2", 0]
+    series = np.concatenate([*cold[28:31], warm[0], *cold[31:]])
+    return series, TransformerDetector(contamination=0.01).fit(cold[:28].ravel()).explain(series)
+
+
+def draw_forecast(ax: Axes, passengers: Any, forecast: Any, ink: str) -> None:
+    """Draw a series, its forecast with bands, and what came."""
+    history = passengers[-72:-11]
+    ax.plot(history.index, history, color=ink, lw=1.2)
+    for level, alpha in ((95, 0.25), (80, 0.35)):
+        band = forecast[f"lo-{level}"], forecast[f"hi-{level}"]
+        ax.fill_between(forecast.index, *band, color="tab:blue", alpha=alpha, lw=0, label=f"{level} % band")
+    ax.plot(forecast["point"], color="tab:blue", lw=2, label="forecast")
+    ax.plot(passengers[-12:], color="tab:orange", lw=1.5, ls=(0, (1, 1)), label="what came")
+    ax.legend(loc="upper left", frameon=False, ncols=2)
+    ax.set_title("Forecast: airline passengers, no training", loc="left")
+
+
+def draw_classes(ax: Axes, cases: Any, labels: Any, probabilities: Any) -> None:
+    """Draw a channel of cases, with the class that each was given."""
+    for place, (case, label, probability) in enumerate(zip(cases, labels, probabilities, strict=True)):
+        color = f"C{[0, 1, 2, 4][place]}"
+        ax.plot((case - case.mean()) / max(np.ptp(case), 1.0) * 0.7 - place, color=color, lw=1)
+        ax.text(103, -place, f"{label} {probability:.0%}", color=color, va="center", fontsize=9)
+    ax.set(xlim=(0, 158), xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+    ax.set_title("Classify: what is the wearer doing?", loc="left")
+
+
+def draw_anomalies(ax: Axes, series: Any, reasons: Any, ink: str) -> None:
+    """Draw a series, what is odd in another colour and with its kind."""
+    days = np.arange(len(series)) / 24 + 1
+    ax.plot(days, series, color=ink, lw=1)
+    for reason in reasons.itertuples():
+        odd = slice(reason.start, reason.end + 1)
+        ax.plot(days[odd], series[odd], color="tab:red", lw=1.6)
+        ax.axvspan(days[reason.start], days[reason.end], color="tab:red", alpha=0.2, lw=0)
+        below = {"transform": ax.get_xaxis_transform(), "ha": "center", "va": "top", "fontsize": 9}
+        ax.text(days[odd].mean(), -0.03, reason.kind, color="tab:red", **below)
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+    ax.set_title("Detect: a day of another season", loc="left")
 
 
 def draw_paper(folder: Path, n_steps: int) -> None:

@@ -1,19 +1,23 @@
 """Pages of Markdown whose Python runs: README.md and docs/*.md.
 
-A block of ```text right after a block of Python shows what that block prints. `python tests/pages.py PAGE ...` runs
-pages and writes what they print into these blocks; leave a new one empty.
+A block of ```text right after a block of Python shows what that block prints. `python tests/pages.py PAGE ...` formats
+the code of pages, runs it, and writes what it prints into these blocks; leave a new one empty.
 """
 
 import contextlib
 import io
 import re
+import subprocess
 import sys
 import tempfile
+import textwrap
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.DOTALL | re.MULTILINE)
 PAGES = [page for page in [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))] if BLOCK.search(page.read_text())]
+WIDTH = 78  # columns of a block: more would have to be scrolled sideways
+FORMAT = [sys.executable, "-m", "ruff", "format", "--quiet", "--isolated", f"--line-length={WIDTH}"]
 NUMBER = re.compile(r"-?\d+\.?\d*(?:e[+-]?\d+)?")
 
 
@@ -39,17 +43,25 @@ def words_and_numbers(text: str) -> tuple[list[str], list[float]]:
 
 
 def write_outputs(page: Path) -> None:
-    """Put what the blocks print into the page."""
+    """Format the code of a page, and put what the blocks print into it."""
+    subprocess.run([*FORMAT, str(page)], check=True)
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         results = iter(run(page))
 
     def renewed(block: re.Match[str]) -> str:
         shown, printed = next(results)
         code = f"```python\n{block[1]}```\n"
-        lines = [line.rstrip() + "\n" for line in printed.splitlines()]
+        lines = [wrapped(line.rstrip()) + "\n" for line in printed.splitlines()]
         return code if shown is None else f"{code}\n```text\n{''.join(lines)}```\n"
 
     page.write_text(BLOCK.sub(renewed, page.read_text()))
+
+
+def wrapped(line: str) -> str:
+    """Break a line of words that is too long; the rows of a table are left as they are."""
+    if "  " in line:
+        return line
+    return "\n".join(textwrap.wrap(line, WIDTH, break_long_words=False, break_on_hyphens=False))
 
 
 if __name__ == "__main__":
