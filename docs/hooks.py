@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 SHOWN = {".csv", ".md", ".png", ".py"}
 
@@ -15,3 +16,9 @@ def on_files(files: Files, config: Any) -> Files:
         if path.suffix in SHOWN:
             files.append(File.generated(config, path.relative_to(root).as_posix(), abs_src_path=str(path)))
     return files
+
+
+def on_page_markdown(markdown: str, page: Page, **kwargs: Any) -> None:
+    """Leave the log and the long tables out of the search: every word of them would be found first."""
+    if page.file.src_uri.startswith("benchmarks/"):
+        page.meta["search"] = {"exclude": True}

@@ -1,11 +1,16 @@
-"""The documentation: its Python runs and prints what the pages show, and the site builds without a warning."""
+"""The documentation: its Python runs and prints what the pages show, its tables are those of the results, its links
+lead to what is there, and the site builds without a warning.
+"""
 
+import json
 import re
 import subprocess
 import sys
 
 import pytest
-from pages import PAGES, ROOT, run, words_and_numbers
+from pages import FORMAT, PAGES, ROOT, WIDTH, run, words_and_numbers
+
+WRITTEN = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md"))]
 
 
 @pytest.mark.slow
@@ -24,9 +29,48 @@ def test_site__built_strictly__has_no_warning(tmp_path):
     build = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(tmp_path)]
     ran = subprocess.run(build, cwd=ROOT, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
-    for shown in ("Networks that are trained", "Width of a token"):  # own parameters and shared ones
-        assert shown in (tmp_path / "reference/estimators/index.html").read_text()
-        assert shown in (tmp_path / "reference/interop/index.html").read_text()
+    for page in ("classifier", "interop"):
+        text = (tmp_path / "reference" / page / "index.html").read_text()
+        assert "Networks that are trained" in text  # own parameters
+        assert "Width of a token" in text  # shared ones
+        assert "Mixin" not in text
+    searched = json.loads((tmp_path / "search/search_index.json").read_text())["docs"]
+    assert not [entry["location"] for entry in searched if entry["location"].startswith("benchmarks/")]
+
+
+def test_links__of_files_on_github__lead_to_files_and_headings():
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]:
+        for target in re.findall(r"(?:\]\(|src=\"|srcset=\")(?!https?:)([^)\"]+)", page.read_text()):
+            path, _, heading = target.partition("#")
+            assert (ROOT / path).exists(), target
+            if heading:
+                assert heading in headings(ROOT / path), target
+
+
+def headings(page):
+    titles = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles]
+
+
+def test_tables__of_readme_and_pages__are_what_the_results_say(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import report
+
+    assert len(report.pages()) > 5
+    stale = [page.name for page in report.pages() if report.renewed(page.read_text()) != page.read_text()]
+    assert stale == [], "run python benchmarks/report.py"
+
+
+def test_code__of_all_pages__is_formatted():
+    ran = subprocess.run([*FORMAT, "--check", *map(str, WRITTEN)], capture_output=True, text=True)
+    assert ran.returncode == 0, f"{ran.stdout}run python tests/pages.py PAGE"
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: page.stem)
+def test_code__of_a_page__need_not_be_scrolled_sideways(page):
+    blocks = re.findall(r"^```.*?\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+    lines = [line for block in blocks for line in block.splitlines()]
+    assert [line for line in lines if len(line) > WIDTH] == []
 
 
 @pytest.mark.slow
@@ -41,7 +85,7 @@ def test_figures__of_the_paper__are_drawn_as_the_committed_ones(tmp_path, monkey
 
 def test_images__committed__are_those_shown():
     text = "".join(page.read_text() for page in ROOT.glob("docs/*.md"))
-    assert set(re.findall(r"\(images/(.*?)\)", text)) == {path.name for path in ROOT.glob("docs/images/*")}
+    assert set(re.findall(r"\(images/([^)#]*)", text)) == {path.name for path in ROOT.glob("docs/images/*")}
 
 
 def test_promises__on_their_page__name_tests_that_are_there():
