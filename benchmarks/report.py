@@ -272,19 +272,17 @@ def forecasting() -> pd.DataFrame:
 
 def bands() -> pd.DataFrame:
     """Show how much of what came lies within bands of 80 and of 95 %."""
+    models = ["zero-shot", "default", "AutoETS", "Theta"]
     rows = of_shipped(all_forecasts())
     lines = {}
     for dataset, name in (COMPETITIONS | LONG).items():
         for horizon, part in rows[rows["dataset"] == dataset].groupby("horizon"):
             if dataset in LONG and horizon not in (96, 720):
                 continue
-            covered = part.groupby("name")[["coverage_80", "coverage_95"]].mean() * 100
-            lines[f"{name}, {horizon} steps" if dataset in LONG else name] = {
-                model: " / ".join(number(value, 0) for value in covered.loc[model].to_numpy(dtype=float))
-                for model in ("zero-shot", "default", "AutoETS", "Theta")
-                if model in covered.index and covered.loc[model].notna().all()
-            }
-    return pd.DataFrame(lines).T.fillna("").rename_axis("% covered, of 80 / 95")
+            covered = 100 * part.groupby("name")[["coverage_80", "coverage_95"]].mean().dropna()
+            cells = covered.map("{:.0f}".format).agg(" / ".join, axis=1)
+            lines[f"{name}, {horizon} steps" if dataset in LONG else name] = cells.reindex(models, fill_value="")
+    return pd.DataFrame(lines).T.rename_axis("% covered, of 80 / 95")
 
 
 def long_horizon() -> pd.DataFrame:
