@@ -32,6 +32,7 @@ from tsformer.models.generation import generate
 from tsformer.models.seq2seq import EncoderDecoder
 
 Axes = Any
+BLUE, ORANGE, GREEN, VIOLET, RED = "#3b8eea", "#f0883e", "#2da44e", "#a371f7", "#e5534b"  # on white and on black
 # Rows of the picture of series with futures: season, length of history and of future, and a family for each column.
 HISTORIES = {
     "years": (1, 42, 8, ("structural", "economies", "regimes", "sarima", "economies")),
@@ -107,9 +108,9 @@ def draw_forecast(ax: Axes, passengers: Any, forecast: Any, ink: str) -> None:
     ax.plot(history.index, history, color=ink, lw=1.2)
     for level, alpha in ((95, 0.25), (80, 0.35)):
         band = forecast[f"lo-{level}"], forecast[f"hi-{level}"]
-        ax.fill_between(forecast.index, *band, color="tab:blue", alpha=alpha, lw=0, label=f"{level} % band")
-    ax.plot(forecast["point"], color="tab:blue", lw=2, label="forecast")
-    ax.plot(passengers[-12:], color="tab:orange", lw=1.5, ls=(0, (1, 1)), label="what came")
+        ax.fill_between(forecast.index, *band, color=BLUE, alpha=alpha, lw=0, label=f"{level} % band")
+    ax.plot(forecast["point"], color=BLUE, lw=2, label="forecast")
+    ax.plot(passengers[-12:], color=ORANGE, lw=1.5, ls=(0, (1, 1)), label="what came")
     ax.legend(loc="upper left", frameon=False, ncols=2)
     ax.set_title("Forecast: airline passengers, no training", loc="left")
 
@@ -117,7 +118,7 @@ def draw_forecast(ax: Axes, passengers: Any, forecast: Any, ink: str) -> None:
 def draw_classes(ax: Axes, cases: Any, labels: Any, probabilities: Any) -> None:
     """Draw a channel of cases, with the class that each was given."""
     for place, (case, label, probability) in enumerate(zip(cases, labels, probabilities, strict=True)):
-        color = f"C{[0, 1, 2, 4][place]}"
+        color = (BLUE, ORANGE, GREEN, VIOLET)[place]
         ax.plot((case - case.mean()) / max(np.ptp(case), 1.0) * 0.7 - place, color=color, lw=1)
         ax.text(103, -place, f"{label} {probability:.0%}", color=color, va="center", fontsize=9)
     ax.set(xlim=(0, 158), xticks=[], yticks=[])
@@ -131,10 +132,10 @@ def draw_anomalies(ax: Axes, series: Any, reasons: Any, ink: str) -> None:
     ax.plot(days, series, color=ink, lw=1)
     for reason in reasons.itertuples():
         odd = slice(reason.start, reason.end + 1)
-        ax.plot(days[odd], series[odd], color="tab:red", lw=1.6)
-        ax.axvspan(days[reason.start], days[reason.end], color="tab:red", alpha=0.2, lw=0)
+        ax.plot(days[odd], series[odd], color=RED, lw=1.6)
+        ax.axvspan(days[reason.start], days[reason.end], color=RED, alpha=0.2, lw=0)
         below = {"transform": ax.get_xaxis_transform(), "ha": "center", "va": "top", "fontsize": 9}
-        ax.text(days[odd].mean(), -0.03, reason.kind, color="tab:red", **below)
+        ax.text(days[odd].mean(), -0.03, reason.kind, color=RED, **below)
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
     ax.set_title("Detect: a day of another season", loc="left")
