@@ -27,7 +27,6 @@ PRETRAINING = "2026-11-28-pretraining.csv"
 FORECASTING = "2026-11-30-forecasting.csv"
 FORECASTING_RIVALS = "2026-11-28-forecasting.csv"
 FORECASTING_PARTS = "2026-11-30-forecasting-ablation.csv"
-CASES = "2026-11-30-forecasting-cases.csv"
 ANOMALY = "2026-11-30-anomaly.csv"
 REASONS = "2026-11-30-anomaly-reasons.csv"
 SCALE = "2026-11-30-scale.csv"
@@ -120,7 +119,6 @@ def times() -> pd.DataFrame:
     alone = median_seconds(PARTS)[f"{DEFAULT}(n_estimators=0)"]
     forecasts = all_forecasts()
     m3 = forecasts[forecasts["dataset"] == "m3-monthly"].groupby("name")["seconds"].mean()
-    cases = pd.read_csv(RESULTS / CASES).iloc[0]
     panel = pd.read_csv(RESULTS / PANEL).set_index("part")
     _, made = anomaly_rows("seconds")
     detectors = made.median()
@@ -132,7 +130,6 @@ def times() -> pd.DataFrame:
         "the same by the pretrained encoder alone": (alone, None),
         "Forecast M3 monthly (1,428 series), no training": (m3["zero-shot"], m3[["Theta", "AutoETS"]]),
         "the same with the default's training": (m3["default"], None),
-        "Forecast 1,000 series with bands": (cases["fit_seconds"] + cases["predict_seconds"], None),
         "Forecast a panel of M5's shape (30,490 series of 1,941 days)": (
             panel.loc[["fit", "predict, with bands"], "seconds"].sum(),
             None,
