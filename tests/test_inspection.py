@@ -44,10 +44,16 @@ def test_token_span__every_encoder__is_its_stride(build, n_timepoints, span):
     assert token_span(encoder, torch.zeros(2, n_timepoints, 3)) == span
 
 
-def test_over_time_points__token_with_gaps_and_a_short_last_one__shared_by_observed_time_points():
+def test_over_time_points__token_with_gaps_and_a_short_last_one__spread_over_their_full_width():
     observed = torch.tensor([[True, True, True, False, True]]).unsqueeze(-1)
-    spread = over_time_points(torch.tensor([[[0.6, 0.3, 0.1], [1.0, 0.0, 0.0]]]), observed, 2)
-    assert_allclose(spread[0], [[0.3, 0.3, 0.3, 0.0, 0.1], [0.5, 0.5, 0.0, 0.0, 0.0]])
+    spread = over_time_points(torch.tensor([[[0.6, 0.2, 0.2], [1.0, 0.0, 0.0]]]), observed, 2)
+    assert_allclose(spread[0], [[0.375, 0.375, 0.125, 0.0, 0.125], [0.5, 0.5, 0.0, 0.0, 0.0]])
+
+
+def test_over_time_points__all_tokens_alike__so_are_all_observed_time_points():
+    observed = (torch.arange(41) % 7 > 1).reshape(1, 41, 1)
+    spread = over_time_points(torch.full((1, 1, 11), 1 / 11), observed, 4)
+    assert_allclose(spread[0, 0], observed[0, :, 0] / observed.sum(), rtol=1e-6)
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)

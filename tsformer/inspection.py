@@ -31,8 +31,9 @@ Read = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # the contract of tsfo
 def attention_over_time(classifier: TransformerClassifier, X: Any) -> Floats:
     """Return the attention that each time point of each case receives.
 
-    It is the mean over the networks, and over the layers, heads and observed tokens of each. A token shares what it
-    receives equally among the observed time points that it stands for. Layers over other tokens than those that an
+    It is the mean over the networks, and over the layers, heads and observed tokens of each. A token spreads what it
+    receives over the time points that it stands for; where few of these are observed, each still has but its own part
+    of it. Layers over other tokens than those that an
     encoder returns are left out: over channels, or of stages whose tokens are merged later.
 
     Parameters
@@ -154,11 +155,15 @@ def _probability_drop(ensemble: Ensemble, x: Tensor, observed: Tensor) -> Tensor
 
 
 def over_time_points(received: Tensor, observed: Tensor, span: int) -> Tensor:
-    """Share what tokens receive (B, M, N) equally among the time points (B, M, T) observed (B, T, C) of each."""
+    """Spread what tokens receive (B, M, N) over the time points (B, M, T) observed (B, T, C) of each.
+
+    A token spreads over its full width; what falls on time points not observed is left out, and the rest made to sum to
+    1. So a token of which little is observed does not stand out when all tokens receive the same.
+    """
     observed = observed.any(dim=-1)
     token = torch.arange(observed.shape[1], device=observed.device) // span
-    count = torch.zeros_like(received[:, 0]).index_add_(1, token, observed.to(received.dtype))
-    return torch.where(observed.unsqueeze(1), (received / count.clamp(min=1).unsqueeze(1))[..., token], 0.0)
+    spread = torch.where(observed.unsqueeze(1), received[..., token], 0.0)
+    return spread / spread.sum(dim=-1, keepdim=True).clamp(min=torch.finfo(spread.dtype).tiny)
 
 
 def token_span(read: Read, x: Tensor) -> int:
