@@ -1,5 +1,7 @@
 """The displays: what they draw of forecasts, attention and training, and mistakes."""
 
+import itertools
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -118,11 +120,43 @@ def test_forecast_display__wrong_values__are_told(fitted):
         ForecastDisplay.from_estimator(fitted, series=3)
 
 
-@pytest.mark.parametrize("display", [ForecastDisplay, AttentionDisplay])
-def test_displays__legend_of_a_forecast__hides_nothing(display, fitted):
-    (ax,) = display.from_estimator(fitted).axes_
+@pytest.mark.parametrize("width", [2.5, 8.0])
+@pytest.mark.parametrize("name", ["", "a", "a name of a series of several lines, for it has much to say"])
+def test_forecast_display__legend__hides_neither_series_nor_name(name, width):
+    values = wave()
+    band = pd.DataFrame({"low": values[60:] - 1, "high": values[60:] + 1})
+    _, ax = plt.subplots(figsize=(width, 2.0), layout="constrained")
+    ForecastDisplay([ForecastPanel(name, values[:60], values[60:], {80: band, 95: band})]).plot(ax)
+    ax.figure.canvas.draw()
+    title = next(
+        text
+        for text in ax.get_children()
+        if isinstance(text, mpl.text.Text) and text.get_text() == ax.get_title(loc="left")
+    )
+    legend = ax.get_legend().get_window_extent()
+    assert legend.y0 >= max(ax.get_window_extent().y1, title.get_window_extent().y1 if name else 0.0) - 1.0
+    assert legend.x0 >= 0.0
+
+
+def test_attention_display__legend_of_a_forecast__hides_nothing(fitted):
+    (ax,) = AttentionDisplay.from_estimator(fitted).axes_
     ax.figure.canvas.draw()
     assert ax.get_legend().get_window_extent().y0 >= ax.get_window_extent().y1
+
+
+def test_forecast_display__values_without_neighbours__have_marks():
+    values = pd.Series(np.arange(100.0), pd.date_range("2024-01-01", periods=100))
+    gaps = values.where([i % 2 == 0 or i > 10 for i in range(100)])
+    for history, marked in ((values[99:], [0]), (gaps, [0, 2, 4, 6, 8]), (values, [])):
+        point = pd.Series(np.arange(80.0), pd.date_range("2025-01-01", periods=80))
+        (ax,) = ForecastDisplay([ForecastPanel("", history, point, {})]).plot().axes_
+        assert ax.get_lines()[0].get_markevery() == marked
+        assert (ax.get_lines()[0].get_marker() == ".") == bool(marked)
+
+
+def test_forecast_display__horizon_of_one__draws_bands_as_lines(fitted):
+    (ax,) = ForecastDisplay.from_estimator(fitted, horizon=1).axes_
+    assert all(band.get_linewidth() > 0 for band in ax.collections)
 
 
 def test_forecast_display__time_zone__is_that_of_the_series():
@@ -179,6 +213,9 @@ def test_attention_display__cases_of_unequal_length__draws_channels_attention_an
     assert len(bars) == 2  # of one scale
     assert bars[0] == bars[1]
     assert display.panels[1].probability_drop.argmax() == 1
+    display.figure_.canvas.draw()  # the numbers of the bars lie between these and the series
+    assert max(text.get_window_extent().x1 for text in worth.get_yticklabels()) <= worth.get_window_extent().x0
+    assert min(text.get_window_extent().x0 for text in worth.get_yticklabels()) >= series.get_window_extent().x1
 
 
 def test_attention_display__frame__names_channels_as_it_does(classified):
@@ -221,14 +258,28 @@ def test_attention_display__cases_with_times__are_drawn_over_them(times):
     assert left <= display.axes_[0].convert_xunits(drawn[0]) < display.axes_[0].convert_xunits(drawn[-1]) <= right
 
 
+def drawn_labels(ax) -> list:
+    """The boxes of the time labels in sight, from left to right."""
+    ax.figure.canvas.draw()
+    left, right = ax.get_xlim()
+    ticks = [tick for tick in ax.xaxis.get_major_ticks() if left <= tick.get_loc() <= right]
+    return sorted((tick.label1.get_window_extent() for tick in ticks), key=lambda box: box.x0)
+
+
+@pytest.mark.parametrize("width", [3.0, 4.5, 8.0])
 @pytest.mark.parametrize("freq", ["min", "h", "D", "MS", "YS"])
-def test_forecast_display__any_span_of_dates__is_labelled_without_a_warning(freq):
-    values = pd.Series(np.arange(150.0), index=pd.date_range("2024-01-01", periods=150, freq=freq))
-    for n in (16, 24, 48, 72, 96, 150):
-        panel = ForecastPanel("", values[: n - 12], values[n - 12 : n], {})
-        (ax,) = ForecastDisplay([panel]).plot().axes_
-        ax.figure.canvas.draw()
-        assert 2 <= len(ax.get_xticks()) <= 9
+def test_forecast_display__any_span_of_dates__is_labelled_without_a_warning_or_overlap(freq, width):
+    values = pd.Series(np.arange(150.0), index=pd.date_range("2024-01-01", periods=150, freq=freq, tz="Europe/Paris"))
+    _, ax = plt.subplots(figsize=(width, 2.0), layout="constrained")
+    for n in (24, 72, 150):
+        ax.clear()
+        ForecastDisplay([ForecastPanel("", values[: n - 12], values[n - 12 : n], {})]).plot(ax)
+        labels = drawn_labels(ax)
+        assert 2 <= len(labels) <= 9
+        assert all(a.x1 <= b.x0 for a, b in itertools.pairwise(labels))
+        zone, day = ax.xaxis.label.get_window_extent(), ax.xaxis.get_offset_text().get_window_extent()
+        assert not zone.overlaps(day)
+    plt.close()
 
 
 def test_attention_display__spans_of_time__are_counted():
@@ -379,6 +430,17 @@ def test_anomaly_display__two_channels__draws_series_score_threshold_and_interva
     titles = [f"{i} {row.kind} of {row.channel}" for i, row in enumerate(worst.itertuples(), 1)]
     assert [ax.get_title(loc="left").replace("\n", " ").replace(r"\$", "$") for ax in near] == titles
     display.figure_.canvas.draw()
+
+
+def test_anomaly_display__names_numbers_and_legend__lie_above_each_other(watched):
+    df = with_anomalies().assign(unique_id="r", ds=HOURS).rename(columns={"cost_$": "cost"})
+    detector = TransformerDetector(device="cpu").fit(df[:480])
+    (ax,) = AnomalyDisplay.from_estimator(detector, df).axes_
+    ax.figure.canvas.draw()
+    title = next(text for text in ax.get_children() if isinstance(text, mpl.text.Text) and text.get_text() == "r")
+    number = max(text.get_window_extent().y1 for text in ax.texts)
+    assert number <= title.get_window_extent().y0 + 1.0
+    assert title.get_window_extent().y1 <= ax.get_legend().get_window_extent().y0 + 1.0
 
 
 def test_anomaly_display__near_view__has_the_interval_between_its_neighbours(watched):

@@ -16,8 +16,10 @@ from tsformer.estimators.reasons import table_of
 from tsformer.inspection import check_kind
 from tsformer.plotting.axes import (
     MAX_CHANNELS,
+    TITLE_SIZE,
     Names,
     broken,
+    draw_line,
     drawn,
     for_axis,
     label_times,
@@ -47,15 +49,18 @@ class AnomalyPanel:
 
     def plot(self, ax: Axes) -> Axes:
         """Draw in place of `ax` the series, the score below it, and the worst anomalies from near, by number."""
+        above = 12.0 if len(self.anomalies) else 0.0  # room for their numbers
         worst = np.sort(np.argsort(-self.anomalies["score"].to_numpy(), kind="stable")[:MAX_NEAR])
         series_ax, score_ax, *near = stacked(ax, len(worst))
-        series_ax.set_title(broken(self.name, 30), loc="left", fontsize=10)
-        self._plot_series(series_ax)
+        channels = self._channels()
+        left_out = f"{len(channels)} of {self.series.shape[1]} channels" if len(channels) < self.series.shape[1] else ""
+        title = broken(", ".join(filter(None, [self.name, left_out])), 70)
+        series_ax.set_title(title, loc="left", fontsize=TITLE_SIZE, pad=6.0 + above)
+        self._plot_series(series_ax, channels)
         score_ax.plot(self.score, color="C3", lw=0.8)
         score_ax.axhline(self.threshold, color="0.3", lw=0.8, ls="--")
-        score_ax.annotate(
-            "threshold", (1.0, self.threshold), xycoords=("axes fraction", "data"), fontsize=7, va="center"
-        )
+        beside: Any = {"xycoords": ("axes fraction", "data"), "xytext": (3, 0), "textcoords": "offset points"}
+        score_ax.annotate("threshold", (1.0, self.threshold), fontsize=7, va="center", **beside)
         score_ax.set_ylabel("anomaly\nscore", fontsize=8)
         label_times(score_ax, self.series.index)
         self._shade(series_ax, range(len(self.anomalies)))
@@ -63,23 +68,24 @@ class AnomalyPanel:
         for number, (place, near_ax) in enumerate(zip(worst, near, strict=True), 1):
             self._label(series_ax, place, number)
             self._plot_near(near_ax, place, number)
-        legend_above(series_ax, 1.05)  # above the numbers
+        legend_above(series_ax, above)
         return series_ax
 
-    def _plot_series(self, ax: Axes) -> None:
+    def _channels(self) -> list[Any]:
+        """The channels to draw: of many, those with anomalies first."""
         channels = list(self.series.columns)
-        if len(channels) > MAX_CHANNELS:  # those with anomalies first
-            odd = list(self.anomalies.sort_values("score", ascending=False)["channel"].unique())
-            chosen = [*odd, *(channel for channel in channels if channel not in odd)][:MAX_CHANNELS]
-            channels = [channel for channel in channels if channel in chosen]
-            ax.set_title(f"{len(channels)} of {self.series.shape[1]} channels", loc="right", fontsize=8)
+        odd = list(self.anomalies.sort_values("score", ascending=False)["channel"].unique())
+        chosen = [*odd, *(channel for channel in channels if channel not in odd)][:MAX_CHANNELS]
+        return [channel for channel in channels if channel in chosen]
+
+    def _plot_series(self, ax: Axes, channels: list[Any]) -> None:
         one = len(channels) == 1
         for row, channel in enumerate(reversed(channels)):
             values = self.series[channel]
             low, high = values.min(), values.max()
             size = 1.0 if one else (high - low if high > low else 1.0) / 0.8
             shift = 0.0 if one else row - (low + high) / 2 / size
-            ax.plot(values / size + shift, color="0.25", lw=0.8, label="value" if row == 0 else None)
+            draw_line(ax, values / size + shift, color="0.25", lw=0.8, label="value" if row == 0 else None)
             mine = (self.anomalies["channel"] == channel).to_numpy()
             for i, place in enumerate(np.flatnonzero(mine)):
                 course = self.expected[place] / size + shift
@@ -119,7 +125,7 @@ class AnomalyPanel:
         first, last = max(0, min(first - margin, begin)), max(last + margin, end)
         values = self.series[anomaly["channel"]].iloc[first : last + 1]
         self._plot_expected(ax, course, labelled=False)
-        ax.plot(values, color="0.25", lw=1.0, marker="." if len(values) < 40 else None)
+        draw_line(ax, values, marked=len(values) < 40, color="0.25", lw=1.0)
         self._shade(ax, [place])
         of = f" of {anomaly['channel']}" if self.series.shape[1] > 1 else ""
         ax.set_title(broken(f"{number} {anomaly['kind']}{of}", 28), fontsize=8, loc="left")

@@ -20,8 +20,10 @@ from tsformer.inspection import attention_over_history, attention_over_time, che
 from tsformer.plotting.axes import (
     MAX_CHANNELS,
     MAX_PANELS,
+    TITLE_SIZE,
     Names,
     broken,
+    draw_line,
     drawn,
     for_axis,
     label_times,
@@ -53,11 +55,11 @@ class CaseAttention:
         channels = np.sort(np.argsort(-np.abs(self.probability_drop), kind="stable")[:MAX_CHANNELS])
         series_ax, attention_ax, *beside = split(ax, (3, 1), (5, 1) if n_channels > 1 else (1,))
         left_out = f", {len(channels)} of {n_channels} channels" if len(channels) < n_channels else ""
-        series_ax.set_title(broken(self.name + left_out, 70), loc="left", fontsize=10)
+        series_ax.set_title(broken(self.name + left_out, 70), loc="left", fontsize=TITLE_SIZE)
         if beside:
             self._plot_channels(series_ax, beside[0], channels)
         else:
-            series_ax.plot(self.series, color="0.25", lw=1.0)
+            draw_line(series_ax, self.series.iloc[:, 0], color="0.25", lw=1.0)
         times: Any = self.series.index  # dates too
         attention_ax.fill_between(times, self.attention, step="mid", color="C0", alpha=0.5, lw=0)
         attention_ax.axhline(1.0, color="0.5", lw=0.8, ls=":")
@@ -71,19 +73,20 @@ class CaseAttention:
         for row, channel in zip(rows, channels, strict=True):
             values = self.series.iloc[:, channel]
             low, high = values.min(), values.max()
-            ax.plot(row + 0.8 * (values - (low + high) / 2) / (high - low if high > low else 1.0), color="0.25", lw=1.0)
+            around_0 = 0.8 * (values - (low + high) / 2) / (high - low if high > low else 1.0)
+            draw_line(ax, row + around_0, color="0.25", lw=1.0)
         ax.set_yticks(rows, [broken(str(channel), 20) for channel in self.series.columns[channels]])
 
         drop = self.probability_drop[channels]
         bar_ax.barh(rows, drop, height=0.5, color="C1")
         bar_ax.axvline(0.0, color="0.5", lw=0.8)
-        bar_ax.set_xlabel("probability lost\nwithout it", fontsize=8).set_in_layout(False)  # what is under it is free
+        what = bar_ax.set_xlabel("probability lost\nwithout it", fontsize=8, loc="right")
+        what.set_in_layout(False)  # what is under it is free
         bar_ax.set_xticks([])
         bar_ax.set_xlim(*self.scale)
         bar_ax.set_ylim(ax.get_ylim())
-        bar_ax.yaxis.tick_right()
         bar_ax.set_yticks(rows, [f"{each:z.3f}" for each in drop], fontsize=8)
-        bar_ax.tick_params(right=False)
+        bar_ax.tick_params(left=False)
         bar_ax.spines[["bottom", "left"]].set_visible(False)
 
 

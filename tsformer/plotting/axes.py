@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from tsformer.data.messages import quoted
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MAX_PANELS = 6
+TITLE_SIZE = 10
 MAX_CHANNELS = 8  # drawn of a case, or of a series with anomalies
 
 Names = Sequence[Hashable] | str | None
@@ -80,27 +82,15 @@ def stacked(ax: Axes, n_below: int) -> list[Axes]:
 
 
 def label_times(ax: Axes, times: pd.Index[Any], *, narrow: bool = False) -> None:
-    """Label numbers, or dates in their own time zone, each with what tells it from others, so that none overlap."""
+    """Label numbers or dates so that none overlap; `narrow` is for axes of a few labels."""
     if not isinstance(times, pd.DatetimeIndex):
         ax.set_xlabel("time point" if isinstance(times, pd.RangeIndex) else "time")
         few: Any = {"nbins": 3} if narrow else {}
         ax.locator_params(axis="x", integer=pd.api.types.is_integer_dtype(times.dtype), **few)
         return
-    from matplotlib import dates
+    from tsformer.plotting.dates import label_dates  # only now, as it imports matplotlib
 
-    month, year = ("%b", "%Y") if narrow else ("%b %Y", "")
-    locator = dates.AutoDateLocator(minticks=2 if narrow else 3, maxticks=5 if narrow else 7, tz=times.tz)
-    formatter = dates.ConciseDateFormatter(
-        locator,
-        tz=times.tz,
-        formats=["%Y", month, "%d %b", "%H:%M", "%H:%M", "%S.%f"],
-        zero_formats=["", month, "%d %b", "%d %b", "%H:%M", "%H:%M"],
-        offset_formats=["", year, "%Y", "%d %b %Y", "%d %b %Y", "%d %b %Y %H:%M"],
-    )
-    ax.xaxis.set_major_locator(locator)
-    ax.xaxis.set_major_formatter(formatter)
-    if times.tz is not None:
-        ax.set_xlabel(f"time in {times.tz}")
+    label_dates(ax, times.tz)
 
 
 def for_axis(times: pd.Index[Any]) -> pd.Index[Any]:
@@ -108,9 +98,26 @@ def for_axis(times: pd.Index[Any]) -> pd.Index[Any]:
     return times.to_timestamp() if isinstance(times, pd.PeriodIndex) else times
 
 
-def legend_above(ax: Axes, height: float = 1.0) -> None:
-    """Put a legend over the axes, where it hides nothing."""
-    ax.legend(loc="lower right", bbox_to_anchor=(1.0, height), ncols=4, frameon=False, fontsize=8, columnspacing=1.2)
+def draw_line(ax: Axes, values: pd.Series, *, marked: bool = False, **look: Any) -> None:
+    """Draw a line with a mark on each value, or on those alone that have no neighbour to join."""
+    observed = np.pad(values.notna(), 1)
+    lone = observed[1:-1] & ~observed[:-2] & ~observed[2:]
+    places = np.flatnonzero(lone | marked)
+    ax.plot(values, marker="." if len(places) else None, markevery=list(places), **look)
+
+
+def legend_above(ax: Axes, pad: float = 0.0) -> None:
+    """Put a legend over the axes, their title and `pad` points, in as many columns as there is room for."""
+    from matplotlib.transforms import offset_copy
+
+    title, figure = ax.get_title(loc="left"), ax.figure
+    n_lines = title.count("\n") + 1 if title else 0
+    place = offset_copy(ax.transAxes, figure, y=pad + 1.3 * TITLE_SIZE * n_lines, units="points")  # type: ignore[arg-type]
+    look: Any = {"frameon": False, "fontsize": 8, "columnspacing": 1.2}
+    for n_columns in (4, 2, 1):
+        legend = ax.legend(loc="lower right", bbox_to_anchor=(1, 1), bbox_transform=place, ncols=n_columns, **look)
+        if legend.get_window_extent().width <= ax.get_window_extent().width:
+            break
 
 
 def broken(name: str, width: int) -> str:

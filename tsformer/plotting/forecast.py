@@ -14,7 +14,17 @@ from tsformer.estimators.forecaster import TransformerForecaster, forecast_serie
 from tsformer.estimators.forecasting import Frame
 from tsformer.inspection import check_kind
 from tsformer.params import checked_count
-from tsformer.plotting.axes import Names, broken, drawn, for_axis, label_times, legend_above, positions_of
+from tsformer.plotting.axes import (
+    TITLE_SIZE,
+    Names,
+    broken,
+    draw_line,
+    drawn,
+    for_axis,
+    label_times,
+    legend_above,
+    positions_of,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,12 +43,13 @@ class ForecastPanel:
     def plot(self, ax: Axes) -> Axes:
         """Draw history, forecast and bands, the widest band palest."""
         for i, (level, band) in enumerate(sorted(self.bands.items(), reverse=True)):
-            look: Any = {"color": "C0", "alpha": 0.18 + 0.2 * i / max(1, len(self.bands) - 1), "lw": 0}
+            look: Any = {"color": "C0", "alpha": 0.18 + 0.2 * i / max(1, len(self.bands) - 1)}
+            look |= {"lw": 0} if len(band) > 1 else {"lw": 6, "capstyle": "butt"}  # of one time, no more than a line
             ax.fill_between(band.index, band["low"], band["high"], label=f"{level:g} % band", **look)
-        marker = "." if len(self.history) + len(self.point) < 60 else None
-        ax.plot(self.history, color="0.25", lw=1.2, marker=marker, label="history")
-        ax.plot(self.point, color="C0", lw=1.6, marker=marker, label="forecast")
-        ax.set_title(broken(self.name, 30), loc="left", fontsize=10)
+        few = len(self.history) + len(self.point) < 60
+        draw_line(ax, self.history, marked=few, color="0.25", lw=1.2, label="history")
+        draw_line(ax, self.point, marked=few, color="C0", lw=1.6, label="forecast")
+        ax.set_title(broken(self.name, 40), loc="left", fontsize=TITLE_SIZE)
         ax.set_ylabel("" if self.history.name is None else broken(str(self.history.name), 25))
         ax.margins(x=0.01)
         label_times(ax, self.history.index)
