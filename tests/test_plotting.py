@@ -12,7 +12,8 @@ from numpy.testing import assert_allclose
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 
-from tsformer import TransformerClassifier, TransformerDetector, TransformerPretrainer
+from tsformer import TransformerClassifier, TransformerDetector, TransformerForecaster, TransformerPretrainer
+from tsformer.inspection import occlusion_over_time
 from tsformer.models.forecaster import PATCH_LENGTH
 from tsformer.plotting import AnomalyDisplay, AttentionDisplay, ForecastDisplay, ForecastPanel, HistoryDisplay
 
@@ -97,15 +98,45 @@ def test_displays__names_with_dollar_signs__are_drawn_as_they_are(classified):
         display.figure_.canvas.draw()  # parses each text
 
 
-def test_forecast_display__many_series__asks_which():
-    df = pd.DataFrame({f"s{i}": wave() for i in range(7)})
-    forecaster = small(max_steps=2).fit(df)
-    with pytest.raises(ValueError, match=r"more than 6\. Got none of 7: 's0', 's1', 's2' and so on"):
-        ForecastDisplay.from_estimator(forecaster)
+@pytest.fixture(scope="module")
+def of_many():
+    return TransformerForecaster(horizon=6, max_steps=0).fit(pd.DataFrame({f"s{i}": wave() for i in range(26)}))
+
+
+def test_forecast_display__many_series__are_drawn_page_by_page(of_many):
+    first, last = (ForecastDisplay.from_estimator(of_many, page=page) for page in (1, 3))
+    assert [panel.history.name for panel in first.panels] == [f"s{i}" for i in range(12)]
+    assert first.figure_.get_suptitle() == "Series 1 to 12 of 26: page 1 of 3, 14 series not shown"
+    assert [panel.history.name for panel in last.panels] == ["s24", "s25"]
+    assert last.figure_.get_suptitle() == "Series 25 to 26 of 26: page 3 of 3, 24 series not shown"
+    chosen = ForecastDisplay.from_estimator(of_many, series=["s25", "s3"])
+    assert [panel.history.name for panel in chosen.panels] == ["s25", "s3"]
+    assert chosen.figure_.get_suptitle() == ""
+
+
+def test_displays__series_or_page_that_is_none__is_told(of_many):
+    with pytest.raises(ValueError, match=r"page must be an int in the range \[1, 3\] for 26 series\. Got 4"):
+        ForecastDisplay.from_estimator(of_many, page=4)
+    with pytest.raises(ValueError, match=r"page must be an int in the range \[1, inf\)\. Got 0"):
+        ForecastDisplay.from_estimator(of_many, page=0)
     with pytest.raises(ValueError, match=r"Got \['t'\]; there are \['s0'"):
-        ForecastDisplay.from_estimator(forecaster, series=["t"])
+        ForecastDisplay.from_estimator(of_many, series=["t"])
     with pytest.raises(ValueError, match=r"ax takes one panel\. Got 2"):
-        ForecastDisplay.from_estimator(forecaster, series=["s0", "s1"], ax=plt.subplots()[1])
+        ForecastDisplay.from_estimator(of_many, series=["s0", "s1"], ax=plt.subplots()[1])
+    with pytest.raises(ValueError, match=r"more than 6\. Got none of 26: 's0', 's1', 's2' and so on"):
+        AttentionDisplay.from_estimator(of_many)
+
+
+def test_forecast_display__other_future__draws_what_is_forecast_with_it():
+    df = pd.DataFrame({"sales": wave(), "price": np.cos(np.arange(72))}, wave().index)
+    forecaster = small(future_cols="price").fit(df[:66])
+    other = df[66:].assign(price=9.0)
+    display = ForecastDisplay.from_estimator(forecaster, future=df[66:], other_future=other)
+    _, forecast, changed = display.axes_[0].get_lines()
+    assert_allclose(forecast.get_ydata(), forecaster.predict(future=df[66:])["sales"])
+    assert_allclose(changed.get_ydata(), forecaster.predict(future=other)["sales"])
+    assert not np.allclose(changed.get_ydata(), forecast.get_ydata())
+    assert display.axes_[0].get_legend().get_texts()[-1].get_text() == "with other covariates"
 
 
 def test_forecast_display__wrong_values__are_told(fitted):
@@ -200,7 +231,7 @@ def test_attention_display__cases_of_unequal_length__draws_channels_attention_an
     clf, X = classified
     display = AttentionDisplay.from_estimator(clf, X)
     assert len(display.axes_) == 2
-    series, attention, worth = display.figure_.axes[-3:]
+    series, attention, over_time, worth = display.figure_.axes[-4:]
     assert series is display.axes_[1]
     assert series.get_title(loc="left").startswith(f"case 1: class {clf.predict(X)[1]}, probability 0.")
     assert [len(line.get_xdata()) for line in series.get_lines()] == [12] * 3
@@ -209,6 +240,8 @@ def test_attention_display__cases_of_unequal_length__draws_channels_attention_an
     assert shares.mean() == pytest.approx(1.0)  # in equal shares, over the networks
     assert attention.collections[0].get_datalim(attention.transData).y1 == pytest.approx(shares.max())
     assert_allclose([bar.get_width() for bar in worth.patches], display.panels[1].probability_drop)
+    assert_allclose(display.panels[1].drop_over_time, occlusion_over_time(clf, X)[1, :12], atol=1e-9)
+    assert over_time.get_ylim() == worth.get_xlim()
     bars = [ax.get_xlim() for ax in display.figure_.axes if ax.get_xlabel().startswith("probability")]
     assert len(bars) == 2  # of one scale
     assert bars[0] == bars[1]
@@ -313,7 +346,7 @@ def test_attention_display__one_channel_on_own_axes__has_no_bars_and_keeps_its_v
     figure, (left, right) = plt.subplots(1, 2)
     display = AttentionDisplay.from_estimator(clf, X[:1], ax=right)
     assert_allclose(display.axes_[0].get_lines()[0].get_ydata(), X[0])
-    assert len(figure.axes) == 4  # the given two, series and attention
+    assert len(figure.axes) == 5  # the given two, series, attention and what was tried out
     assert display.axes_[0].get_position().x0 > left.get_position().x1
 
 

@@ -21,10 +21,10 @@ from tsformer.plotting.axes import (
     broken,
     draw_line,
     drawn,
+    few_positions_of,
     for_axis,
     label_times,
     legend_above,
-    positions_of,
     stacked,
 )
 from tsformer.training.neighbours import Scale
@@ -172,7 +172,7 @@ class AnomalyDisplay:
         """
         check_kind(estimator, TransformerDetector)
         recordings = recordings_of(estimator, X)
-        codes = positions_of(recordings.ids, series, "series")
+        codes = few_positions_of(recordings.ids, series, "series")
         panels = [_anomalies_of(estimator, recordings, code) for code in codes]
         return cls(panels).plot(ax)
 

@@ -16,7 +16,7 @@ from tsformer.estimators.checks import channel_names, read_like_fit
 from tsformer.estimators.classifier import TransformerClassifier
 from tsformer.estimators.forecaster import TransformerForecaster, forecast_series
 from tsformer.estimators.forecasting import Frame, windows_to_forecast
-from tsformer.inspection import attention_over_history, attention_over_time, check_kind, occlusion
+from tsformer.inspection import attention_over_history, attention_over_time, check_kind, occlusion, occlusion_over_time
 from tsformer.plotting.axes import (
     MAX_CHANNELS,
     MAX_PANELS,
@@ -25,12 +25,13 @@ from tsformer.plotting.axes import (
     broken,
     draw_line,
     drawn,
+    few_positions_of,
     for_axis,
     label_times,
     legend_above,
     split,
 )
-from tsformer.plotting.forecast import ForecastPanel, panel_of, units_of
+from tsformer.plotting.forecast import ForecastPanel, names_of, panel_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,19 +42,20 @@ EQUAL_SHARES = "attention\n(1 = equal share)"
 
 @dataclass(frozen=True)
 class CaseAttention:
-    """A classified case, the attention that its time points receive, and what each channel is worth."""
+    """A classified case, the attention that its time points receive, and what channels and stretches are worth."""
 
     name: str  # position or id of the case, with what was predicted
     series: pd.DataFrame  # a column for each channel; the index holds times, or counts time points from 0
     attention: NDArray[np.float64]  # of each time point, in equal shares: 1 is that of all observed ones alike
     probability_drop: NDArray[np.float64]  # of each channel, as of `occlusion`
-    scale: tuple[float, float]  # of the axis of `probability_drop`, for all cases of a picture
+    drop_over_time: NDArray[np.float64]  # of each time point, as of `occlusion_over_time`
+    scale: tuple[float, float]  # of both drops, for all cases of a picture
 
     def plot(self, ax: Axes) -> Axes:
-        """Draw the channels one above the other in place of `ax`, attention below, bars of their worth beside."""
+        """Draw the channels one above the other in place of `ax`, over time below, bars of their worth beside."""
         n_channels = self.series.shape[1]
         channels = np.sort(np.argsort(-np.abs(self.probability_drop), kind="stable")[:MAX_CHANNELS])
-        series_ax, attention_ax, *beside = split(ax, (3, 1), (5, 1) if n_channels > 1 else (1,))
+        series_ax, attention_ax, drop_ax, *beside = split(ax, (3, 1, 1), (5, 1) if n_channels > 1 else (1,))
         left_out = f", {len(channels)} of {n_channels} channels" if len(channels) < n_channels else ""
         series_ax.set_title(broken(self.name + left_out, 70), loc="left", fontsize=TITLE_SIZE)
         if beside:
@@ -64,8 +66,12 @@ class CaseAttention:
         attention_ax.fill_between(times, self.attention, step="mid", color="C0", alpha=0.5, lw=0)
         attention_ax.axhline(1.0, color="0.5", lw=0.8, ls=":")
         attention_ax.set_ylim(0.0, 1.1 * max(1.0, self.attention.max()))
-        attention_ax.set_ylabel(EQUAL_SHARES, fontsize=8)
-        label_times(attention_ax, times)
+        attention_ax.set_ylabel(EQUAL_SHARES, fontsize=7)
+        drop_ax.fill_between(times, self.drop_over_time, step="mid", color="C1", lw=0)
+        drop_ax.axhline(0.0, color="0.5", lw=0.8)
+        drop_ax.set_ylim(*self.scale)
+        drop_ax.set_ylabel("probability lost\nwithout it", fontsize=7)
+        label_times(drop_ax, times)
         return series_ax
 
     def _plot_channels(self, ax: Axes, bar_ax: Axes, channels: NDArray[np.int64]) -> None:
@@ -137,9 +143,9 @@ class AttentionDisplay:
     stretch of time points (in a convolutional stem its stride); what it holds also comes from the neighbours that the
     convolutions reach.
 
-    Attention says nothing of channels, for a token mixes all of them. So each channel is hidden in turn, as a missing
-    value is, and the bars show how much the probability of the predicted class falls. Of two channels that tell the
-    same, neither falls.
+    What the answer hangs on is tried out: each channel, and each tenth of the time, is hidden in turn, as missing
+    values are, and bars show how much the probability of the predicted class falls. Of two channels or stretches that
+    tell the same, neither is missed.
     """
 
     panels: list[CaseAttention] | list[ForecastAttention]
@@ -177,7 +183,8 @@ class AttentionDisplay:
 
     def plot(self, ax: Axes | None = None) -> AttentionDisplay:
         """Draw the panels, on `ax` where there is one."""
-        self.axes_: list[Axes] = drawn(self.panels, ax, height=4.0)
+        height = 4.6 if isinstance(self.panels[0], CaseAttention) else 4.0
+        self.axes_: list[Axes] = drawn(self.panels, ax, height=height)
         self.figure_: Figure = self.axes_[0].figure  # type: ignore[assignment]
         return self
 
@@ -189,8 +196,9 @@ def _cases_seen(classifier: TransformerClassifier, X: Any) -> list[CaseAttention
     cases = read_like_fit(classifier, X)
     if len(cases) > MAX_PANELS:
         raise ValueError(f"X must hold at most {MAX_PANELS} cases to draw. Got {len(cases)}; choose some, as in X[:2].")
-    received, drop = attention_over_time(classifier, X), occlusion(classifier, X)
-    scale = min(0.0, float(drop.min())), max(0.1, float(drop.max()))  # next to nothing should look so
+    received, drop, over_time = (of(classifier, X) for of in (attention_over_time, occlusion, occlusion_over_time))
+    lost = np.append(over_time, drop if cases.n_channels > 1 else 0.0)
+    scale = min(0.0, 1.1 * float(lost.min())), max(0.1, 1.1 * float(lost.max()))  # next to nothing should look so
     columns = channel_names(classifier, "channel ") if cases.n_channels > 1 else [""]
     panels = []
     each = zip(classifier.predict_proba(X), Minibatches(cases.data, 1), strict=True)
@@ -202,7 +210,8 @@ def _cases_seen(classifier: TransformerClassifier, X: Any) -> list[CaseAttention
         times = _times_of(cases, case, int(seen[-1]) + 1)
         values = np.where(observed, batch.x[0], np.nan)
         shares = received[case, : len(times)] * len(seen)
-        panels.append(CaseAttention(name, pd.DataFrame(values, times, columns), shares, drop[case], scale))
+        series, falls = pd.DataFrame(values, times, columns), over_time[case, : len(times)]
+        panels.append(CaseAttention(name, series, shares, drop[case], falls, scale))
     return panels
 
 
@@ -217,7 +226,7 @@ def _forecasts_seen(
     forecaster: TransformerForecaster, df: Frame | None, horizon: int | None, future: Frame | None, series: Names
 ) -> list[ForecastAttention]:
     histories, forecast = forecast_series(forecaster, df, horizon, future)
-    units = units_of(histories, series)
+    units = few_positions_of(names_of(histories), series, "series forecast")
     received = attention_over_history(forecaster, df, horizon, future)
     windows = windows_to_forecast(forecaster, histories, forecast.point.shape[1], future)
     n_observed = [int(observed.any(dim=-1).sum()) for window in windows for observed in window.observed]

@@ -39,25 +39,27 @@ def drawn(panels: Sequence[Any], ax: Axes | None, *, height: float = 2.4, most_c
 
 
 def new_axes(n: int, height: float = 2.4, most_columns: int = 2) -> list[Axes]:
-    """Axes under each other, in two columns, if there may be so many, from three on."""
-    n_columns, width = (1, 8.0) if n < 3 or most_columns < 2 else (2, 11.0)
-    n_rows = -(-n // n_columns)
-    figure = require_matplotlib().figure(figsize=(width, 1.2 + height * n_rows), layout="constrained")
-    return [figure.add_subplot(n_rows, n_columns, i + 1) for i in range(n)]
+    """Axes under each other, in two columns from three on and in three from seven on, where there may be so many."""
+    n_columns = min(1 if n < 3 else 2 if n <= MAX_PANELS else 3, most_columns)
+    size = (8.0, 11.0, 13.0)[n_columns - 1], 1.2 + height * -(-n // n_columns)
+    figure = require_matplotlib().figure(figsize=size, layout="constrained")
+    return [figure.add_subplot(-(-n // n_columns), n_columns, i + 1) for i in range(n)]
 
 
-def split(ax: Axes, heights: tuple[int, int], widths: tuple[int, ...]) -> list[Axes]:
-    """Put axes in the place of one: upper left, lower left and, given two widths, upper right; times are shared."""
+def split(ax: Axes, heights: tuple[int, ...], widths: tuple[int, ...]) -> list[Axes]:
+    """Put axes in the place of one: some that share times and, given two widths, one beside the first."""
     place = ax.get_subplotspec()
     if place is None:
         raise ValueError("ax must have its place in a grid, as those of matplotlib.pyplot.subplots have.")
     ax.set_axis_off()
-    grid = place.subgridspec(2, len(widths), height_ratios=heights, width_ratios=widths, hspace=0.05, wspace=0.05)
+    shape = len(heights), len(widths)
+    grid = place.subgridspec(*shape, height_ratios=heights, width_ratios=widths, hspace=0.05, wspace=0.05)
     figure: Any = ax.figure
-    upper = figure.add_subplot(grid[0, 0])
-    upper.tick_params(labelbottom=False)
-    upper.margins(x=0.01)
-    axes = [upper, figure.add_subplot(grid[1, 0], sharex=upper)]
+    axes = [figure.add_subplot(grid[0, 0])]
+    axes += [figure.add_subplot(grid[row, 0], sharex=axes[0]) for row in range(1, len(heights))]
+    axes[0].margins(x=0.01)
+    for each in axes[:-1]:
+        each.tick_params(labelbottom=False)
     if len(widths) > 1:
         axes.append(figure.add_subplot(grid[0, 1]))
     for each in axes:
@@ -114,7 +116,7 @@ def legend_above(ax: Axes, pad: float = 0.0) -> None:
     n_lines = title.count("\n") + 1 if title else 0
     place = offset_copy(ax.transAxes, figure, y=pad + 1.3 * TITLE_SIZE * n_lines, units="points")  # type: ignore[arg-type]
     look: Any = {"frameon": False, "fontsize": 8, "columnspacing": 1.2}
-    for n_columns in (4, 2, 1):
+    for n_columns in (5, 3, 2, 1):
         legend = ax.legend(loc="lower right", bbox_to_anchor=(1, 1), bbox_transform=place, ncols=n_columns, **look)
         if legend.get_window_extent().width <= ax.get_window_extent().width:
             break
@@ -127,11 +129,6 @@ def broken(name: str, width: int) -> str:
 
 def positions_of(names: list[Any], series: Names, of: str) -> list[int]:
     """Positions of the names chosen; all where none is."""
-    if series is None and len(names) > MAX_PANELS:
-        raise ValueError(
-            f"series must name the series to draw where there are more than {MAX_PANELS}. Got none of {len(names)}: "
-            f"{', '.join(map(quoted, names[:3]))} and so on."
-        )
     if series is None:
         return list(range(len(names)))
     is_name = not pd.api.types.is_list_like(series) or (isinstance(series, tuple) and series in names)
@@ -140,3 +137,13 @@ def positions_of(names: list[Any], series: Names, of: str) -> list[int]:
     if unknown or not chosen:
         raise ValueError(f"series must be among the {of}. Got {unknown}; there are {names[:10]}.")
     return [names.index(name) for name in chosen]
+
+
+def few_positions_of(names: list[Any], series: Names, of: str) -> list[int]:
+    """Positions of the names chosen; all where none is, if they are not too many to draw."""
+    if series is None and len(names) > MAX_PANELS:
+        raise ValueError(
+            f"series must name the series to draw where there are more than {MAX_PANELS}. Got none of {len(names)}: "
+            f"{', '.join(map(quoted, names[:3]))} and so on."
+        )
+    return positions_of(names, series, of)
