@@ -12,21 +12,27 @@ LEAST_OF_MOST = {3: 1, 4: 1, 5: 2, 6: 2, 7: 3}
 
 
 class FittingDateLocator(AutoDateLocator):
-    """Up to seven dates, fewer where the axis is short."""
+    """Up to seven dates, fewer where the axis is short, but two at least: one alone does not tell how time goes."""
 
     def __call__(self) -> Any:
-        """Leave out the 31st right before the 1st."""
-        dates = np.asarray(super().__call__())
-        steps = np.diff(dates)
-        return dates[np.append(steps > 0.7 * np.median(steps), True)] if len(steps) > 1 else dates
-
-    def get_locator(self, dmin: Any, dmax: Any) -> Any:
         """Count labels such as "01 Mar" in the room there is, then choose dates."""
         axis: Any = self.axis
         n_fit = 1 + axis.get_tick_space() * 2 // 3  # the space counts by three heights of a letter
-        n_most = min(max(n_fit, min(LEAST_OF_MOST)), max(LEAST_OF_MOST))
-        self.maxticks, self.minticks = dict.fromkeys(self.maxticks, n_most), LEAST_OF_MOST[n_most]
-        return super().get_locator(dmin, dmax)
+        n_fit = min(max(n_fit, min(LEAST_OF_MOST)), max(LEAST_OF_MOST))
+        first, last = axis.get_view_interval()
+        for n_most in (n_fit, 5):
+            self.maxticks, self.minticks = dict.fromkeys(self.maxticks, n_most), LEAST_OF_MOST[n_most]
+            dates = _evenly(np.asarray(super().__call__()))
+            seen = dates[(first <= dates) & (dates <= last)]
+            if len(seen) > 1:
+                break
+        return seen[:: -(-len(seen) // n_fit)] if len(seen) > n_fit else dates
+
+
+def _evenly(dates: Any) -> Any:
+    """Leave out the 31st right before the 1st."""
+    steps = np.diff(dates)
+    return dates[np.append(steps > 0.7 * np.median(steps), True)] if len(steps) > 1 else dates
 
 
 def label_dates(ax: Axes, tz: tzinfo | None) -> None:
