@@ -18,6 +18,7 @@ import reverse_digits
 import synthetic_series
 import torch
 from matplotlib import pyplot as plt
+from PIL import Image
 from torch import Tensor, nn
 
 from tsformer import TransformerClassifier, TransformerDetector, TransformerForecaster
@@ -49,11 +50,13 @@ DIGITS = torch.tensor([[3, 1, 4, 1, 5, 9, 2, 6]])
 
 def main(folder: Path, n_steps: int = 300) -> None:
     """Draw all pictures; `n_steps` trains the network that writes digits backwards."""
+    plt.rcParams["savefig.dpi"] = 200  # two pixels for each of a screen, of those drawn by pages
     for page in ("pictures.md", "pretrained.md"):
         with tempfile.TemporaryDirectory() as scratch, contextlib.chdir(scratch):
             pages.run(pages.ROOT / "docs" / page)
             for picture in Path(scratch).glob("*.png"):
-                (folder / picture.name).write_bytes(picture.read_bytes())
+                few_colours = Image.open(picture).convert("RGB").quantize(128, dither=Image.Dither.NONE)
+                few_colours.save(folder / picture.name, optimize=True)  # a third of the size
     draw_overview(folder)
     synthetic_series.draw_picture(str(folder / "synthetic.png"))
     histories().savefig(folder / "histories.png", dpi=90)

@@ -18,6 +18,7 @@ from tsformer.inspection import (
     attention_over_history,
     attention_over_time,
     occlusion,
+    occlusion_over_time,
     over_time_points,
     token_span,
 )
@@ -44,10 +45,16 @@ def test_token_span__every_encoder__is_its_stride(build, n_timepoints, span):
     assert token_span(encoder, torch.zeros(2, n_timepoints, 3)) == span
 
 
-def test_over_time_points__token_with_gaps_and_a_short_last_one__shared_by_observed_time_points():
+def test_over_time_points__token_with_gaps_and_a_short_last_one__spread_over_their_full_width():
     observed = torch.tensor([[True, True, True, False, True]]).unsqueeze(-1)
-    spread = over_time_points(torch.tensor([[[0.6, 0.3, 0.1], [1.0, 0.0, 0.0]]]), observed, 2)
-    assert_allclose(spread[0], [[0.3, 0.3, 0.3, 0.0, 0.1], [0.5, 0.5, 0.0, 0.0, 0.0]])
+    spread = over_time_points(torch.tensor([[[0.6, 0.2, 0.2], [1.0, 0.0, 0.0]]]), observed, 2)
+    assert_allclose(spread[0], [[0.375, 0.375, 0.125, 0.0, 0.125], [0.5, 0.5, 0.0, 0.0, 0.0]])
+
+
+def test_over_time_points__all_tokens_alike__so_are_all_observed_time_points():
+    observed = (torch.arange(41) % 7 > 1).reshape(1, 41, 1)
+    spread = over_time_points(torch.full((1, 1, 11), 1 / 11), observed, 4)
+    assert_allclose(spread[0, 0], observed[0, :, 0] / observed.sum(), rtol=1e-6)
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)
@@ -109,6 +116,49 @@ def test_occlusion__only_channel_that_a_case_has__is_what_the_rest_says_without_
     drop = occlusion(clf, lone)
     assert np.isfinite(drop).all()
     assert_allclose(drop[0, 1], 0.0, atol=1e-12)
+
+
+def test_occlusion_over_time__one_stretch_tells_the_classes_apart__that_one_counts():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 1, 30)), np.array([0, 1] * 20)
+    X[y == 1, 0, 12:18] += 3.0
+    clf = small(n_estimators=2, **LEARNS).fit(X, y)
+    drop = occlusion_over_time(clf, X, n_windows=5)
+    assert drop.shape == (40, 30)
+    windows = drop.reshape(40, 5, 6)
+    assert (windows == windows[..., :1]).all()
+    assert windows[..., 0].mean(axis=0).argmax() == 2
+    hidden = X.copy()
+    hidden[:, :, 12:18] = np.nan
+    cases, best = np.arange(len(X)), clf.predict_proba(X).argmax(axis=1)
+    expected = (clf.predict_proba(X) - clf.predict_proba(hidden))[cases, best]
+    assert_allclose(drop[:, 15], expected, atol=1e-9)
+
+
+def test_occlusion_over_time__unequal_lengths__cuts_each_case_in_windows_of_its_own():
+    X, y = waves(n_cases=6)
+    series = cut(X)
+    clf = small(max_steps=2).fit(series, y)
+    drop = occlusion_over_time(clf, series, n_windows=3)
+    assert drop.shape == (6, X.shape[2])
+    for case, falls in zip(series, drop, strict=True):
+        n = case.shape[1]
+        assert (falls[n:] == 0).all()
+        alone = occlusion_over_time(clf, [case], n_windows=3)[0]
+        assert_allclose(falls[:n], alone[:n], atol=1e-6)
+        hidden = case.copy()
+        hidden[:, -(n // 3) :] = np.nan
+        before, after = clf.predict_proba([case])[0], clf.predict_proba([hidden])[0]
+        assert falls[n - 1] == pytest.approx((before - after)[before.argmax()], abs=1e-6)
+
+
+def test_occlusion_over_time__more_windows_than_time_points__hides_each_time_point():
+    X, y = waves(n_cases=6)
+    drop = occlusion_over_time(small(max_steps=2).fit(X, y), X, n_windows=100)
+    assert drop.shape == (6, X.shape[2])
+    assert len(np.unique(drop[0])) > X.shape[2] // 2
+    with pytest.raises(ValueError, match=r"n_windows must be an int in the range \[1, inf\)\. Got 0"):
+        occlusion_over_time(small(max_steps=1).fit(X, y), X, n_windows=0)
 
 
 @pytest.fixture(scope="module")

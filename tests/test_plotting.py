@@ -1,5 +1,7 @@
 """The displays: what they draw of forecasts, attention and training, and mistakes."""
 
+import itertools
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -10,7 +12,8 @@ from numpy.testing import assert_allclose
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 
-from tsformer import TransformerClassifier, TransformerDetector, TransformerPretrainer
+from tsformer import TransformerClassifier, TransformerDetector, TransformerForecaster, TransformerPretrainer
+from tsformer.inspection import occlusion_over_time
 from tsformer.models.forecaster import PATCH_LENGTH
 from tsformer.plotting import AnomalyDisplay, AttentionDisplay, ForecastDisplay, ForecastPanel, HistoryDisplay
 
@@ -95,15 +98,45 @@ def test_displays__names_with_dollar_signs__are_drawn_as_they_are(classified):
         display.figure_.canvas.draw()  # parses each text
 
 
-def test_forecast_display__many_series__asks_which():
-    df = pd.DataFrame({f"s{i}": wave() for i in range(7)})
-    forecaster = small(max_steps=2).fit(df)
-    with pytest.raises(ValueError, match=r"more than 6\. Got none of 7: 's0', 's1', 's2' and so on"):
-        ForecastDisplay.from_estimator(forecaster)
+@pytest.fixture(scope="module")
+def of_many():
+    return TransformerForecaster(horizon=6, max_steps=0).fit(pd.DataFrame({f"s{i}": wave() for i in range(26)}))
+
+
+def test_forecast_display__many_series__are_drawn_page_by_page(of_many):
+    first, last = (ForecastDisplay.from_estimator(of_many, page=page) for page in (1, 3))
+    assert [panel.history.name for panel in first.panels] == [f"s{i}" for i in range(12)]
+    assert first.figure_.get_suptitle() == "Series 1 to 12 of 26: page 1 of 3, 14 series not shown"
+    assert [panel.history.name for panel in last.panels] == ["s24", "s25"]
+    assert last.figure_.get_suptitle() == "Series 25 to 26 of 26: page 3 of 3, 24 series not shown"
+    chosen = ForecastDisplay.from_estimator(of_many, series=["s25", "s3"])
+    assert [panel.history.name for panel in chosen.panels] == ["s25", "s3"]
+    assert chosen.figure_.get_suptitle() == ""
+
+
+def test_displays__series_or_page_that_is_none__is_told(of_many):
+    with pytest.raises(ValueError, match=r"page must be an int in the range \[1, 3\] for 26 series\. Got 4"):
+        ForecastDisplay.from_estimator(of_many, page=4)
+    with pytest.raises(ValueError, match=r"page must be an int in the range \[1, inf\)\. Got 0"):
+        ForecastDisplay.from_estimator(of_many, page=0)
     with pytest.raises(ValueError, match=r"Got \['t'\]; there are \['s0'"):
-        ForecastDisplay.from_estimator(forecaster, series=["t"])
+        ForecastDisplay.from_estimator(of_many, series=["t"])
     with pytest.raises(ValueError, match=r"ax takes one panel\. Got 2"):
-        ForecastDisplay.from_estimator(forecaster, series=["s0", "s1"], ax=plt.subplots()[1])
+        ForecastDisplay.from_estimator(of_many, series=["s0", "s1"], ax=plt.subplots()[1])
+    with pytest.raises(ValueError, match=r"more than 6\. Got none of 26: 's0', 's1', 's2' and so on"):
+        AttentionDisplay.from_estimator(of_many)
+
+
+def test_forecast_display__other_future__draws_what_is_forecast_with_it():
+    df = pd.DataFrame({"sales": wave(), "price": np.cos(np.arange(72))}, wave().index)
+    forecaster = small(future_cols="price").fit(df[:66])
+    other = df[66:].assign(price=9.0)
+    display = ForecastDisplay.from_estimator(forecaster, future=df[66:], other_future=other)
+    _, forecast, changed = display.axes_[0].get_lines()
+    assert_allclose(forecast.get_ydata(), forecaster.predict(future=df[66:])["sales"])
+    assert_allclose(changed.get_ydata(), forecaster.predict(future=other)["sales"])
+    assert not np.allclose(changed.get_ydata(), forecast.get_ydata())
+    assert display.axes_[0].get_legend().get_texts()[-1].get_text() == "with other covariates"
 
 
 def test_forecast_display__wrong_values__are_told(fitted):
@@ -118,11 +151,43 @@ def test_forecast_display__wrong_values__are_told(fitted):
         ForecastDisplay.from_estimator(fitted, series=3)
 
 
-@pytest.mark.parametrize("display", [ForecastDisplay, AttentionDisplay])
-def test_displays__legend_of_a_forecast__hides_nothing(display, fitted):
-    (ax,) = display.from_estimator(fitted).axes_
+@pytest.mark.parametrize("width", [2.5, 8.0])
+@pytest.mark.parametrize("name", ["", "a", "a name of a series of several lines, for it has much to say"])
+def test_forecast_display__legend__hides_neither_series_nor_name(name, width):
+    values = wave()
+    band = pd.DataFrame({"low": values[60:] - 1, "high": values[60:] + 1})
+    _, ax = plt.subplots(figsize=(width, 2.0), layout="constrained")
+    ForecastDisplay([ForecastPanel(name, values[:60], values[60:], {80: band, 95: band})]).plot(ax)
+    ax.figure.canvas.draw()
+    title = next(
+        text
+        for text in ax.get_children()
+        if isinstance(text, mpl.text.Text) and text.get_text() == ax.get_title(loc="left")
+    )
+    legend = ax.get_legend().get_window_extent()
+    assert legend.y0 >= max(ax.get_window_extent().y1, title.get_window_extent().y1 if name else 0.0) - 1.0
+    assert legend.x0 >= 0.0
+
+
+def test_attention_display__legend_of_a_forecast__hides_nothing(fitted):
+    (ax,) = AttentionDisplay.from_estimator(fitted).axes_
     ax.figure.canvas.draw()
     assert ax.get_legend().get_window_extent().y0 >= ax.get_window_extent().y1
+
+
+def test_forecast_display__values_without_neighbours__have_marks():
+    values = pd.Series(np.arange(100.0), pd.date_range("2024-01-01", periods=100))
+    gaps = values.where([i % 2 == 0 or i > 10 for i in range(100)])
+    for history, marked in ((values[99:], [0]), (gaps, [0, 2, 4, 6, 8]), (values, [])):
+        point = pd.Series(np.arange(80.0), pd.date_range("2025-01-01", periods=80))
+        (ax,) = ForecastDisplay([ForecastPanel("", history, point, {})]).plot().axes_
+        assert ax.get_lines()[0].get_markevery() == marked
+        assert (ax.get_lines()[0].get_marker() == ".") == bool(marked)
+
+
+def test_forecast_display__horizon_of_one__draws_bands_as_lines(fitted):
+    (ax,) = ForecastDisplay.from_estimator(fitted, horizon=1).axes_
+    assert all(band.get_linewidth() > 0 for band in ax.collections)
 
 
 def test_forecast_display__time_zone__is_that_of_the_series():
@@ -166,7 +231,7 @@ def test_attention_display__cases_of_unequal_length__draws_channels_attention_an
     clf, X = classified
     display = AttentionDisplay.from_estimator(clf, X)
     assert len(display.axes_) == 2
-    series, attention, worth = display.figure_.axes[-3:]
+    series, attention, over_time, worth = display.figure_.axes[-4:]
     assert series is display.axes_[1]
     assert series.get_title(loc="left").startswith(f"case 1: class {clf.predict(X)[1]}, probability 0.")
     assert [len(line.get_xdata()) for line in series.get_lines()] == [12] * 3
@@ -175,10 +240,15 @@ def test_attention_display__cases_of_unequal_length__draws_channels_attention_an
     assert shares.mean() == pytest.approx(1.0)  # in equal shares, over the networks
     assert attention.collections[0].get_datalim(attention.transData).y1 == pytest.approx(shares.max())
     assert_allclose([bar.get_width() for bar in worth.patches], display.panels[1].probability_drop)
+    assert_allclose(display.panels[1].drop_over_time, occlusion_over_time(clf, X)[1, :12], atol=1e-9)
+    assert over_time.get_ylim() == worth.get_xlim()
     bars = [ax.get_xlim() for ax in display.figure_.axes if ax.get_xlabel().startswith("probability")]
     assert len(bars) == 2  # of one scale
     assert bars[0] == bars[1]
     assert display.panels[1].probability_drop.argmax() == 1
+    display.figure_.canvas.draw()  # the numbers of the bars lie between these and the series
+    assert max(text.get_window_extent().x1 for text in worth.get_yticklabels()) <= worth.get_window_extent().x0
+    assert min(text.get_window_extent().x0 for text in worth.get_yticklabels()) >= series.get_window_extent().x1
 
 
 def test_attention_display__frame__names_channels_as_it_does(classified):
@@ -221,14 +291,28 @@ def test_attention_display__cases_with_times__are_drawn_over_them(times):
     assert left <= display.axes_[0].convert_xunits(drawn[0]) < display.axes_[0].convert_xunits(drawn[-1]) <= right
 
 
+def drawn_labels(ax) -> list:
+    """The boxes of the time labels in sight, from left to right."""
+    ax.figure.canvas.draw()
+    left, right = ax.get_xlim()
+    ticks = [tick for tick in ax.xaxis.get_major_ticks() if left <= tick.get_loc() <= right]
+    return sorted((tick.label1.get_window_extent() for tick in ticks), key=lambda box: box.x0)
+
+
+@pytest.mark.parametrize("width", [3.0, 4.5, 8.0])
 @pytest.mark.parametrize("freq", ["min", "h", "D", "MS", "YS"])
-def test_forecast_display__any_span_of_dates__is_labelled_without_a_warning(freq):
-    values = pd.Series(np.arange(150.0), index=pd.date_range("2024-01-01", periods=150, freq=freq))
-    for n in (16, 24, 48, 72, 96, 150):
-        panel = ForecastPanel("", values[: n - 12], values[n - 12 : n], {})
-        (ax,) = ForecastDisplay([panel]).plot().axes_
-        ax.figure.canvas.draw()
-        assert 2 <= len(ax.get_xticks()) <= 9
+def test_forecast_display__any_span_of_dates__is_labelled_without_a_warning_or_overlap(freq, width):
+    values = pd.Series(np.arange(150.0), index=pd.date_range("2024-01-01", periods=150, freq=freq, tz="Europe/Paris"))
+    _, ax = plt.subplots(figsize=(width, 2.0), layout="constrained")
+    for n in (24, 72, 150):
+        ax.clear()
+        ForecastDisplay([ForecastPanel("", values[: n - 12], values[n - 12 : n], {})]).plot(ax)
+        labels = drawn_labels(ax)
+        assert 2 <= len(labels) <= 9
+        assert all(a.x1 <= b.x0 for a, b in itertools.pairwise(labels))
+        zone, day = ax.xaxis.label.get_window_extent(), ax.xaxis.get_offset_text().get_window_extent()
+        assert not zone.overlaps(day)
+    plt.close()
 
 
 def test_attention_display__spans_of_time__are_counted():
@@ -262,7 +346,7 @@ def test_attention_display__one_channel_on_own_axes__has_no_bars_and_keeps_its_v
     figure, (left, right) = plt.subplots(1, 2)
     display = AttentionDisplay.from_estimator(clf, X[:1], ax=right)
     assert_allclose(display.axes_[0].get_lines()[0].get_ydata(), X[0])
-    assert len(figure.axes) == 4  # the given two, series and attention
+    assert len(figure.axes) == 5  # the given two, series, attention and what was tried out
     assert display.axes_[0].get_position().x0 > left.get_position().x1
 
 
@@ -379,6 +463,17 @@ def test_anomaly_display__two_channels__draws_series_score_threshold_and_interva
     titles = [f"{i} {row.kind} of {row.channel}" for i, row in enumerate(worst.itertuples(), 1)]
     assert [ax.get_title(loc="left").replace("\n", " ").replace(r"\$", "$") for ax in near] == titles
     display.figure_.canvas.draw()
+
+
+def test_anomaly_display__names_numbers_and_legend__lie_above_each_other(watched):
+    df = with_anomalies().assign(unique_id="r", ds=HOURS).rename(columns={"cost_$": "cost"})
+    detector = TransformerDetector(device="cpu").fit(df[:480])
+    (ax,) = AnomalyDisplay.from_estimator(detector, df).axes_
+    ax.figure.canvas.draw()
+    title = next(text for text in ax.get_children() if isinstance(text, mpl.text.Text) and text.get_text() == "r")
+    number = max(text.get_window_extent().y1 for text in ax.texts)
+    assert number <= title.get_window_extent().y0 + 1.0
+    assert title.get_window_extent().y1 <= ax.get_legend().get_window_extent().y0 + 1.0
 
 
 def test_anomaly_display__near_view__has_the_interval_between_its_neighbours(watched):

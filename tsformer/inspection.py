@@ -1,6 +1,6 @@
 """What predictions looked at: fitted estimators and data in, shares of attention and falls of probability out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -31,8 +31,9 @@ Read = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # the contract of tsfo
 def attention_over_time(classifier: TransformerClassifier, X: Any) -> Floats:
     """Return the attention that each time point of each case receives.
 
-    It is the mean over the networks, and over the layers, heads and observed tokens of each. A token shares what it
-    receives equally among the observed time points that it stands for. Layers over other tokens than those that an
+    It is the mean over the networks, and over the layers, heads and observed tokens of each. A token spreads what it
+    receives over the time points that it stands for; where few of these are observed, each still has but its own part
+    of it. Layers over other tokens than those that an
     encoder returns are left out: over channels, or of stages whose tokens are merged later.
 
     Parameters
@@ -62,7 +63,7 @@ def attention_over_time(classifier: TransformerClassifier, X: Any) -> Floats:
 def occlusion(classifier: TransformerClassifier, X: Any) -> Floats:
     """Return how much the probability of the predicted class falls when a channel is hidden, as a missing value is.
 
-    Of two channels that tell the same, neither falls.
+    Of two channels that tell the same, neither is missed.
 
     Parameters
     ----------
@@ -74,8 +75,44 @@ def occlusion(classifier: TransformerClassifier, X: Any) -> Floats:
     ndarray of shape (n_cases, n_channels)
     """
     check_kind(classifier, TransformerClassifier)
-    data = read_like_fit(classifier, X).data
-    return predict_in_batches(classifier.model_, _probability_drop, data, resolve_device(classifier.device)).numpy()
+    data, device = read_like_fit(classifier, X).data, resolve_device(classifier.device)
+
+    def drop(ensemble: Ensemble, x: Tensor, observed: Tensor) -> Tensor:
+        return _probability_drop(ensemble, x, observed, torch.eye(x.shape[2], dtype=torch.bool, device=x.device))
+
+    return predict_in_batches(classifier.model_, drop, data, device).numpy()
+
+
+@usual_state()
+def occlusion_over_time(classifier: TransformerClassifier, X: Any, n_windows: int = 10) -> Floats:
+    """Return how much the probability of the predicted class falls when a window of time is hidden, in all channels.
+
+    Each case is cut into windows of one length, which are hidden in turn, as missing values are. What happens again in
+    another window may not be missed.
+
+    Parameters
+    ----------
+    classifier : fitted TransformerClassifier
+    X : as in its predict
+    n_windows : int, default=10
+
+    Returns
+    -------
+    ndarray of shape (n_cases, n_timepoints)
+        The fall without the window that a time point lies in; 0 after the end of a case.
+    """
+    check_kind(classifier, TransformerClassifier)
+    n_windows = checked_count(n_windows, "n_windows")
+    data, device = read_like_fit(classifier, X).data, resolve_device(classifier.device)
+
+    def drop(ensemble: Ensemble, x: Tensor, observed: Tensor) -> Tensor:
+        window = _window_of(observed.any(dim=-1), n_windows)  # (B, T)
+        hidden = (window == number for number in torch.arange(n_windows, device=x.device))
+        falls = _probability_drop(ensemble, x, observed, (each.unsqueeze(-1) for each in hidden))
+        falls = F.pad(falls, (0, 1))  # 0 for the time points in no window
+        return F.pad(falls.gather(1, window), (0, data.n_timepoints - x.shape[1]))
+
+    return predict_in_batches(classifier.model_, drop, data, device).numpy()
 
 
 @usual_state()
@@ -144,21 +181,31 @@ def _received_by_window(model: SeriesForecaster, batch: Batch) -> Tensor:
     return over_time_points(weights, batch.observed, token_span(model.encoder, read))
 
 
-def _probability_drop(ensemble: Ensemble, x: Tensor, observed: Tensor) -> Tensor:
-    """Fall of the predicted class's probability without each channel, (B, C)."""
+def _probability_drop(ensemble: Ensemble, x: Tensor, observed: Tensor, hidden: Iterable[Tensor]) -> Tensor:
+    """Fall of the predicted class's probability without what each of K masks hides of (B, T, C), (B, K)."""
     probability = ensemble(x, observed).exp()
     best = probability.argmax(dim=1, keepdim=True)
-    hidden = torch.eye(x.shape[2], dtype=torch.bool, device=x.device)
-    without = [ensemble(x, observed & ~channel).exp() for channel in hidden]
+    without = [ensemble(x, observed & ~mask).exp() for mask in hidden]
     return torch.cat([(probability - each).gather(1, best) for each in without], dim=1)
 
 
+def _window_of(observed: Tensor, n_windows: int) -> Tensor:
+    """Number of the window of each time point (B, T), n_windows after the last one observed."""
+    places = torch.arange(observed.shape[1], device=observed.device)
+    lengths = (places + 1).mul(observed).amax(dim=1, keepdim=True)
+    return (places * n_windows // lengths.clamp(min=1)).clamp(max=n_windows)
+
+
 def over_time_points(received: Tensor, observed: Tensor, span: int) -> Tensor:
-    """Share what tokens receive (B, M, N) equally among the time points (B, M, T) observed (B, T, C) of each."""
+    """Spread what tokens receive (B, M, N) over the time points (B, M, T) observed (B, T, C) of each.
+
+    A token spreads over its full width; what falls on time points not observed is left out, and the rest made to sum to
+    1. So a token of which little is observed does not stand out when all tokens receive the same.
+    """
     observed = observed.any(dim=-1)
     token = torch.arange(observed.shape[1], device=observed.device) // span
-    count = torch.zeros_like(received[:, 0]).index_add_(1, token, observed.to(received.dtype))
-    return torch.where(observed.unsqueeze(1), (received / count.clamp(min=1).unsqueeze(1))[..., token], 0.0)
+    spread = torch.where(observed.unsqueeze(1), received[..., token], 0.0)
+    return spread / spread.sum(dim=-1, keepdim=True).clamp(min=torch.finfo(spread.dtype).tiny)
 
 
 def token_span(read: Read, x: Tensor) -> int:
