@@ -226,8 +226,8 @@ def test_example__grouped_cross_validation__runs():
     spec = importlib.util.spec_from_file_location("grouped_cross_validation", path)
     example = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(example)
-    frame, labels, persons = example.recordings(n_persons=4, n_recordings=4)
-    scores = example.cross_validated(frame, labels, persons, n_splits=2, max_steps=3)
+    frame = example.recordings(n_persons=4, n_recordings=4)
+    scores = example.cross_validated(frame, n_splits=2, max_steps=3)
     assert len(scores["test_accuracy"]) == 2
     for training, test in scores["persons"]:
         assert not set(training) & set(test)
