@@ -117,8 +117,8 @@ def to_frame(
     level. In other frames, quantiles come instead of it, in columns (column, 0.1); levels with it, in columns (column,
     "point"), (column, "lo-90"), (column, "hi-90"). A Series becomes a DataFrame with the columns 0.1, or "point" etc.
 
-    Values that were to be forecast, `actual` (n_windows, H), come last, as `y-actual` or "actual"; the point forecast is
-    then always there, in other than long frames as "point".
+    Values that were to be forecast, `actual` (n_windows, H), come last, as `y-actual` or "actual"; the point forecast
+    is then always there, in other than long frames as "point".
     """
     form, horizon = series.form, forecast.point.shape[1]
     labels, forecasts = zip(*_labelled(forecast, level, form.layout, actual), strict=True)
