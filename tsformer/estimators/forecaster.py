@@ -378,8 +378,10 @@ class TransformerForecaster(TransformerParams, TrainingParams, ParallelParams, C
         Returns
         -------
         DataFrame
-            The forecasts of all windows one under the other, in the form of predict, with a column "cutoff": the last
-            time that each of them knows. A series with nothing before a cutoff is missing there, with a warning.
+            The forecasts of all windows one under the other, in the form of predict, beside the actual values: columns
+            "y" (the forecast) and "y-actual" of a long frame, "point" and "actual" of a Series, (column, "point") and
+            (column, "actual") of other frames. The column "cutoff" is the last time that each forecast knows. A series
+            with nothing before a cutoff has no forecast there, with a warning. `tsformer.metrics.evaluate` scores it.
         """
         check_is_fitted(self, "model_")
         wanted, levels = requested_quantiles(quantiles, level)
@@ -420,8 +422,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, ParallelParams, C
             self, series, horizon, f"Give TemporalSplit the forecaster's horizon={horizon}", all_or_nothing=True
         )
         [forecast] = forecast_past(self, series, [horizon])
-        values = series.unfilled if isinstance(self.fill, str) else series.values
-        units = [unit for rows, counts_too in zip(values, counts, strict=True) if counts_too for unit in rows.T]
+        units = [unit for rows, counts_too in zip(series.actual, counts, strict=True) if counts_too for unit in rows.T]
         truth = np.stack([unit[-horizon:] for unit in units])
         point = forecast.point[counts.repeat(len(series.names))]
         histories, season = [unit[:-horizon] for unit in units], self.lengths_.season
