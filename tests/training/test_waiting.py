@@ -1,6 +1,7 @@
 """Waiting: what is told of a fit, by a clock that the test turns."""
 
 import io
+import logging
 import sys
 from types import SimpleNamespace
 
@@ -142,6 +143,13 @@ def test_fit__in_a_cross_validation_or_into_a_file__says_nothing(monkeypatch):
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     TransformerClassifier(**NETWORKS).fit(X, Y)
     assert sys.stderr.getvalue() == ""
+
+
+def test_fit__logger_of_warnings_alone__says_nothing(monkeypatch):
+    terminal = at_a_terminal(monkeypatch)
+    monkeypatch.setattr(logging.getLogger("tsformer"), "level", logging.WARNING)
+    TransformerClassifier(**NETWORKS).fit(X, Y)
+    assert terminal.getvalue() == ""
 
 
 def test_waiting_for__notebook__has_lines(monkeypatch):

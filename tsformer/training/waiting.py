@@ -1,5 +1,6 @@
 """How long a fit takes, for whoever waits for it: the steps of all its networks in, a progress bar or two lines out."""
 
+import logging
 import sys
 import time
 import traceback
@@ -111,8 +112,10 @@ def waiting_for(estimator: Any, n_steps: int) -> Waiting:
 
 
 def is_watched() -> bool:
-    """Whether stderr is a terminal or a notebook, where lines are read as they come."""
+    """Whether lines are read as they come: in a terminal or a notebook, unless the logger wants warnings alone."""
     stream = sys.stderr
+    if logging.getLogger("tsformer").level > logging.INFO:  # that of its own: by default it has none
+        return False
     return stream is not None and (stream.isatty() or type(stream).__module__.startswith("ipykernel"))
 
 
