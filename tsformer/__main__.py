@@ -4,10 +4,12 @@ What the commands do is in `tsformer.commands`, imported once the arguments are 
 """
 
 import argparse
+import logging
 import re
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     from tsformer import commands
 
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _silent(options.quiet):
         warnings.showwarning = lambda message, *_: _tell("warning", message)
         try:
             commands.COMMANDS[options.command](options)
@@ -36,6 +38,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _tell("error", "stopped by Ctrl-C; nothing was written.")
             return 130
     return 0
+
+
+@contextmanager
+def _silent(quiet: bool) -> Iterator[None]:
+    """Let fits not say how long they take, if they are to be quiet."""
+    logger = logging.getLogger("tsformer")
+    level = logger.level
+    logger.setLevel(logging.WARNING if quiet else level)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _tell(what: str, message: Warning | Exception | str) -> None:
@@ -159,7 +173,7 @@ def _add_shared(command: argparse.ArgumentParser) -> None:
     add("--date-format", help="of times, such as %%d.%%m.%%Y (default: ISO 8601; integers count)")
     add("--device", default="auto", help="auto, cpu, cuda or cuda:<number> (default: auto)")
     add("--seed", type=int, default=0, help="random_state of the estimator (default: 0)")
-    add("--quiet", action="store_true", help="show no progress bar")
+    add("--quiet", action="store_true", help="show no progress")
 
 
 def _steps(text: str) -> int | str:

@@ -180,10 +180,11 @@ def _forecast_errors(forecaster: TransformerForecaster, df: pd.DataFrame, option
     backtest = forecaster.backtest(df, level=options.level, refit=refit)
     columns = {} if options.id_col is None else {"id_col": options.id_col, "time_col": options.time_col}
     scores = metrics.evaluate(backtest, df, freq=forecaster.freq, **columns).iloc[0]
-    bands = {f"coverage of {level:g} %": scores[f"coverage_{level:g}"] for level in options.level}
-    ours = {"MASE": scores["mase"], "MAE": scores["mae"], "WAPE": scores["wape"]} | bands
-    naive = {"MASE": scores["naive_mase"], "MAE": scores["naive_mae"], "WAPE": scores["naive_wape"]}
-    return f"The last {forecaster.horizon} time points, forecast: {_listed(ours)}; seasonal naive: {_listed(naive)}."
+    shown = {"MASE": "mase", "MAE": "mae", "WAPE": "wape"}
+    shown |= {f"in {level:g} %": f"coverage_{level:g}" for level in options.level}
+    rows = {"forecast": "", "seasonal naive": "naive_"}
+    table = pd.DataFrame({name: [scores[of + key] for of in rows.values()] for name, key in shown.items()}, list(rows))
+    return f"The last {forecaster.horizon} time points of each series, had they not come yet:\n{table.round(3)}"
 
 
 def _take_columns(forecaster: TransformerForecaster, options: argparse.Namespace) -> None:
