@@ -61,7 +61,12 @@ def test_forecast__wide_file__continues_each_column_with_bands(tmp_path):
         (lambda df: df.assign(sales="much"), ["--time", "month"], "numeric"),
         (lambda df: df, ["--time", "month", "--target-cols", "sale"], "no column ['sale']. It has ['month', 'sales', "),
         (lambda df: df, ["--time", "month", "--past-cols", "visits"], "missing: ['visits']"),
-        (lambda df: df, ["--time", "month", "--future-cols", "price"], "--future-cols and --future go together"),
+        (
+            lambda df: df,
+            ["--time", "month", "--future-cols", "price"],
+            "['price'] are known ahead: name the file of their",
+        ),
+        (lambda df: df, ["--time", "month", "--future", "f.csv"], "known ahead. Name these with --future-cols."),
         (lambda df: df, ["--time", "month", "--plot", "picture.xyz"], "Got picture.xyz"),
         (lambda df: df.drop(7), ["--time", "month"], "Pass --freq MS to insert absent times as missing values"),
         (lambda df: df.head(2), ["--time", "month"], "Pass --freq, e.g. --freq D."),
@@ -87,7 +92,7 @@ def test_forecast__a_mistake__tells_it_in_one_line_and_returns_2(change, argumen
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([TRAIN.with_name("missing.ts"), TEST], "No such file"),
+        ([TRAIN.with_name("missing.ts"), TEST], "error: No such file"),
         ([TRAIN.with_suffix(".txt"), TEST], "must be one of .ts, .tsv, .csv"),
         ([TRAIN, TEST, "--device", "tpu"], "--device must be 'auto', 'cpu'"),
     ],
@@ -473,3 +478,16 @@ def test_command__ctrl_c__ends_with_a_line(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("tsformer.estimators.pretrainer.TransformerPretrainer.fit", interrupted)
     assert main(["embed", str(TRAIN), "--out", str(tmp_path / "out.csv")]) == 130
     assert capsys.readouterr().err == "tsformer: error: stopped by Ctrl-C; nothing was written.\n"
+
+
+@pytest.mark.parametrize("command", ["classify", "forecast", "detect", "embed"])
+def test_command__wrong_option__shows_two_lines_and_help_all_options(command, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main([command, "data.csv", "--max-steps", "many"])
+    usage, error = capsys.readouterr().err.splitlines()
+    assert usage.endswith(f"or tsformer {command} --help")
+    assert error.endswith("argument --max-steps: must be a whole number, or auto. Got 'many'.")
+    with pytest.raises(SystemExit, match="0"):
+        main([command, "--help"])
+    shown = capsys.readouterr().out
+    assert all(option in shown for option in ("--out", "--save", "--load", "--id-col", "--max-steps", "--device"))

@@ -53,7 +53,8 @@ def _silent(quiet: bool) -> Iterator[None]:
 
 
 def _tell(what: str, message: Warning | Exception | str) -> None:
-    print(f"tsformer: {what}: {_in_options(' '.join(str(message).split()))}", file=sys.stderr)
+    text = re.sub(r"^\[Errno \d+\] ", "", " ".join(str(message).split()))
+    print(f"tsformer: {what}: {_in_options(text)}", file=sys.stderr)
 
 
 def _in_options(message: str) -> str:
@@ -78,13 +79,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_command(commands: Any, name: str, files: str, what: str) -> argparse.ArgumentParser:
+    """Add a command whose usage is a line: its options are many, and a mistake in one must not list all."""
+    usage = f"tsformer {name} {files} --out CSV [options], or tsformer {name} --help"
+    command: argparse.ArgumentParser = commands.add_parser(name, help=what, description=what, usage=usage)
+    return command
+
+
 def _add_classify(commands: Any) -> argparse.ArgumentParser:
-    classify: argparse.ArgumentParser = commands.add_parser(
-        "classify", help="train on labelled series and label others", usage="tsformer classify TRAIN TEST --out CSV ..."
-    )
+    classify = _add_command(commands, "classify", "TRAIN TEST", "train on labelled series and label others")
     add = classify.add_argument
     series = "labelled series (.ts, UCR .tsv or .csv), and series to label in the same format, perhaps labelled too"
-    add("files", type=Path, nargs="+", metavar=("TRAIN", "TEST"), help=f"{series}; with --load the latter alone")
+    add("files", type=Path, nargs="+", metavar="FILE", help=f"TRAIN and TEST: {series}; with --load TEST alone")
     _add_case_columns(classify)
     add("--metrics", action="store_true", help="compare with the labels of TEST: accuracy, F1, log loss")
     add("--plot", type=Path, metavar="PNG", help="picture to write: the confusion matrix, where TEST has labels")
@@ -101,10 +107,10 @@ def _add_case_columns(command: argparse.ArgumentParser) -> None:
 
 
 def _add_forecast(commands: Any) -> argparse.ArgumentParser:
-    forecast: argparse.ArgumentParser = commands.add_parser("forecast", help="forecast series, by pretrained weights")
+    forecast = _add_command(commands, "forecast", "DATA", "forecast series, by pretrained weights")
     add = forecast.add_argument
     add("data", type=Path, metavar="DATA", nargs="?", help="CSV with a column of times; not needed with --load")
-    add("--horizon", type=int, help="time points to forecast (default: 24, or those of a loaded model)")
+    add("--horizon", type=int, metavar="N", help="time points to forecast (default: 24, or those of a loaded model)")
     _add_series_columns(forecast, "without it, each other column is a series")
     add("--target-cols", nargs="+", metavar="COLUMN", help="columns of values (default: y with --id-col, else all)")
     add("--past-cols", nargs="+", metavar="COLUMN", help="covariates known up to the present")
@@ -114,7 +120,9 @@ def _add_forecast(commands: Any) -> argparse.ArgumentParser:
     add(
         "--season", type=int, nargs="+", metavar="STEPS", help="time points of a season; 1 for none (default: as usual)"
     )
-    add("--level", type=float, nargs="+", default=[80, 95], help="bands in per cent (default: 80 95)")
+    add(
+        "--level", type=float, nargs="+", metavar="PERCENT", default=[80, 95], help="bands in per cent (default: 80 95)"
+    )
     add("--metrics", action="store_true", help="forecast the last horizon of DATA too, and compare with seasonal naive")
     add("--plot", type=Path, metavar="PNG", help="picture to write, of the first six series")
     _add_model(forecast, "forecasts and bands")
@@ -129,9 +137,7 @@ def _add_series_columns(command: argparse.ArgumentParser, without_ids: str) -> N
 
 
 def _add_detect(commands: Any) -> argparse.ArgumentParser:
-    detect: argparse.ArgumentParser = commands.add_parser(
-        "detect", help="find anomalies in series, by pretrained weights"
-    )
+    detect = _add_command(commands, "detect", "DATA", "find anomalies in series, by pretrained weights")
     add = detect.add_argument
     add("data", type=Path, metavar="DATA", help="CSV with a column of times and a column for each channel")
     _add_series_columns(detect, "without it, there is one series")
@@ -151,7 +157,7 @@ def _add_detect(commands: Any) -> argparse.ArgumentParser:
 
 
 def _add_embed(commands: Any) -> argparse.ArgumentParser:
-    embed: argparse.ArgumentParser = commands.add_parser("embed", help="turn series into features, for other tools")
+    embed = _add_command(commands, "embed", "DATA", "turn series into features, for other tools")
     embed.add_argument("data", type=Path, metavar="DATA", help="series, .ts, UCR .tsv or .csv")
     _add_case_columns(embed)
     _add_model(embed, "a row of features for each case, after its label where there is one")

@@ -221,8 +221,10 @@ def _values_of(options: argparse.Namespace) -> list[str] | None:
 
 def _read_future(options: argparse.Namespace) -> pd.DataFrame | None:
     """Read the rows ahead, which covariates known ahead ask for."""
-    if (options.future is None) != (options.future_cols is None):
-        raise ValueError("--future-cols and --future go together: the columns known ahead, and the file of their rows.")
+    if options.future_cols is not None and options.future is None:
+        raise ValueError(f"{options.future_cols} are known ahead: name the file of their rows to come with --future.")
+    if options.future_cols is None and options.future is not None:
+        raise ValueError("--future holds rows of columns known ahead. Name these with --future-cols.")
     return None if options.future is None else _read_series(options, options.future, options.future_cols)[0]
 
 
