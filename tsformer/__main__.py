@@ -25,6 +25,9 @@ OPTIONS |= {name: name.replace("_", "-") for name in ("horizon", "level", "max_s
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return 0, or 2 after an error, which is told in one line."""
     options = _parser().parse_args(arguments)
+    if not any(getattr(options, name, None) for name in ("out", "save", "plot", "metrics")):
+        _tell("error", "Say what to write: --out CSV, or --save MODEL.")
+        return 2
     from tsformer import commands
 
     with warnings.catch_warnings(), _silent(options.quiet):

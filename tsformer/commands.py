@@ -356,12 +356,10 @@ def _shared(options: argparse.Namespace) -> dict[str, Any]:
 
 def _check_written(options: argparse.Namespace) -> None:
     """Check what is to be written, before minutes of training."""
-    plot, metrics_wanted = getattr(options, "plot", None), getattr(options, "metrics", False)
-    places = [place for place in (options.out, options.save, plot) if place is not None]
-    for place in places:
-        check_place(place)
-    if not places and not metrics_wanted:
-        raise ValueError("Say what to write: --out CSV, or --save MODEL.")
+    plot = getattr(options, "plot", None)
+    for place in (options.out, options.save, plot):
+        if place is not None:
+            check_place(place)
     if plot is not None:
         _check_plot(plot)
     if options.load is None:
