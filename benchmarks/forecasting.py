@@ -307,7 +307,8 @@ def forecast_by_backtest(model: Any, frame: pd.DataFrame, origins: np.ndarray, s
     order = cutoffs.argsort(kind="stable")
     if not np.array_equal(cutoffs[order], frame.index[origins - 1].repeat(steps)):
         raise ValueError(f"backtest forecast other windows than those of {steps} steps from {origins[0]} on.")
-    values = past[frame.columns].to_numpy()[order]
+    forecasts = past[frame.columns].drop(columns="actual", level=-1)
+    values = forecasts.to_numpy()[order]
     return values.reshape(len(origins), steps, frame.shape[1], -1)
 
 

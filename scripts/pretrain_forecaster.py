@@ -133,7 +133,7 @@ def score_windows(
     n_windows = (n_ahead - max(horizons)) // stride + 1
     forecast = forecaster.backtest(data.whole, n_windows, stride, level=LEVEL)
     step = forecast.groupby(["unique_id", "cutoff"]).cumcount()
-    truth = forecast[["unique_id", "ds"]].merge(data.whole, how="left")["y"].to_numpy()
+    truth = forecast["y-actual"]
     squared = (forecast["y"] - truth) ** 2
     errors = {f"{name} {horizon}": float(squared[step < horizon].mean()) for horizon in horizons}
     inside = (forecast[f"y-lo-{LEVEL}"] <= truth) & (truth <= forecast[f"y-hi-{LEVEL}"])

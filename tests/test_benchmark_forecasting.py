@@ -66,8 +66,7 @@ class Last:  # repeats the last value; the quantile .5 + x lies 10 x above it
         ends = [len(df) - self.horizon - step_size * i for i in reversed(range(n_windows))]
         parts = [
             pd.DataFrame(
-                np.tile(df.to_numpy()[end - 1], (self.horizon, 1)),
-                columns=df.columns,
+                {(name, "point"): df[name].iloc[end - 1] for name in df} | {(name, "actual"): df[name] for name in df},
                 index=df.index[end : end + self.horizon],
             ).assign(cutoff=df.index[end - 1])
             for end in ends

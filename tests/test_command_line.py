@@ -25,8 +25,8 @@ def test_classify__two_files__writes_predictions_and_prints_accuracy(tmp_path, c
     assert set(table["prediction"]) == {"1", "2"}
     assert ((table["probability_1"] > 0.5) == (table["prediction"] == "1")).all()
     printed = capsys.readouterr().out
-    assert "wrote 1029 predictions" in printed
-    assert float(printed.split()[-1]) > 0.9
+    assert "Wrote 1029 predictions" in printed
+    assert float(printed.split()[-1].rstrip(".")) > 0.9
 
 
 def months(n: int = 60) -> pd.DataFrame:
@@ -51,7 +51,7 @@ def test_forecast__wide_file__continues_each_column_with_bands(tmp_path):
 @pytest.mark.parametrize(
     ("change", "arguments", "message"),
     [
-        (lambda df: df, ["--time", "date"], "has no column ['date']. It has ['month', 'sales', 'price']"),
+        (lambda df: df, ["--time", "date"], "It has ['month', 'sales', 'price']. Name one of these with --time-col."),
         (lambda df: df.drop(7), ["--time", "month"], "2018-08"),
         (
             lambda df: df.assign(month=df["month"].dt.strftime("%d.%m.%Y")),
@@ -59,7 +59,14 @@ def test_forecast__wide_file__continues_each_column_with_bands(tmp_path):
             "not of the format ISO8601, the first being '01.01.2018'. Name theirs with --date-format, such as %d.%m.%Y",
         ),
         (lambda df: df.assign(sales="much"), ["--time", "month"], "numeric"),
-        (lambda df: df, ["--time", "month", "--target", "sales"], "--target names the values of a file with --id"),
+        (lambda df: df, ["--time", "month", "--target-cols", "sale"], "no column ['sale']. It has ['month', 'sales', "),
+        (lambda df: df, ["--time", "month", "--past-cols", "visits"], "missing: ['visits']"),
+        (
+            lambda df: df,
+            ["--time", "month", "--future-cols", "price"],
+            "['price'] are known ahead: name the file of their",
+        ),
+        (lambda df: df, ["--time", "month", "--future", "f.csv"], "known ahead. Name these with --future-cols."),
         (lambda df: df, ["--time", "month", "--plot", "picture.xyz"], "Got picture.xyz"),
         (lambda df: df.drop(7), ["--time", "month"], "Pass --freq MS to insert absent times as missing values"),
         (lambda df: df.head(2), ["--time", "month"], "Pass --freq, e.g. --freq D."),
@@ -69,7 +76,7 @@ def test_forecast__wide_file__continues_each_column_with_bands(tmp_path):
         (
             lambda df: pd.concat([df, df]),
             ["--time", "month"],
-            "If the table holds several series, name their ids with --id",
+            "If the table holds several series, name their ids with --id-col",
         ),
     ],
 )
@@ -85,7 +92,7 @@ def test_forecast__a_mistake__tells_it_in_one_line_and_returns_2(change, argumen
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([TRAIN.with_name("missing.ts"), TEST], "No such file"),
+        ([TRAIN.with_name("missing.ts"), TEST], "error: No such file"),
         ([TRAIN.with_suffix(".txt"), TEST], "must be one of .ts, .tsv, .csv"),
         ([TRAIN, TEST, "--device", "tpu"], "--device must be 'auto', 'cpu'"),
     ],
@@ -307,7 +314,7 @@ def test_classify__long_csv_without_labels_to_score_by__writes_a_row_for_each_ca
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "train.csv has no labels in a column 'label'. It has ['kind', 't0']; see --label"),
+        ([], "train.csv has no labels in a column 'label'. It has ['kind', 't0']; see --label-col"),
         (["--label", "kind"], "TRAIN and TEST must both be .csv, or neither."),
     ],
 )
@@ -329,3 +336,158 @@ def test_command__without_arguments__exits_with_2_and_no_traceback():
     assert ended.returncode == 2
     assert "usage: tsformer" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+# A model that is saved and loaded, covariates, and what is known.
+
+
+def recordings() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    rows = [
+        (f"{i:03}", t / 10, np.sin(t * (1 + i % 2) / 3) + 0.1 * rng.normal(), ["slow", "fast"][i % 2])
+        for i in range(16)
+        for t in range(30 + i)
+    ]
+    return pd.DataFrame(rows, columns=["id", "second", "x", "kind"])
+
+
+LONG = ["--label-col", "kind", "--id-col", "id", "--time-col", "second"]
+
+
+def test_classify__saved_and_loaded__labels_alike_and_says_how_well(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    recordings().to_csv("train.csv", index=False)
+    some = recordings().query("id >= '008'")
+    some.to_csv("test.csv", index=False)
+    some.drop(columns="kind").to_csv("unknown.csv", index=False)
+    assert main(["classify", "train.csv", *LONG, "--max-steps", "3", "--save", "model.safetensors"]) == 0
+    loaded = [*LONG, "--load", "model.safetensors", "--out"]
+    assert main(["classify", "test.csv", *loaded, "a.csv", "--metrics", "--plot", "matrix.png"]) == 0
+    told = capsys.readouterr().out
+    scores = dict(re.findall(r"(accuracy|macro F1|log loss) ([\d.]+)", told))
+    assert "Against the 8 labels: accuracy" in told
+    assert set(scores) == {"accuracy", "macro F1", "log loss"}
+    assert main(["classify", "unknown.csv", *loaded, "b.csv"]) == 0
+    table = pd.read_csv("a.csv", dtype={"id": str})
+    pd.testing.assert_frame_equal(table, pd.read_csv("b.csv", dtype={"id": str}))
+    truth = some.groupby("id")["kind"].first()
+    right = (table.set_index("id")["prediction"] == truth).mean()
+    assert float(scores["accuracy"]) == pytest.approx(right, abs=1e-3)
+    assert tsformer.load("model.safetensors").predict_frame(some.drop(columns="kind"))["prediction"].tolist() == (
+        table["prediction"].tolist()
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train.csv", "--label-col", "kind"], "Pass a file to label after train.csv, or --save alone"),
+        (
+            ["train.csv", "train.csv", "--label-col", "kind", "--id-col", "id"],
+            "several rows of the case '000'. If they",
+        ),
+        (["train.csv", "train.csv", *LONG[:4], "--time-col", "hour"], "Name one of these with --time-col"),
+        (["plain.csv", "plain.csv", *LONG, "--metrics"], "has no labels in a column 'kind'"),
+        (["train.csv", "plain.csv", *LONG, "--metrics"], "compare with the labels of TEST, of which there are none"),
+        (["train.csv", "--load", "train.csv"], "train.csv cannot be loaded"),
+        (["train.csv", "--load", "forecaster", *LONG], "holds a TransformerForecaster, but tsformer classify takes a"),
+        (
+            ["train.csv", "--load", "forecaster", "--max-steps", "3"],
+            "--max-steps has no effect on a model that is loaded",
+        ),
+        (["train.csv", "train.csv", "train.csv"], "Pass TRAIN and TEST, or with --load TEST alone"),
+    ],
+)
+def test_classify__a_mistake_about_files_or_columns__is_told_before_training(
+    arguments, message, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    recordings().to_csv("train.csv", index=False)
+    recordings().drop(columns="kind").to_csv("plain.csv", index=False)
+    months().to_csv("data.csv", index=False)
+    if "forecaster" in arguments:
+        main(["forecast", "data.csv", "--time-col", "month", "--save", "forecaster"])
+    monkeypatch.setattr("tsformer.TransformerClassifier.fit", lambda *_: pytest.fail("trained first"))
+    assert main(["classify", *arguments, "--out", "out.csv"]) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("\n") == 1
+
+
+def test_forecast__covariates_saved_and_loaded__forecasts_alike_without_naming_columns_again(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    frame = pd.concat([months().assign(shop=shop, town=i) for i, shop in enumerate("ab")])
+    frame["sales"] += np.random.default_rng(0).normal(size=len(frame))
+    frame[frame["month"] < "2022-07"].to_csv("data.csv", index=False)
+    frame[frame["month"] >= "2022-07"][["shop", "month", "price"]].to_csv("ahead.csv", index=False)
+    columns = ["--id-col", "shop", "--time-col", "month", "--target-cols", "sales", "--future-cols", "price"]
+    how = ["--static-cols", "town", "--horizon", "6", "--max-steps", "2", "--level", "80", "--future", "ahead.csv"]
+    assert main(["forecast", "data.csv", *columns, *how, "--out", "a.csv", "--save", "model", "--metrics"]) == 0
+    told = capsys.readouterr().out
+    assert re.search(
+        r"The last 6 time points .*:\n +MASE +MAE +WAPE +in 80 %\nforecast +[\d.]+ .*\nseasonal naive +", told
+    )
+    again = ["--load", "model", "--future", "ahead.csv", "--level", "80", "--out"]
+    assert main(["forecast", "data.csv", *again, "b.csv"]) == 0
+    assert main(["forecast", *again, "c.csv"]) == 0
+    tables = [pd.read_csv(name) for name in ("a.csv", "b.csv", "c.csv")]
+    assert list(tables[0].columns) == ["shop", "month", "sales", "sales-lo-80", "sales-hi-80"]
+    for table in tables[1:]:
+        pd.testing.assert_frame_equal(table, tables[0])
+
+
+def test_detect__labels_saved_and_loaded__says_what_was_found_of_them(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    machine().assign(odd=(np.arange(300) // 10 == 22).astype(int)).to_csv("data.csv", index=False)
+    shared = ["--time-col", "time", "--label-col", "odd", "--metrics"]
+    assert main(["detect", "data.csv", *shared, "--train-fraction", "0.5", "--save", "model", "--quiet"]) == 0
+    told = capsys.readouterr().out
+    assert "Against the 10 rows labelled as anomalies: precision" in told
+    assert float(re.search(r"recall ([\d.]+)", told)[1]) > 0.5
+    assert main(["detect", "data.csv", *shared, "--load", "model", "--out", "out.csv"]) == 0
+    assert len(pd.read_csv("out.csv")) == 300
+    assert main(["detect", "data.csv", "--time-col", "time", "--metrics"]) == 2
+    assert "Name their column, of 0 and 1: --label-col" in capsys.readouterr().err
+    assert main(["detect", "data.csv", "--time-col", "time", "--metrics", "--label-col", "load"]) == 2
+    assert "must hold 1 for anomalies and 0 for others. Got" in capsys.readouterr().err
+
+
+def test_embed__csv_and_ts__writes_features_after_the_labels(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    recordings().to_csv("data.csv", index=False)
+    assert main(["embed", "data.csv", *LONG, "--out", "a.csv"]) == 0
+    table = pd.read_csv("a.csv", dtype={"id": str})
+    assert list(table.columns[:3]) == ["id", "kind", "x_mean"]
+    assert table["id"].tolist() == [f"{i:03}" for i in range(16)]
+    assert table["kind"].tolist() == ["slow", "fast"] * 8
+    assert main(["embed", str(TRAIN), "--out", "b.csv"]) == 0
+    assert len(pd.read_csv("b.csv")) == 67
+
+
+def test_command__nothing_to_write__is_told(tmp_path, capsys):
+    assert main(["embed", str(TRAIN)]) == 2
+    assert "Say what to write: --out CSV, or --save MODEL." in capsys.readouterr().err
+
+
+def test_command__ctrl_c__ends_with_a_line(tmp_path, capsys, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tsformer.estimators.pretrainer.TransformerPretrainer.fit", interrupted)
+    assert main(["embed", str(TRAIN), "--out", str(tmp_path / "out.csv")]) == 130
+    assert capsys.readouterr().err == "tsformer: error: stopped by Ctrl-C; nothing was written.\n"
+
+
+@pytest.mark.parametrize("command", ["classify", "forecast", "detect", "embed"])
+def test_command__wrong_option__shows_two_lines_and_help_all_options(command, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main([command, "data.csv", "--max-steps", "many"])
+    usage, error = capsys.readouterr().err.splitlines()
+    assert usage.endswith(f"or tsformer {command} --help")
+    assert error.endswith("argument --max-steps: must be a whole number, or auto. Got 'many'.")
+    with pytest.raises(SystemExit, match="0"):
+        main([command, "--help"])
+    shown = capsys.readouterr().out
+    assert all(option in shown for option in ("--out", "--save", "--load", "--id-col", "--max-steps", "--device"))

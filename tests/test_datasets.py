@@ -17,7 +17,7 @@ import pytest
 
 from tsformer import datasets
 from tsformer.data.files import read_series
-from tsformer.datasets import load_classification, load_forecasting, read_ts
+from tsformer.datasets import list_datasets, load_classification, load_forecasting, read_ts
 
 HEADER = """\
 # A toy.
@@ -100,6 +100,33 @@ def test_load_classification__wheel__reads_the_samples_inside_the_package(tmp_pa
     write_ts(tmp_path / "tsformer" / "bundled" / "Toy", TRAIN)
     monkeypatch.setattr(datasets, "__file__", str(tmp_path / "tsformer" / "datasets.py"))
     assert load_classification("Toy", split="train")[1].tolist() == ["Up", "down"]
+
+
+# What there is
+
+
+def test_list_datasets__without_folder__has_the_samples_and_what_the_cache_holds(cache):
+    write_ts(cache / "Toy", TRAIN)
+    table = list_datasets()
+    assert list(table.index) == sorted(["AirPassengers", "Toy", *SAMPLES])
+    assert table.loc["Toy"].tolist() == ["classification", "train", str(cache / "Toy")]
+    assert table.loc["GunPoint"].tolist() == ["classification", "train, test", "bundled"]
+    load_forecasting(*table.index[table["task"] == "forecasting"])
+
+
+def test_list_datasets__folder__lists_what_load_classification_finds_there(tmp_path):
+    write_ts(tmp_path / "Toy", TRAIN)
+    write_ts(tmp_path / "Toy", TEST, "Toy_TEST.ts")
+    write_ts(tmp_path, "a\t1\t2\n", "My_Own_TRAIN.tsv")
+    write_ts(tmp_path / "Other", TRAIN, "Elsewhere_TRAIN.ts")
+    write_ts(tmp_path, "", "notes_TRAIN.txt")
+    table = list_datasets(tmp_path)
+    assert table["splits"].to_dict() == {"My_Own": "train", "Toy": "train, test"}
+    for name, row in table.iterrows():
+        for split in row["splits"].split(", "):
+            assert len(load_classification(name, split, tmp_path)[1])
+    with pytest.raises(FileNotFoundError, match="There is no folder"):
+        list_datasets(tmp_path / "absent")
 
 
 # Arguments

@@ -258,7 +258,7 @@ def test_docstring__every_file__opens_with_one_sentence(path):
     assert rest == "" or rest.startswith("\n")
 
 
-def test_walk__fit_of_a_network_of_one_step__enters_at_most_seventeen_files_outside_the_layers():
+def test_walk__fit_of_a_network_of_one_step__enters_at_most_eighteen_files_outside_the_layers():
     entered: set[str] = set()
 
     def note(frame, event, argument):
@@ -276,4 +276,4 @@ def test_walk__fit_of_a_network_of_one_step__enters_at_most_seventeen_files_outs
     assert {"estimators/classifier.py", "data/cases.py", "training/fitting.py", "training/loop.py"} < entered
     assert "training/objectives.py" in entered  # the loss
     outside = {name for name in entered if not name.startswith("layers")}
-    assert len(outside) <= 17, sorted(outside)
+    assert len(outside) <= 18, sorted(outside)

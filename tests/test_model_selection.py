@@ -1,12 +1,13 @@
-"""TemporalSplit: what a fold holds, in every form of frame, and grid search with it."""
+"""Cases of a long frame to split, TemporalSplit: what a fold holds, in every form of frame, and searches with them."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from forecasts import long_frame, small, wave
-from sklearn.model_selection import GridSearchCV, TimeSeriesSplit, cross_val_score
+from sklearn.model_selection import GridSearchCV, GroupKFold, TimeSeriesSplit, cross_val_predict, cross_val_score
 
-from tsformer.model_selection import LabelledSplit, TemporalSplit
+from tsformer import TransformerClassifier
+from tsformer.model_selection import LabelledSplit, TemporalSplit, read_cases
 
 FORMS = {
     "Series": wave(),
@@ -116,3 +117,75 @@ def test_labelled_split__any_mark__tests_each_labelled_case_once_and_trains_on_a
 def test_labelled_split__fewer_labels_than_folds__is_the_error_of_scikit_learn():
     with pytest.raises(ValueError, match=r"n_splits=3 cannot be greater than the number of members in each class"):
         list(LabelledSplit(n_splits=3).split([0, 1, 1, 0, -1], [0, 1, 1, 0, -1]))
+
+
+def recordings() -> pd.DataFrame:
+    """Rows, in no order, of 12 recordings of unequal length: of three persons, slow ones and fast ones."""
+    rng = np.random.default_rng(0)
+    rows = [
+        (f"r{i % 5}{i}", t, np.sin(t * (1 + i % 2)) + 0.1 * rng.normal(), ["slow", "fast"][i % 2], i // 4)
+        for i in range(12)
+        for t in range(20 + i)
+    ]
+    frame = pd.DataFrame(rows, columns=["recording", "second", "x", "kind", "person"])
+    return frame.sample(frac=1.0, random_state=0)
+
+
+NAMES = {"id_col": "recording", "time_col": "second", "label_col": "kind", "group_col": "person"}
+
+
+@pytest.mark.parametrize("form", ["long", "MultiIndex"])
+def test_read_cases__shuffled_rows__gives_each_case_in_time_with_its_label_and_group(form):
+    frame = recordings()
+    how = NAMES
+    given = frame
+    if form == "MultiIndex":
+        how = {name: NAMES[name] for name in ("label_col", "group_col")}
+        given = frame.set_index(["recording", "second"])
+    X, y, groups = read_cases(given, **how)
+    assert list(y.index) == list(groups.index) == list(frame["recording"].unique())
+    for id, case in zip(y.index, X, strict=True):
+        rows = frame[frame["recording"] == id].sort_values("second")
+        assert case["x"].tolist() == rows["x"].tolist()
+        assert case.index.tolist() == rows["second"].tolist()
+        assert (y[id], groups[id]) == (rows["kind"].iloc[0], rows["person"].iloc[0])
+
+
+def test_read_cases__no_columns_named__gives_cases_alone_and_a_label_may_stand_once():
+    frame = recordings()
+    X, y, groups = read_cases(frame.drop(columns=["kind", "person"]), "recording", "second")
+    assert (len(X), y, groups) == (12, None, None)
+    first = ~frame["recording"].duplicated()
+    y = read_cases(frame.assign(kind=frame["kind"].where(first & (frame["recording"] != "r00"))), **NAMES)[1]
+    assert y.isna().sum() == 1
+    assert set(y.drop("r00")) == {"slow", "fast"}
+
+
+def test_read_cases__what_it_gives__is_split_by_group_and_searched():
+    X, y, groups = read_cases(recordings(), **NAMES)
+    classifier = TransformerClassifier(n_estimators=0)
+    scores = cross_val_score(classifier, X, y, groups=groups, cv=GroupKFold(3))
+    assert scores.tolist() == [1.0, 1.0, 1.0]
+    assert (cross_val_predict(classifier, X, y, groups=groups, cv=GroupKFold(3)) == y).all()
+    search = GridSearchCV(classifier, {"class_weight": [None, "balanced"]}, cv=GroupKFold(3), scoring="neg_log_loss")
+    assert search.fit(X, y, groups=groups).best_estimator_.feature_names_in_.tolist() == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("change", "how", "message"),
+    [
+        ({"kind": "a"}, {"label_col": "label"}, r"no column 'label'. It has \['x', .* name one of these in label_col="),
+        ({"second": lambda df: df["second"] + 1}, {"time_col": "t"}, r"columns are missing: \['t'\]"),
+        ({}, {"id_col": "id"}, "Got .*; name its columns in id_col= and time_col="),
+        ({"kind": lambda df: df["second"] % 2}, {}, "'kind'. Got .*, .* for 'r"),
+        (
+            {"person": lambda df: df["person"].where(df["recording"] != "r11")},
+            {},
+            "That of 'r11' is missing in .*'person'",
+        ),
+        ({"note": "text"}, {}, r"text in the columns \['note'\]: name them in label_col= and group_col=, or drop"),
+    ],
+)
+def test_read_cases__a_mistake__is_told_with_the_way_out(change, how, message):
+    with pytest.raises(ValueError, match=message):
+        read_cases(recordings().assign(**change), **NAMES | how)

@@ -21,7 +21,7 @@ import pandas as pd
 
 from tsformer.data.files import SUFFIXES, Labelled, read_series, read_ts, stack
 
-__all__ = ["load_classification", "load_forecasting", "read_ts"]
+__all__ = ["list_datasets", "load_classification", "load_forecasting", "read_ts"]
 
 ARCHIVE_URL = "https://www.timeseriesclassification.com/aeon-toolkit"
 DOWNLOAD_ATTEMPTS = 3
@@ -30,11 +30,54 @@ SECONDS_TO_ANSWER = 30.0
 RECORDED_SUMS = "SHA256SUMS"
 
 
+def list_datasets(folder: str | os.PathLike[str] | None = None) -> pd.DataFrame:
+    """List what can be loaded without a network.
+
+    `load_classification` loads every other set of the UEA and UCR archives by its name, from
+    https://www.timeseriesclassification.com.
+
+    Parameters
+    ----------
+    folder : str or path, default=None
+        Look there for labelled sets, as `load_classification` does; by default at the bundled samples and the cache.
+
+    Returns
+    -------
+    DataFrame by name
+        "task": "classification" or "forecasting", whose loader takes the name; "splits": "train", "test" or both;
+        "place": "bundled" or the folder of its files.
+
+    Examples
+    --------
+    >>> from tsformer.datasets import list_datasets
+    >>> list_datasets().loc["GunPoint", ["task", "place"]].tolist()
+    ['classification', 'bundled']
+    """
+    places = {"bundled": bundled_folder(), "cache": _cache()} if folder is None else {"": Path(folder)}
+    if folder is not None and not Path(folder).is_dir():
+        raise FileNotFoundError(f"There is no folder {folder}. Pass one that has NAME_TRAIN.ts or NAME/NAME_TRAIN.ts.")
+    rows: dict[str, Any] = {}
+    for place, root in places.items():
+        for path in sorted([*root.glob("*_T*.*"), *root.glob("*/*_T*.*")]):
+            name, _, part = path.stem.rpartition("_")
+            of_its_own = path.parent in (root, root / name)
+            if part in ("TRAIN", "TEST") and path.suffix in SUFFIXES and of_its_own:
+                where = place if place == "bundled" else str(path.parent)
+                row = rows.setdefault(name, {"task": "classification", "splits": [], "place": where})
+                if part.lower() not in row["splits"]:
+                    row["splits"] = sorted([*row["splits"], part.lower()], reverse=True)
+    if folder is None:
+        rows["AirPassengers"] = {"task": "forecasting", "splits": [], "place": "bundled"}
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=["task", "splits", "place"]).rename_axis("name")
+    return table.assign(splits=table["splits"].map(", ".join)).sort_index()
+
+
 def load_classification(name: str, split: str | None = None, folder: str | os.PathLike[str] | None = None) -> Labelled:
     """Load a dataset of the UEA and UCR classification archives, or one of your own in their formats.
 
     Without `folder` the bundled samples come first (BasicMotions, GunPoint, ItalyPowerDemand, JapaneseVowels), then the
     cache (~/.cache/tsformer, or what the environment variable TSFORMER_DATA names), then a download into the cache.
+    `list_datasets` tells what is there.
 
     Parameters
     ----------
@@ -101,7 +144,7 @@ def load_forecasting(name: str = "AirPassengers") -> pd.Series:
     if name != "AirPassengers":
         raise ValueError(
             f"The 'name' parameter of load_forecasting must be 'AirPassengers', the one bundled series. Got {name!r} "
-            "instead. Read others with pandas.read_csv."
+            'instead. Read others with pandas.read_csv; the page "Data sets" of the documentation says where they are.'
         )
     table = pd.read_csv(bundled_folder() / name / f"{name}.csv", parse_dates=["Date"])
     index = pd.DatetimeIndex(table["Date"], freq="MS", name="month")
@@ -114,9 +157,13 @@ def bundled_folder() -> Path:
     return in_wheel if in_wheel.is_dir() else in_wheel.parents[1] / "datasets"
 
 
+def _cache() -> Path:
+    return Path(os.environ.get("TSFORMER_DATA") or "~/.cache/tsformer").expanduser()
+
+
 def _find(name: str, part: str, folder: Path | None) -> Path:
     """Return the file in `folder`, or of the bundled samples or the cache, where a download puts it if need be."""
-    cache = Path(os.environ.get("TSFORMER_DATA") or "~/.cache/tsformer").expanduser()
+    cache = _cache()
     candidates = [
         place / f"{name}_{part}{suffix}"
         for root in ([bundled_folder(), cache] if folder is None else [folder])

@@ -4,27 +4,32 @@ Arrays of truth and point forecasts have shape (horizon,) or (n_series, horizon)
 a (series, time) MultiIndex; rows are matched by series and time, and each column and each window of a backtest counts
 as a series. The truth may hold further rows: those before a forecast are its history. NaN counts as missing.
 
-All functions take `by_series`, to return a value for each series, in a Series if of frames, and not their mean; for
-long frames `id_col` and `time_col`; `target_cols`, a name or a list, by default "y" in long frames, else all columns.
+`evaluate` makes a table of a backtest. All other functions take `by_series`, to return a value for each series, in a
+Series if of frames, and not their mean; for long frames `id_col` and `time_col`; `target_cols`, a name or a list, by
+default "y" in long frames, else all columns.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pandas.api.types import is_numeric_dtype
+from scipy.special import ndtri
 from sklearn.utils import check_array
 
+from tsformer.data.backtests import Points, histories_of, read_backtest
 from tsformer.data.forecasts import as_text, forecast_columns
 from tsformer.data.messages import quoted, shown, warn_user
 from tsformer.data.rows import Rows, numbers_of, rows_of
+from tsformer.data.seasons import usual_seasons
 from tsformer.params import checked_count
 
 __all__ = [
+    "evaluate",
     "interval_coverage",
     "mean_absolute_scaled_error",
     "root_mean_squared_scaled_error",
@@ -171,6 +176,76 @@ def interval_coverage(
     low, high = np.moveaxis(cases.forecasts, -1, 0)
     inside = np.where(np.isnan(cases.truth + low + high), np.nan, (low <= cases.truth) & (cases.truth <= high))
     return _result(_mean(inside), cases, by_series)
+
+
+def evaluate(
+    backtest: pd.DataFrame,
+    df: pd.Series[Any] | pd.DataFrame | None = None,
+    *,
+    by: Literal["series", "cutoff", "step"] | None = None,
+    season: int | Literal["auto"] = "auto",
+    freq: Any = None,
+    id_col: Hashable = "unique_id",
+    time_col: Hashable = "ds",
+) -> pd.DataFrame:
+    """Score what `TransformerForecaster.backtest` returned: a table of errors, those of seasonal naive beside.
+
+    Parameters
+    ----------
+    backtest : DataFrame
+        The result of backtest, in any form, or forecasts of others with the same columns.
+    df : Series or DataFrame, optional
+        The frame that backtest was given. Its rows up to each cutoff are what the error is scaled by, and what seasonal
+        naive repeats; without it there is neither.
+    by : {"series", "cutoff", "step"}, optional
+        A row for each series, for each window, or for each step ahead. None is one row for all.
+    season : int or "auto", default="auto"
+        Steps after which series repeat themselves. "auto" is what the frequency usually has.
+    freq : str, offset or int, optional
+        Frequency of df where rows are absent, as of the forecaster.
+    id_col, time_col : hashable
+        Columns of a long frame.
+
+    Returns
+    -------
+    DataFrame
+        Columns "mase", "mae", "rmse", "wape" (the sum of absolute errors by that of |y|); "coverage_80" for each band,
+        or pair of quantiles such as .1 and .9; "quantile_loss", weighted, over all quantiles and ends of bands; with df
+        the same of seasonal naive, as "naive_mase" and so on. "n" counts the values that are scored, and "n_missing"
+        those that are not, as the actual value or the forecast is missing; both forecasts are scored by the same.
+
+    Notes
+    -----
+    MASE, MAE, squares and coverage are means over each window of a series, then over these, as those of
+    `mean_absolute_scaled_error` and `interval_coverage` are; WAPE and quantile loss are sums by sums. Bands of seasonal
+    naive are normal; their standard deviation is the root mean square of seasonal differences in the history, times the
+    square root of the seasons ahead (Hyndman & Athanasopoulos 2021, "Forecasting: principles and practice").
+    """
+    groups = {None: "all", "series": "series", "cutoff": "cutoff", "step": "step"}
+    if by not in groups:
+        raise ValueError(f"by must be 'series', 'cutoff' (by window), 'step' (ahead) or None. Got {by!r}.")
+    points = read_backtest(backtest, id_col, time_col)
+    table = points.table
+    scored = (table["actual"] + table["point"]).notna()
+    _check_scored(points, scored.to_numpy())
+    rows: Any = {"all": np.zeros(len(table), int), "series": table["series"], "cutoff": table["cutoff"]}
+    group = (rows | {"step": table["step"] - 1})[groups[by]]
+    names = {"all": pd.Index(["all"]), "series": points.series, "cutoff": points.cutoffs.rename("cutoff")}
+    names["step"] = pd.RangeIndex(1, table["step"].max() + 1, name="step")
+    forecasts: dict[str, Any] = {"": (table["point"].to_numpy(), points.quantiles)}
+    scale = None
+    if df is not None:
+        histories, step = histories_of(points, df, (id_col, time_col), freq)
+        lag = max(usual_seasons(step), default=1) if season == "auto" else checked_count(season, "season")
+        scale = _scales_of(points, histories, lag, scored.to_numpy())
+        forecasts["naive_"] = _seasonal_naive(points, histories, lag)
+    parts = []
+    for prefix, (point, quantiles) in forecasts.items():
+        errors = _errors(table["actual"].to_numpy(), point, quantiles, scale).where(scored)
+        parts.append(_summed_up(errors, group, table["window"]).add_prefix(prefix))
+    counts = pd.DataFrame({"n": scored, "n_missing": ~scored}).groupby(np.asarray(group)).sum()
+    result = pd.concat([*parts, counts], axis=1).reindex(range(len(names[groups[by]])))
+    return result.set_axis(names[groups[by]], axis=0)
 
 
 class _Cases(NamedTuple):
@@ -427,3 +502,81 @@ def _names(starts: Any, ids: pd.Index[Any], targets: list[Any]) -> pd.Index[Any]
     if len(targets) > 1 or not names:
         names.append(pd.Index(targets, tupleize_cols=False).take(starts["column"]))
     return names[0] if len(names) == 1 else pd.MultiIndex.from_arrays(names)
+
+
+# Backtests
+
+
+def _check_scored(points: Points, scored: NDArray[np.bool_]) -> None:
+    """Say which series have nothing to score; raise a ValueError where that is all."""
+    if not scored.any():
+        raise ValueError("There is nothing to score: no row of backtest has both a forecast and an actual value.")
+    series = points.table["series"].to_numpy()
+    if len(without := np.setdiff1d(series, series[scored])):
+        some = ", ".join(map(quoted, points.series[without[:3]])) + (", ..." if len(without) > 3 else "")
+        warn_user(
+            f"{len(without)} of {len(points.series)} series have nothing to score and do not count, as their forecasts "
+            f"or actual values are missing: {some}."
+        )
+
+
+def _scales_of(points: Points, histories: Sequence[Floats], season: int, scored: NDArray[np.bool_]) -> Floats:
+    """What MASE divides each step by (N,)."""
+    window = points.table["window"].to_numpy()
+    scales = np.array([_scale(history, season, power=1) for history in histories])[window]
+    if len(lacking := np.flatnonzero(np.isnan(scales) & scored)):
+        n, of = len(np.unique(window[lacking])), len(np.unique(window[scored]))
+        name = quoted(points.series[points.table["series"].iloc[lacking[0]]])
+        warn_user(
+            f"MASE leaves out {n} of {of} windows whose history does not vary at season={season}, but for rounding. "
+            f"One of series {name} is the first."
+        )
+    return scales
+
+
+def _seasonal_naive(points: Points, histories: Sequence[Floats], season: int) -> tuple[Floats, dict[float, Floats]]:
+    """Seasonal naive (N,) and its quantiles."""
+    window, ahead = points.table["window"].to_numpy(), points.table["step"].to_numpy() - 1
+    lags = np.array([season if len(history) > season else 1 for history in histories])
+    seasons = [_last_season(history, lag) for history, lag in zip(histories, lags, strict=True)]
+    begins = np.cumsum(lags) - lags
+    point = np.concatenate(seasons)[begins[window] + ahead % lags[window]]
+    stds = np.array([_scale(history, season, power=2) for history in histories])[window]
+    spread = stds * np.sqrt(1 + ahead // lags[window])
+    return point, {quantile: point + spread * ndtri(quantile) for quantile in points.quantiles}
+
+
+def _last_season(history: Floats, lag: int) -> Floats:
+    """The last observed value (lag,) of each phase, from that of the next step on; without one the last of all."""
+    if not len(known := history[~np.isnan(history)]):
+        return np.full(lag, np.nan)
+    rows = np.concatenate([np.full(-len(history) % lag, np.nan), history]).reshape(-1, lag)
+    latest = np.where(np.isnan(rows), -1, np.arange(len(rows))[:, None]).max(axis=0)
+    return np.where(latest < 0, known[-1], rows[latest, np.arange(lag)])
+
+
+def _errors(actual: Floats, point: Floats, quantiles: dict[float, Floats], scale: Floats | None) -> pd.DataFrame:
+    """The errors of each step (N,), for `_summed_up`."""
+    absolute = np.abs(actual - point)
+    errors = {} if scale is None else {"mase": absolute / scale}
+    errors |= {"mae": absolute, "rmse": absolute**2, "wape": absolute}
+    upper = {as_text(1 - quantile): values for quantile, values in quantiles.items() if quantile > 0.5}
+    for quantile, low in sorted(quantiles.items(), reverse=True):  # the narrow bands first
+        if (high := upper.get(as_text(quantile))) is not None:
+            inside = np.where(np.isnan(low + high), np.nan, (low <= actual) & (actual <= high))
+            errors[f"coverage_{as_text(100 - 200 * quantile)}"] = inside
+    if quantiles:
+        losses = [np.maximum(q * (actual - x), (q - 1) * (actual - x)) for q, x in quantiles.items()]
+        errors["quantile_loss"] = 2 * np.mean(losses, axis=0)
+    return pd.DataFrame(errors | {"size": np.abs(actual)})
+
+
+def _summed_up(errors: pd.DataFrame, group: Any, window: Any) -> pd.DataFrame:
+    """The figures of each group."""
+    group, window, sizes = np.asarray(group), np.asarray(window), errors.pop("size")
+    figures = errors.groupby([group, window]).mean().groupby(level=0).mean()
+    figures["rmse"] = np.sqrt(figures["rmse"])
+    for name in errors.columns.intersection(["wape", "quantile_loss"]):
+        total = sizes.where(errors[name].notna()).groupby(group).sum()
+        figures[name] = errors[name].groupby(group).sum(min_count=1) / total.where(total > 0)
+    return figures

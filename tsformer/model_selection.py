@@ -1,4 +1,4 @@
-"""Folds for scikit-learn's cross-validation: frames of series cut in time, or cases of which only some have a label."""
+"""What scikit-learn's cross-validation splits: cases of a long frame, frames cut in time, cases with few labels."""
 
 from __future__ import annotations
 
@@ -11,9 +11,95 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold
 
+from tsformer.data import cases
 from tsformer.data.messages import quoted, series_name, warn_user
-from tsformer.data.rows import rows_of
+from tsformer.data.rows import numbered, rows_of
 from tsformer.estimators.checks import has_label
+
+
+def read_cases(
+    frame: pd.DataFrame,
+    id_col: Hashable = "unique_id",
+    time_col: Hashable = "ds",
+    label_col: Hashable | None = None,
+    group_col: Hashable | None = None,
+) -> tuple[list[pd.DataFrame], pd.Series | None, pd.Series | None]:
+    """Part a long frame into cases, their labels and their groups, as scikit-learn's cross-validation takes them.
+
+    It splits by position, and a row of a long frame is no case. A list of frames, one for each case, can be split.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        A row for each case and time, under these columns or a (case, time) MultiIndex. Columns with no name below are
+        channels.
+    id_col, time_col : hashable, default="unique_id", "ds"
+        Columns that tell cases apart and that order the rows of each.
+    label_col : hashable, optional
+        Column of labels, one for each case: in all of its rows, or in some.
+    group_col : hashable, optional
+        Column of what must not be on both sides of a split, such as persons.
+
+    Returns
+    -------
+    X : list of DataFrame
+        Of each case, in the order of first rows, its channels by time.
+    y, groups : Series of length n_cases, or None
+        By id, in the order of X. A case that has no label has a missing one.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from tsformer.model_selection import read_cases
+    >>> rows = {"id": [2, 2, 1], "t": [0, 1, 0], "x": [0.1, 0.2, 0.3], "kind": ["b", "b", "a"]}
+    >>> X, y, groups = read_cases(pd.DataFrame(rows), id_col="id", time_col="t", label_col="kind")
+    >>> len(X), y.to_dict(), groups
+    (2, {2: 'b', 1: 'a'}, None)
+    """
+    rows = rows_of(frame, "frame", id_col, time_col, only_order=True)
+    if rows.ids is None:
+        raise ValueError(
+            f"frame must have a row for each case and time, with the columns {quoted(id_col)} and {quoted(time_col)}. "
+            f"Got {list(frame)}; name its columns in id_col= and time_col=, or reset_index() if one is in the index."
+        )
+    codes, ids = numbered(rows.ids, len(rows.ids))
+    named = {"label_col": label_col, "group_col": group_col}
+    y, groups = (
+        None if column is None else _one_of_each(rows.data, column, name, ids[codes]) for name, column in named.items()
+    )
+    if groups is not None and groups.isna().any():
+        raise ValueError(
+            f"Each case must have a group. That of {quoted(groups.index[groups.isna()][0])} is missing in the column "
+            f"{quoted(group_col)}."
+        )
+    channels = frame.drop(columns=[column for column in named.values() if column is not None])
+    if text := [name for name in channels if name in rows.data and _is_text(channels[name])]:
+        raise ValueError(
+            f"Channels hold numbers. Got text in the columns {text}: name them in label_col= and group_col=, or drop "
+            "them."
+        )
+    read = cases.read_cases(channels, "frame", id_col=id_col, time_col=time_col)
+    series = zip(read.data.series, read.times or [], strict=True)
+    return [pd.DataFrame(x[:, : len(times)].T, times, read.columns) for x, times in series], y, groups
+
+
+def _is_text(column: pd.Series[Any]) -> bool:
+    return pd.api.types.infer_dtype(column, skipna=True) == "string"
+
+
+def _one_of_each(data: pd.DataFrame, column: Hashable, name: str, ids: pd.Index[Any]) -> pd.Series[Any]:
+    """The one value that each case has in a column, by id (ids are those of the rows); missing where it has none."""
+    if column not in data.columns:
+        raise ValueError(f"frame has no column {quoted(column)}. It has {list(data)}; name one of these in {name}=.")
+    by_case = data[column].groupby(ids, sort=False)
+    if (several := by_case.nunique()).max() > 1:
+        id = several.index[several > 1][0]
+        found = ", ".join(map(quoted, data[column][ids == id].dropna().unique()[:3]))
+        raise ValueError(
+            f"Each case must have one value in the column {quoted(column)}. Got {found} for {quoted(id)}; if a case "
+            "is less than that, make ids that tell its parts apart."
+        )
+    return by_case.first()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -86,8 +86,10 @@ class TrainingParams:
     random_state : int, RandomState instance or None, default=None
         An int makes results repeatable. The global random states of numpy and torch are never touched.
     verbose : bool, default=False
-        Show a progress bar with the time left and the losses of the last epoch. The logger "tsformer" has a line of
-        level INFO at the start and at the end of a fit.
+        Show a progress bar with the time left for all networks and the losses of the last epoch. Without it, a fit of
+        ten seconds or more says in a line on stderr about how long it will take, and in another how long it took: in a
+        terminal or a notebook, and not in a search, a cross-validation or a backtest. The logger "tsformer" has a line
+        of level INFO at the start and at the end of each fit.
     """
 
     max_steps: int | Literal["auto"] = "auto"

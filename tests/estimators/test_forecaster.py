@@ -184,7 +184,7 @@ def test_backtest__long_frame__forecasts_each_window_from_what_came_before(fitte
     df = long_frame()
     forecaster = small().fit(df)
     windows = forecaster.backtest(df, n_windows=3, step_size=2)
-    assert list(windows.columns) == ["unique_id", "ds", "y", "cutoff"]
+    assert list(windows.columns) == ["unique_id", "ds", "y", "y-actual", "cutoff"]
     assert len(windows) == 3 * 3 * 6
     ends = df.groupby("unique_id")["ds"].max()
     assert (windows.groupby("unique_id")["ds"].max() == ends).all()
@@ -199,7 +199,7 @@ def test_backtest__values_after_the_cutoff__change_no_forecast_of_it(refit, fitt
     changed = wave()
     changed.iloc[-6:] += 1000.0
     first, second = (fitted.backtest(df, refit=refit) for df in (wave(), changed))
-    assert first.equals(second)
+    assert first["point"].equals(second["point"])
     assert (first["cutoff"] == wave().index[-7]).all()
 
 
@@ -208,8 +208,40 @@ def test_backtest__level_and_quantiles__are_those_of_predict(fitted):
     for asked in ({"level": [80]}, {"quantiles": [0.1, 0.5]}):
         window = fitted.backtest(wave(), **asked)
         expected = fitted.predict(wave()[:-6], **asked)
-        assert list(window.columns) == [*expected.columns, "cutoff"]
-        assert_allclose(window.drop(columns="cutoff"), expected, rtol=1e-12)
+        assert [*window.columns] == ["point", *expected.columns.drop("point", errors="ignore"), "actual", "cutoff"]
+        assert_allclose(window[expected.columns], expected, rtol=1e-12)
+
+
+ASKED = [{}, {"level": 80}, {"quantiles": [0.5]}]
+
+
+@seen_by_fit
+@pytest.mark.parametrize("asked", ASKED, ids=str)
+def test_backtest__every_form__has_what_came_beside_the_point_forecast(asked, fitted):
+    series, long = wave(), long_frame()
+    wide, panel = pd.DataFrame({"x": series, "z": -series}), long.set_index(["unique_id", "ds"])
+    for df, point, actual in (
+        (series, "point", "actual"),
+        (series.rename(None), "point", "actual"),
+        (wide, [("x", "point"), ("z", "point")], [("x", "actual"), ("z", "actual")]),
+        (panel, ("y", "point"), ("y", "actual")),
+        (panel["y"], "point", "actual"),
+    ):
+        past = fitted.backtest(df, n_windows=2, step_size=3, **asked)
+        assert_allclose(pd.DataFrame(past[actual]), pd.DataFrame(df).reindex(past.index), rtol=0)
+        assert past[point].notna().all(axis=None)
+    past = fitted.backtest(long, n_windows=2, step_size=3, **asked)
+    assert_allclose(past["y-actual"], panel["y"].reindex(past.set_index(["unique_id", "ds"]).index), rtol=0)
+    assert (past["y"] != past["y-actual"]).all()
+
+
+@seen_by_fit
+def test_backtest__missing_values__are_no_actual_values_unless_a_number_fills_them(fitted):
+    gaps = wave()
+    gaps.iloc[[68, 70]] = np.nan
+    for fill, expected in ((None, np.nan), ("ffill", np.nan), ("interpolate", np.nan), (0.0, 0.0)):
+        actual = small(fill=fill, max_steps=1).fit(gaps[:-6]).backtest(gaps)["actual"]
+        assert_allclose(actual, gaps[-6:].fillna(expected), rtol=0)
 
 
 def test_backtest__target_called_cutoff__is_an_error(fitted):

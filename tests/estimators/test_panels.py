@@ -11,6 +11,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import DataConversionWarning
 from sklearn.model_selection import cross_val_score
 
+from tsformer import SemiSupervisedTransformerClassifier, TransformerClassifier
+
 from .waves import cut, small, waves
 
 X, y = waves()
@@ -68,12 +70,41 @@ def test_predict__long_frame__comes_in_the_order_of_first_rows(fitted):
     fitted.set_output(transform="default")
 
 
+TABLE = pd.DataFrame(X[:, 0], index=[f"row {i}" for i in range(len(y))])
+
+
+@pytest.mark.parametrize(
+    ("panel", "labels", "index"),
+    [
+        (LONG, LABELS, pd.Index(IDS, name="unique_id")),
+        (LONG.set_index(["unique_id", "ds"]), LABELS, pd.Index(IDS, name="unique_id")),
+        (TABLE, y, TABLE.index),
+        (SERIES, y, pd.RangeIndex(len(y))),
+    ],
+    ids=["long", "MultiIndex", "table", "arrays"],
+)
+@pytest.mark.parametrize("kind", [TransformerClassifier, SemiSupervisedTransformerClassifier])
+def test_predict_frame__panel_of_any_form__is_what_arrays_hold_by_id(panel, labels, index, kind):
+    clf = kind(n_estimators=0)
+    given = labels if kind is TransformerClassifier else labels.copy()
+    if kind is not TransformerClassifier:
+        given[::3] = -1
+    clf.fit(panel, given)
+    frame = clf.predict_frame(panel)
+    pd.testing.assert_index_equal(frame.index, index)
+    assert list(frame.columns) == ["prediction", *(f"probability_{label}" for label in clf.classes_)]
+    assert_array_equal(frame["prediction"], clf.predict(panel))
+    assert_array_equal(frame.iloc[:, 1:], clf.predict_proba(panel))
+
+
 @pytest.mark.parametrize("per_row", [LONG["unique_id"].map(LABELS), LONG["unique_id"].map(LABELS).tolist()])
 def test_fit__label_for_each_row_of_a_long_frame__says_to_take_one_for_each_id(per_row):
     message = rf"y must have one value for each of the {len(y)} ids of X\. Got {len(LONG)}, one for each row; take one"
     with pytest.raises(ValueError, match=message):
         small().fit(LONG, per_row)
-    with pytest.raises(ValueError, match="Cross-validation and grid search split rows: give them a list of frames"):
+    with pytest.raises(
+        ValueError, match=r"Cross-validation and grid search split rows: tsformer\.model_selection\.read_cases"
+    ):
         cross_val_score(small(), LONG, per_row, cv=2, error_score="raise")
 
 
@@ -195,8 +226,8 @@ def test_example__grouped_cross_validation__runs():
     spec = importlib.util.spec_from_file_location("grouped_cross_validation", path)
     example = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(example)
-    frame, labels, persons = example.recordings(n_persons=4, n_recordings=4)
-    scores = example.cross_validated(frame, labels, persons, n_splits=2, max_steps=3)
+    frame = example.recordings(n_persons=4, n_recordings=4)
+    scores = example.cross_validated(frame, n_splits=2, max_steps=3)
     assert len(scores["test_accuracy"]) == 2
     for training, test in scores["persons"]:
         assert not set(training) & set(test)

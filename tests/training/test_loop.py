@@ -16,6 +16,7 @@ from tsformer.models.encoders import ENCODERS
 from tsformer.training.loop import EarlyStopping, evaluate, train
 from tsformer.training.objectives import classification
 from tsformer.training.optim import WeightAverage, adamw, constant, cosine
+from tsformer.training.waiting import Waiting
 
 CPU = torch.device("cpu")
 
@@ -278,7 +279,10 @@ def test_train__warm_up_from_constant_schedule__starts_low():
 
 
 def test_train__progress__shows_a_bar_that_ends(capsys):
-    climb(n_steps=6, progress="network")
+    waiting = Waiting("Level", 6, has_bar=True)
+    waiting.begin("network")
+    climb(n_steps=6, waiting=waiting)
+    waiting.end()
     shown = capsys.readouterr().err
     assert "network: " in shown
     assert "6/6" in shown

@@ -131,7 +131,7 @@ def by_id(values: Any, cases: Cases, name: str) -> Any:
         raise ValueError(
             f"{name} must have one value for each of the {len(cases)} ids of X. Got {n_rows}, one for each row; take "
             f"one for each id, e.g. pd.Series({name}).groupby(ids_of_rows).first(). Cross-validation and grid search "
-            "split rows: give them a list of frames, one for each id, and a list of labels."
+            "split rows: tsformer.model_selection.read_cases makes of the frame what they can split."
         )
     if not isinstance(values, pd.Series | pd.DataFrame):
         if ids.is_monotonic_increasing:

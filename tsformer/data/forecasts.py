@@ -78,7 +78,7 @@ def _bounds(percent: float) -> tuple[float, float]:
 
 
 def past_frame(series: SeriesSet, n_left: int, forecast: Forecast, level: list[float] | None = None) -> pd.DataFrame:
-    """Write forecasts of the window before the last n time points of each series, with a column "cutoff".
+    """Write forecasts of the window before the last n time points of each series beside what came, with a "cutoff".
 
     Rows that a series does not have, as it is shorter, are left out; their others are missing.
     """
@@ -88,7 +88,11 @@ def past_frame(series: SeriesSet, n_left: int, forecast: Forecast, level: list[f
     times = [index[max(begin, 0) :][:n] for index, begin, n in zip(series.times, begins, lengths, strict=True)]
     if series.n_series == 1:  # its times keep their freq, as in other forecasts
         times = future_times(without_last(series, n_left), horizon)
-    frame = pd.DataFrame(to_frame(series, forecast, level, times=times))
+    parts = zip(series.actual, begins, lengths, strict=True)
+    actual = np.full((series.n_series, len(series.names), horizon), np.nan)
+    for of_series, (rows, begin, n) in zip(actual, parts, strict=True):
+        of_series[:, horizon - n :] = rows[max(begin, 0) :][:n].T
+    frame = pd.DataFrame(to_frame(series, forecast, level, times=times, actual=actual.reshape(-1, horizon)))
     ends = [
         index[begin - 1 : begin] if begin > 0 else time_before(index, 1 - begin, series.freq)
         for index, begin in zip(series.times, begins, strict=True)
@@ -97,7 +101,12 @@ def past_frame(series: SeriesSet, n_left: int, forecast: Forecast, level: list[f
 
 
 def to_frame(
-    series: SeriesSet, forecast: Forecast, level: list[float] | None = None, *, times: list[pd.Index[Any]] | None = None
+    series: SeriesSet,
+    forecast: Forecast,
+    level: list[float] | None = None,
+    *,
+    times: list[pd.Index[Any]] | None = None,
+    actual: Floats | None = None,
 ) -> pd.Series[Any] | pd.DataFrame:
     """Write forecasts of what follows each series in the form that the series came in, by series, then time.
 
@@ -107,9 +116,12 @@ def to_frame(
     hold the point forecast. In a long frame it is followed by `y-q0.1` for a quantile, `y-lo-90` and `y-hi-90` for a
     level. In other frames, quantiles come instead of it, in columns (column, 0.1); levels with it, in columns (column,
     "point"), (column, "lo-90"), (column, "hi-90"). A Series becomes a DataFrame with the columns 0.1, or "point" etc.
+
+    Values that were to be forecast, `actual` (n_windows, H), come last, as `y-actual` or "actual"; the point forecast
+    is then always there, in other than long frames as "point".
     """
     form, horizon = series.form, forecast.point.shape[1]
-    labels, forecasts = zip(*_labelled(forecast, level, form.layout), strict=True)
+    labels, forecasts = zip(*_labelled(forecast, level, form.layout, actual), strict=True)
     values = np.stack(forecasts, axis=-1).reshape(series.n_series, -1, horizon, len(labels)).swapaxes(1, 2)
     columns = forecast_columns(form.layout, form.is_series, form.columns, labels)
     own = [form.id_col, form.time_col] if form.layout == "long" else []
@@ -130,10 +142,17 @@ def to_frame(
     return frame.iloc[:, 0] if form.is_series and labels == (None,) else frame
 
 
-def _labelled(forecast: Forecast, level: list[float] | None, layout: Layout) -> list[tuple[Any, Floats]]:
+def _labelled(
+    forecast: Forecast, level: list[float] | None, layout: Layout, actual: Floats | None
+) -> list[tuple[Any, Floats]]:
     """What is written for each channel, with its label; None labels the plain target."""
     point, quantiles = forecast
     is_long = layout == "long"
+    if actual is not None:
+        labelled = _labelled(forecast, level, layout, None)
+        if not is_long and level is None:
+            labelled = [("point", point), *quantiles.items()]
+        return [*labelled, ("actual", actual)]
     if level is not None:
         bounds = [(f"{side}-{as_text(p)}", q) for p in level for side, q in zip(("lo", "hi"), _bounds(p), strict=True)]
         return [(None if is_long else "point", point), *((label, quantiles[q]) for label, q in bounds)]

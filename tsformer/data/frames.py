@@ -107,6 +107,11 @@ class SeriesSet(NamedTuple):
             return self.values
         return [np.where(filled, np.nan, rows) for rows, filled in zip(self.values, self.filled, strict=True)]
 
+    @property
+    def actual(self) -> list[Floats]:
+        """The values that forecasts are judged by: a number that stands for what is absent counts, a guess does not."""
+        return self.unfilled if isinstance(self.fill, str) else self.values
+
 
 def read_series(
     df: pd.Series[Any] | pd.DataFrame,

@@ -3,7 +3,7 @@
 import csv
 import re
 import reprlib
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -84,10 +84,12 @@ def few(df: pd.DataFrame) -> str:
     return f"[{', '.join(map(reprlib.repr, df.columns[:10]))}]{more}"
 
 
-def check_columns(df: pd.DataFrame, path: Path, named: Iterable[str]) -> None:
-    """Raise a ValueError that names the columns which a table lacks."""
+def check_columns(df: pd.DataFrame, path: Path, named: Mapping[str, str]) -> None:
+    """Raise a ValueError that names the columns which a table lacks, and the options that name them."""
     if absent := [column for column in named if column not in df.columns]:
-        why = "If these are several, name what separates them: --sep." if df.shape[1] == 1 else "Name one of these."
+        why = f"Name one of these with {named[absent[0]]}."
+        if df.shape[1] == 1:
+            why = "If these are several, name what separates them: --sep."
         raise ValueError(f"{path} has no column {absent}. It has {few(df)}. {why}")
 
 
@@ -107,8 +109,8 @@ def check_numbers(df: pd.DataFrame, columns: Iterable[Hashable], path: Path) -> 
         wrong = df[name][df[name].notna() & pd.to_numeric(df[name], errors="coerce").isna()]
         shown = f", and has {reprlib.repr(str(wrong.iloc[0]))}" if len(wrong) else ""
         raise ValueError(
-            f"Column {quoted(name)} of {path} must be numeric{shown}. Correct it, or leave the column out. Ids and "
-            "times are told by --id and --time."
+            f"Column {quoted(name)} of {path} must be numeric{shown}. Correct it, write it as numbers, or leave "
+            "the column out. Ids and times are told by --id-col and --time-col."
         )
 
 
@@ -145,18 +147,26 @@ def labelled_cases(
     `id` names.
     """
     if time is not None and id is None:
-        raise ValueError("--time means a row for each case and time. Name the column that tells cases apart: --id.")
-    check_columns(df, path, [name for name in (id, time) if name])
+        raise ValueError(
+            "--time-col means a row for each case and time. Name the column that tells cases apart: --id-col."
+        )
+    check_columns(df, path, {name: f"--{kind}-col" for kind, name in {"id": id, "time": time}.items() if name})
     y = df[label] if label in df and df[label].notna().any() else None
     if labelled and y is None:
-        raise ValueError(f"{path} has no labels in a column {quoted(label)}. It has {few(df)}; see --label.")
+        raise ValueError(f"{path} has no labels in a column {quoted(label)}. It has {few(df)}; see --label-col.")
     X = without_row_numbers(df.drop(columns=label, errors="ignore"), (id, time))
     check_numbers(X, [name for name in X.columns if name not in (id, time)], path)
     if y is not None and y.isna().any():
         raise ValueError(f"{path} has no label in row {int(y.isna().argmax()) + 1} below the names. Give it one.")
     if time is None:
+        if id is not None and (again := X[id].duplicated()).any():
+            raise ValueError(
+                f"{path} has several rows of the case {quoted(X[id][again].iloc[0])}. If they are its times, name the "
+                "column of these: --time-col."
+            )
         return X if id is None else X.set_index(id), y
-    X = X.assign(**{time: read_dates(X[time], date_format)})
+    if not pd.api.types.is_float_dtype(X[time]):  # which only order the rows of a case
+        X = X.assign(**{time: read_dates(X[time], date_format)})
     if y is not None:
         labels = y.groupby(df[id], sort=False)
         if (several := labels.nunique()).max() > 1:

@@ -7,6 +7,7 @@ from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -279,7 +280,7 @@ class TransformerClassifier(
         """Return the most probable label of each case, (n_cases,); X is as in `fit`.
 
         The cases of a long frame come in the order of their first rows: that of `X[id_col].unique()`, or of
-        `X.index.unique(0)` under a MultiIndex. So do the rows that the other methods return.
+        `X.index.unique(0)` under a MultiIndex. So do the rows that the other methods return. `predict_frame` has ids.
         """
         best = self._log_probability(checks.read_like_fit(self, X)).argmax(dim=1)
         return self.classes_[best.numpy()]
@@ -288,6 +289,23 @@ class TransformerClassifier(
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the probability of each class in the order of `classes_`, (n_cases, n_classes); X is as in `fit`."""
         return self._log_probability(checks.read_like_fit(self, X)).exp().numpy()
+
+    @usual_state()
+    def predict_frame(self, X: Any) -> pd.DataFrame:
+        """Return the label and the probabilities of each case by its id; X is as in `fit`.
+
+        Returns
+        -------
+        DataFrame of n_cases rows
+            "prediction", and "probability_<label>" for each of `classes_`. The index holds the ids of a long frame or
+            of one under a MultiIndex, that of a frame with a row for each case, else numbers of cases.
+        """
+        cases = checks.read_like_fit(self, X)
+        probability = self._log_probability(cases).exp().numpy()
+        frame = pd.DataFrame(probability, columns=[f"probability_{label}" for label in self.classes_])
+        frame.insert(0, "prediction", self.classes_[probability.argmax(axis=1)])
+        index = cases.ids if cases.ids is not None else X.index if isinstance(X, pd.DataFrame | pd.Series) else None
+        return frame if index is None else frame.set_axis(index)
 
     @usual_state()
     def decision_function(self, X: Any) -> NDArray[np.float64]:

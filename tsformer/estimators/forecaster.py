@@ -52,11 +52,12 @@ from tsformer.training import calibration
 from tsformer.training.callbacks import SILENT, CallbackSupportMixin, Task, whole_fit, with_callbacks
 from tsformer.training.correlation import learn_correlation
 from tsformer.training.devices import draw_seed, placed, portable, resolve_device, seeded, shared_seed, usual_state
-from tsformer.training.fitting import LOG, Problem, fit_network, log_end, settled
+from tsformer.training.fitting import LOG, Problem, fit_network, log_end, settled, steps_ahead
 from tsformer.training.objectives import forecasting
 from tsformer.training.optim import go_back
 from tsformer.training.parallel import side_by_side
 from tsformer.training.prediction import draw_paths
+from tsformer.training.waiting import waiting_for
 
 LONG = 20  # training horizons in a series from which early_stopping="auto" stops early
 
@@ -377,8 +378,10 @@ class TransformerForecaster(TransformerParams, TrainingParams, ParallelParams, C
         Returns
         -------
         DataFrame
-            The forecasts of all windows one under the other, in the form of predict, with a column "cutoff": the last
-            time that each of them knows. A series with nothing before a cutoff is missing there, with a warning.
+            The forecasts of all windows one under the other, in the form of predict, beside the actual values: columns
+            "y" (the forecast) and "y-actual" of a long frame, "point" and "actual" of a Series, (column, "point") and
+            (column, "actual") of other frames. The column "cutoff" is the last time that each forecast knows. A series
+            with nothing before a cutoff has no forecast there, with a warning. `tsformer.metrics.evaluate` scores it.
         """
         check_is_fitted(self, "model_")
         wanted, levels = requested_quantiles(quantiles, level)
@@ -419,8 +422,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, ParallelParams, C
             self, series, horizon, f"Give TemporalSplit the forecaster's horizon={horizon}", all_or_nothing=True
         )
         [forecast] = forecast_past(self, series, [horizon])
-        values = series.unfilled if isinstance(self.fill, str) else series.values
-        units = [unit for rows, counts_too in zip(values, counts, strict=True) if counts_too for unit in rows.T]
+        units = [unit for rows, counts_too in zip(series.actual, counts, strict=True) if counts_too for unit in rows.T]
         truth = np.stack([unit[-horizon:] for unit in units])
         point = forecast.point[counts.repeat(len(series.names))]
         histories, season = [unit[:-horizon] for unit in units], self.lengths_.season
@@ -493,15 +495,13 @@ class TransformerForecaster(TransformerParams, TrainingParams, ParallelParams, C
             f"{lengths}; on {device}, {f'at most {n_steps} steps' if n_steps else 'no training'}: {why}."
         )
         if n_steps == 0:
-            with seeded(draw_seed(self.random_state), torch.device("cpu")):
-                untrained: dict[str, Any] = {"history_": {}, "n_iter_": 0, "trained_until_": known}
-                return {"model_": placed(start.make(), device), **built, **untrained}
+            untrained = _untrained(self, start)
+            return built | {"model_": untrained, "history_": {}, "n_iter_": 0, "trained_until_": known}
         histories = windows.join(series.values, *covariates.apply(series, reach=horizon), horizon, lengths.seasons)
         held_back = self._hold_back(series, histories, horizon, is_long=bool(is_long))
         # What is held back tells what training is worth; else half of it is taken back.
         pretrained = start.pretrained if held_back is None and not start.has_new_covariates else None
-        size = windows.WINDOWS_PER_BATCH
-        settings = settled(self, max_steps=n_steps, batch_size=size, seed=shared_seed(self))
+        settings = settled(self, max_steps=n_steps, batch_size=windows.WINDOWS_PER_BATCH, seed=shared_seed(self))
 
         def problem(unseen: Any) -> Problem:
             of_windows = histories, unseen, lengths.context, horizon, self.batch_size
@@ -513,17 +513,19 @@ class TransformerForecaster(TransformerParams, TrainingParams, ParallelParams, C
         if held_back is not None:
             batches = windows.validation_windows(histories, held_back, lengths.context, horizon)
             validation = batches, forecasting(scheduled_sampling=1.0)
+        waiting = waiting_for(self, steps_ahead(1, settings, refits=self.refit and held_back is not None))
         model, history, _ = fit_network(
             problem(held_back),
             settings,
             validation=validation,
             refit=problem(None) if self.refit else None,
             task=task,
+            waiting=waiting,
             attributes=lambda network: {"model_": network, **built},
         )
-        log_end(self, [history])
-        trained = {"history_": history.as_dict(), "n_iter_": history.best_step}
-        return {"model_": model, **built, **trained, **({} if history.best_step else {"trained_until_": known})}
+        log_end(self, [history], waiting)
+        built |= {} if history.best_step else {"trained_until_": known}
+        return built | {"model_": model, "history_": history.as_dict(), "n_iter_": history.best_step}
 
     def _hold_back(
         self, series: SeriesSet, histories: windows.Histories, horizon: int, *, is_long: bool
@@ -576,6 +578,12 @@ def _refit_and_forecast(
     keep_fitted(forecaster, forecaster._train(known, from_scratch=True))
     [forecast] = forecast_past(forecaster, series, [n], quantiles)
     return forecast
+
+
+def _untrained(forecaster: TransformerForecaster, start: Start) -> SeriesForecaster:
+    """Return the network as it begins."""
+    with seeded(draw_seed(forecaster.random_state), torch.device("cpu")):
+        return placed(start.make(), resolve_device(forecaster.device))
 
 
 def _finish(pretrained: SeriesForecaster | None, model: Any, batches: Iterable[Batch], *, has_quantiles: bool) -> None:

@@ -24,7 +24,8 @@ from tsformer.training.devices import draw_seeds, placed, resolve_device, seeded
 from tsformer.training.loop import EarlyStopping, History, end_early, train
 from tsformer.training.objectives import Consistency, Objective
 from tsformer.training.optim import Schedule, WeightAverage, adamw, constant, cosine
-from tsformer.training.parallel import side_by_side
+from tsformer.training.parallel import at_a_time, side_by_side
+from tsformer.training.waiting import UNWATCHED, Waiting, waiting_for
 
 Attributes = Callable[[Any], dict[str, Any]]
 Moments = dict[str, Any]
@@ -64,6 +65,7 @@ def fit_network(
     refit: Problem | None = None,
     task: Task = SILENT,
     title: str = "network",
+    waiting: Waiting = UNWATCHED,
     attributes: Attributes = lambda network: {},
 ) -> Fitted:
     """Train a network by a cosine schedule; a function of its arguments, which touches no state but the task's.
@@ -71,7 +73,8 @@ def fit_network(
     `params` are settled: steps and batches are numbers, and the random state is a seed. After early stopping, `refit`,
     which has all cases, is trained on anew for as many steps as were best; Ctrl-C in it leaves what was before. The
     training is a part of the callbacks'
-    `task`, called `title`; they may ask what an estimator's fitted `attributes` were, did it end with a network.
+    `task`, called `title`; they may ask what an estimator's fitted `attributes` were, did it end with a network. Steps
+    of both are of what is `waiting` for.
     """
     n_steps: Any = params.max_steps
     warmup_steps, early_stopping = round(WARMUP * n_steps), None
@@ -83,13 +86,17 @@ def fit_network(
         training.part("epoch").end(lambda: attributes(copy.deepcopy(network)))
         return training.stopped
 
-    schedule, progress = cosine(n_steps, warmup_steps), title if params.verbose else None
-    fitted = _train(problem, params, schedule, early_stopping, progress, after_epoch)
+    waiting.begin(title)
+    fitted = _train(problem, params, cosine(n_steps, warmup_steps), early_stopping, waiting, after_epoch)
     training.end(lambda: attributes(fitted.model))
-    if refit is None or validation is None or fitted.history.interrupted or not fitted.history.best_step:
+    waiting.leave_out(n_steps - (fitted.history.step or [0])[-1])
+    if refit is None or validation is None:
+        return fitted
+    waiting.leave_out(n_steps - fitted.history.best_step)
+    if fitted.history.interrupted or not fitted.history.best_step:
         return fitted
     params = replace(params, max_steps=fitted.history.best_step)
-    again = fit_network(refit, params, task=task, title=f"{title}, refit", attributes=attributes)
+    again = fit_network(refit, params, task=task, title=f"{title}, refit", waiting=waiting, attributes=attributes)
     return fitted._replace(history=replace(fitted.history, interrupted=True)) if again.history.interrupted else again
 
 
@@ -110,7 +117,7 @@ def _train(
     params: Any,
     schedule: Schedule,
     early_stopping: EarlyStopping | None = None,
-    progress: str | None = None,
+    waiting: Waiting = UNWATCHED,
     after_epoch: Callable[[nn.Module], bool] | None = None,
     *,
     moments: Moments | None = None,
@@ -140,7 +147,7 @@ def _train(
             average=average,
             precision=getattr(torch, params.precision),
             early_stopping=early_stopping,
-            progress=progress,
+            waiting=waiting,
             after_epoch=after_epoch,
         )
         distributed.spread(model)
@@ -155,8 +162,14 @@ def settled(estimator: TrainingParams, *, max_steps: int, batch_size: int, seed:
     return replace(params, max_steps=max_steps, batch_size=batch_size, random_state=seed)
 
 
-def log_end(estimator: object, histories: list[History]) -> None:
-    """Log what the trainings of a fit came to."""
+def steps_ahead(n_networks: int, params: Any, *, refits: bool) -> int:
+    """Count the steps of networks, each perhaps trained twice, at most."""
+    return int(n_networks * params.max_steps * (2 if refits else 1))
+
+
+def log_end(estimator: object, histories: list[History], waiting: Waiting = UNWATCHED) -> None:
+    """Log what the trainings of a fit came to, and tell who waited that it is over."""
+    waiting.end()
     seconds = sum(history.seconds[-1] for history in histories if history.seconds)
     steps = ", ".join(str(history.best_step) for history in histories) or "none"
     losses = ", ".join(f"{history.loss[-1]:.4g}" if history.loss else "none" for history in histories) or "none"
@@ -236,18 +249,20 @@ def fit_to_cases(
         f"{classes}; networks: {len(starts)}, on {resolve_device(estimator.device)}, each for at most "
         f"{params.max_steps} steps of up to {params.batch_size} cases."
     )
-    own = zip(starts, draw_seeds(seed, len(starts)), itertools.cycle(splits), strict=False)
-    trainings = [_training(*each, objective, estimator) for each in own]
-    if len(starts) > 1:
-        trainings = [partial(each, title=f"network {i + 1} of {len(starts)}") for i, each in enumerate(trainings)]
     made, members, n_jobs = None, list[Fitted](), getattr(estimator, "n_jobs", 1)
 
     def told(network: nn.Module) -> dict[str, Any]:
         return attributes([*(member.model for member in members), network], made)
 
+    how: dict[str, Any] = {}
     if task is not SILENT:
-        n_jobs = _one_job(n_jobs)
-        trainings = [partial(each, task=task, attributes=told) for each in trainings]
+        n_jobs, how = _one_job(n_jobs), {"task": task, "attributes": told}
+    waiting = waiting_for(estimator, steps_ahead(len(starts), params, refits=splits[0].refit is not None))
+    own = zip(starts, draw_seeds(seed, len(starts)), itertools.cycle(splits), strict=False)
+    trainings: list[Callable[[], Any]] = [
+        partial(_training(*each, objective, estimator), **how, **_told_as(i, len(starts), waiting, n_jobs))
+        for i, each in enumerate(own)
+    ]
     results = side_by_side([*([] if beside is None else [beside]), *trainings], n_jobs)
     made = None if beside is None else next(results)
     try:
@@ -259,7 +274,7 @@ def fit_to_cases(
         if not members:
             raise
         end_early(stop, f"after {len(members)} of {len(starts)} networks")
-    log_end(estimator, [member.history for member in members])
+    log_end(estimator, [member.history for member in members], waiting)
     return members, made
 
 
@@ -275,6 +290,12 @@ def _training(
     if split.refit is not None:
         refit = _problem_of(start, split.refit, objective, estimator, seed)[0]
     return partial(fit_network, problem, params, validation=validation, refit=refit)
+
+
+def _told_as(i: int, n_networks: int, waiting: Waiting, n_jobs: int | None) -> dict[str, Any]:
+    """What network i is called, and who is told of its steps: if it has a process of its own, nobody of the others'."""
+    own = waiting.in_process(i, n_networks, n) if (n := at_a_time(n_jobs)) > 1 else waiting
+    return {"waiting": own, "title": f"network {i + 1} of {n_networks}" if n_networks > 1 else "network"}
 
 
 def _one_job(n_jobs: int | None) -> int:

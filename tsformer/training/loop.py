@@ -3,7 +3,6 @@
 import copy
 import math
 import time
-import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import islice
@@ -11,13 +10,13 @@ from typing import Any
 
 import torch
 from torch import nn
-from tqdm.auto import tqdm
 
 from tsformer.data.batch import Batch
 from tsformer.data.messages import warn_user
 from tsformer.training import distributed
 from tsformer.training.objectives import Objective
 from tsformer.training.optim import Schedule, WeightAverage
+from tsformer.training.waiting import UNWATCHED, Waiting, is_one_of_many
 
 
 @dataclass
@@ -98,7 +97,7 @@ def train(
     average: WeightAverage | None = None,
     precision: torch.dtype = torch.float32,
     early_stopping: EarlyStopping | None = None,
-    progress: str | None = None,
+    waiting: Waiting = UNWATCHED,
     after_epoch: Callable[[nn.Module], bool] | None = None,
 ) -> History:
     """Train `model` in place for `n_steps` steps, or until early stopping runs out of patience.
@@ -125,8 +124,8 @@ def train(
         torch.bfloat16 runs the model in mixed precision.
     early_stopping : EarlyStopping, optional
         Measures the model after each epoch.
-    progress : str, optional
-        Title of a progress bar.
+    waiting : Waiting, optional
+        Whom to tell of each step, and of the losses of an epoch.
     after_epoch : callable, optional
         Gets the model as it would be kept; True ends training.
     """
@@ -142,10 +141,10 @@ def train(
         scheduler.step()
         if average is not None:
             average.update()
-        bar.update()
+        waiting.step()
         return loss
 
-    with _bar(n_steps, progress) as bar, distributed.together(model) as interrupted:
+    with distributed.together(model) as interrupted:
         try:
             if early_stopping is not None:
                 early_stopping.measure(kept, 0, device)  # weights that are gone on from may be the best
@@ -157,7 +156,7 @@ def train(
                 if early_stopping is not None:
                     row["validation_loss"] = early_stopping.measure(kept, scheduler.last_epoch, device)
                 history.add(row, learning_rate=float(scheduler.get_last_lr()[0]), seconds=time.perf_counter() - start)
-                bar.set_postfix({name: value for name, value in row.items() if "loss" in name})
+                waiting.note(**{name: value for name, value in row.items() if "loss" in name})
                 stopped = (after_epoch and after_epoch(kept)) or (early_stopping and early_stopping.exhausted)
                 if distributed.any_stops(bool(stopped), interrupted(), device):
                     break
@@ -166,11 +165,6 @@ def train(
             end_early(stop, f"after {scheduler.last_epoch} steps")
     history.best_step = _keep_best(model, kept, scheduler.last_epoch, early_stopping)
     return history
-
-
-def _bar(n_steps: int, progress: str | None) -> Any:
-    shown = progress is not None and distributed.processes()[0] == 0
-    return tqdm(total=n_steps, disable=not shown, unit="step", desc=progress)
 
 
 def _find_gradients(model: nn.Module, objective: Objective, batch: Batch, precision: torch.dtype) -> torch.Tensor:
@@ -184,11 +178,8 @@ def _find_gradients(model: nn.Module, objective: Objective, batch: Batch, precis
 
 def end_early(stop: KeyboardInterrupt, when: str) -> None:
     """Warn that Ctrl-C ended a training; where it is one of a cross-validation or a backtest, raise it on."""
-    for frame, _ in traceback.walk_stack(None):
-        module = frame.f_globals.get("__name__", "")
-        own = module.startswith("tsformer.") and frame.f_code.co_name == "backtest"
-        if own or module.startswith(("sklearn.model_selection._validation", "sktime.forecasting.model_evaluation")):
-            raise stop
+    if is_one_of_many():
+        raise stop
     warn_user(f"Training interrupted by user {when}.")
 
 

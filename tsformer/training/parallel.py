@@ -14,13 +14,17 @@ from tsformer.training import distributed
 T = TypeVar("T")
 
 
+def at_a_time(n_jobs: int | None) -> int:
+    """Return how many tasks run at a time: in a process group, all of whose processes train each network, one."""
+    return 1 if distributed.processes()[1] > 1 else effective_n_jobs(n_jobs)
+
+
 def side_by_side(tasks: Sequence[Callable[[], T]], n_jobs: int | None) -> Iterator[T]:
     """Yield what the tasks return, each when it is asked for, or `n_jobs` of them at a time in joblib's workers.
 
     What a task warns of in another process is a warning here. Large arrays are shared with workers, not copied.
-    In a process group tasks come one after the other: all its processes train each network together.
     """
-    if len(tasks) < 2 or effective_n_jobs(n_jobs) == 1 or distributed.processes()[1] > 1:
+    if len(tasks) < 2 or at_a_time(n_jobs) == 1:
         yield from (task() for task in tasks)
         return
     run = Parallel(n_jobs, return_as="generator", mmap_mode="c")
