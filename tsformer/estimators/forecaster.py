@@ -31,6 +31,7 @@ from tsformer.data.frames import (
     warn_of_left_out,
     without_last,
 )
+from tsformer.data.holidays import places_of
 from tsformer.data.messages import warn_user
 from tsformer.data.seasons import choose_season, step_of
 from tsformer.estimators.checks import keep_fitted, place
@@ -110,6 +111,10 @@ class TransformerForecaster(TransformerParams, TrainingParams, ParallelParams, C
         the bands of a backtest hold too seldom or too often. `sample` is not corrected, and values of `fill` count.
     calendar : bool, default=False
         Give the network the season, weekday and hour of each time point.
+    holidays : str, list of str or None, default=None
+        Countries, such as "DE", or parts of them, such as "US-CA", whose public holidays the network is told, with the
+        day before and the day after: as covariates that are known ahead, for times of a day or less. It needs the
+        package holidays: `pip install "tsformer[holidays]"`.
     id_col : hashable, default="unique_id"
         Column of a long frame that tells its series apart.
     time_col : hashable, default="ds"
@@ -188,6 +193,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, ParallelParams, C
     refit: bool = True
     calibration_windows: int = 0
     calendar: bool = False
+    holidays: str | list[str] | None = None
     id_col: Hashable = "unique_id"
     time_col: Hashable = "ds"
     target_cols: Any = None
@@ -212,6 +218,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, ParallelParams, C
         early_stopping=["boolean", StrOptions({"auto"})],
         calibration_windows=[Interval(Integral, 0, None, closed="left")],
         calendar=["boolean"],
+        holidays=[str, list, None],
         id_col=[Hashable],
         time_col=[Hashable],
         target_cols=[Hashable, list, None],
@@ -478,7 +485,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, ParallelParams, C
         """Train, or take pretrained weights as they are, and return the fitted attributes."""
         if from_scratch:
             lengths, freq = self._choose_lengths(series), series.freq
-            covariates = CovariateScaler.fit(series, calendar=self.calendar)
+            covariates = CovariateScaler.fit(series, calendar=self.calendar, holidays=places_of(self.holidays))
         else:
             lengths, freq, covariates = self.lengths_, self.freq_, self.covariate_scaler_
         built: dict[str, Any] = {"freq_": freq, "lengths_": lengths, "covariate_scaler_": covariates, "series_": series}
@@ -557,8 +564,8 @@ class TransformerForecaster(TransformerParams, TrainingParams, ParallelParams, C
             )
         elif self.max_steps == 0 and start.has_new_covariates:
             warn_user(
-                "max_steps=0 leaves covariates and the calendar without effect: the pretrained weights know none. Set "
-                "max_steps='auto', or drop them."
+                "max_steps=0 leaves covariates, the calendar and holidays without effect: the pretrained weights know "
+                "none. Set max_steps='auto', or drop them."
             )
         return self.max_steps, "as max_steps says"
 
