@@ -101,7 +101,8 @@ class TransformerForecaster(TransformerParams, TrainingParams, ParallelParams, C
     early_stopping : bool or "auto", default="auto"
         Hold back the last `validation_fraction` of each series that is long enough, a training horizon at least, stop
         when its loss no longer falls, and keep the best weights, be it those before training. "auto" does so where half
-        of the series or more are at least 20 training horizons long: from those a network can learn too much.
+        of the series or more are at least 20 training horizons long, since from those a network can learn too much;
+        not with `holidays`, of which too few are held back.
     refit : bool, default=True
         After early stopping, train again on all time points, for as many steps as it chose.
     calibration_windows : int, default=0
@@ -538,7 +539,8 @@ class TransformerForecaster(TransformerParams, TrainingParams, ParallelParams, C
     ) -> torch.Tensor | None:
         """How many time points of each series early stopping keeps from training; None without it."""
         is_auto = self.early_stopping == "auto"
-        if not (is_long if is_auto else self.early_stopping):
+        # The last tenth of a series may hold no holiday, and would tell that they are not worth learning.
+        if not (is_long and not self.holidays if is_auto else self.early_stopping):
             return None
         held_back = windows.hold_back(histories, self.validation_fraction, horizon)
         if not is_auto:
