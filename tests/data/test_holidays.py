@@ -134,6 +134,10 @@ def test_backtest__holidays__are_forecast_better_than_by_a_forecaster_that_is_no
     assert errors["told"][1] < 1.1 * errors["not"][1]
 
 
+def test_fit__holidays_of_a_long_series__holds_nothing_back_by_default(told):
+    assert not told.history_.get("validation_loss")  # the last tenth may hold no holiday
+
+
 def test_predict__holiday_in_the_horizon__is_where_the_forecast_falls(told):
     forecast = told.predict(shop()[:"2023-12-20"])  # no rows ahead are needed
     assert (forecast["2023-12-25":"2023-12-26"] < 0.8 * forecast["2023-12-28"]).all()
