@@ -214,7 +214,9 @@ def from_plain(plain: Any, store: Store) -> Any:
     if not isinstance(contents, dict):
         raise ValueError(f"{kind} has no fields")
     if record := store.records.get(kind):
-        _check_names(contents, signature(record).parameters, kind)
+        fields = signature(record).parameters  # an earlier tsformer may have had fewer: the others take their defaults
+        defaults = [name for name, field in fields.items() if field.default is not field.empty]
+        _check_names({*contents, *defaults}, fields, kind)
         return record(**{name: from_plain(item, store) for name, item in contents.items()})
     if kind not in _READERS:
         raise ValueError(f"unknown kind of value {kind!r}")

@@ -111,7 +111,7 @@ def test_max_steps_0__covariates__change_nothing_as_long_as_nobody_trains(form):
     df, ahead = with_covariates(form)
     plain = df.drop(columns=["visits", "price", "promotion", "size"])
     with pytest.warns(
-        UserWarning, match=r"covariates and the calendar without effect: .* Set max_steps='auto', or drop"
+        UserWarning, match=r"covariates, the calendar and holidays without effect: .* Set max_steps='auto', or drop"
     ):
         forecaster = at_once(calendar=True, **COVARIATES).fit(df)
     name = "y" if form == "long" else "sales"

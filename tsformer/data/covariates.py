@@ -1,4 +1,4 @@
-"""What goes along with the targets: covariates of the history and ahead, static ones and the calendar, all scaled."""
+"""What goes along with the targets: covariates of history and ahead, static ones, calendar and holidays, all scaled."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tsformer.data.forecasts import future_times
 from tsformer.data.frames import SeriesSet
 from tsformer.data.frequency import Frequency, check_same_kind
+from tsformer.data.holidays import DAYS_AROUND, holiday_features
 from tsformer.data.messages import listed, quoted, series_name, shown, warn_user
 from tsformer.data.rows import Floats, Rows, check_ids_alike, instants, numbers_of, rows_of
 from tsformer.data.seasons import step_of
@@ -29,19 +30,22 @@ ROUNDED = 1e-6  # part of the level of a column by which rounding to float32 may
 class CovariateScaler:
     """Brings covariates to mean 0 and standard deviation 1 over the history; static ones count as known ahead.
 
-    With `calendar`, so do season, weekday and hour.
+    With `calendar`, so do season, weekday and hour; with `holidays`, those of these places.
     """
 
     calendar: bool
     past: Scale
     future: Scale
+    holidays: tuple[str, ...] = ()
 
     @classmethod
-    def fit(cls, series: SeriesSet, *, calendar: bool) -> CovariateScaler:
+    def fit(cls, series: SeriesSet, *, calendar: bool, holidays: tuple[str, ...] = ()) -> CovariateScaler:
         """Take the statistics of the observed values."""
         past, future, _ = series.form.covariates
-        ahead = _known_ahead(series, [], 0, calendar)
-        return cls(calendar, _scale_of(series.past, past), _scale_of(ahead, future))
+        scale = _scale_of(_known_ahead(series, [], 0, calendar, holidays), future)
+        if holidays and np.isinf(scale[1][-len(DAYS_AROUND) * len(holidays) :]).all():
+            warn_user(f"No holiday of {', '.join(holidays)} lies within the histories, so holidays= has no effect.")
+        return cls(calendar, _scale_of(series.past, past), scale, holidays)
 
     @property
     def n_past(self) -> int:
@@ -58,20 +62,22 @@ class CovariateScaler:
     ) -> tuple[list[Floats], list[Floats]]:
         """Return past covariates, and those known ahead with the horizon, of each series, scaled.
 
-        `rows` holds what `read_future` read of the horizon. Static covariates and the calendar come for `reach` time
-        points after the end, if that is more; columns that are not known there are NaN.
+        `rows` holds what `read_future` read of the horizon. Static covariates, calendar and holidays come for `reach`
+        time points after the end, if that is more; columns that are not known there are NaN.
         """
-        reach = max(horizon, reach if self.calendar or series.static.shape[1] else 0)
-        ahead = _known_ahead(series, rows, reach, self.calendar)
+        reach = max(horizon, reach if self.calendar or self.holidays or series.static.shape[1] else 0)
+        ahead = _known_ahead(series, rows, reach, self.calendar, self.holidays)
         past_names, future_names, static_names = series.form.covariates
         _warn_of_news(series.past, self.past, past_names)
         _warn_of_news(ahead, self.future, [*future_names, *static_names])
         return _scaled(series.past, self.past), _scaled(ahead, self.future)
 
 
-def _known_ahead(series: SeriesSet, rows: Sequence[Floats], reach: int, calendar: bool) -> list[Floats]:
-    """Future columns, static ones and the calendar for each series and `reach` time points more."""
-    dates = _calendar_of(series, reach) if calendar else None
+def _known_ahead(
+    series: SeriesSet, rows: Sequence[Floats], reach: int, calendar: bool, holidays: tuple[str, ...]
+) -> list[Floats]:
+    """Future columns, static ones, calendar and holidays for each series and `reach` time points more."""
+    dates = _dates_of(series, reach, calendar, holidays) if calendar or holidays else None
     joined = []
     for i, known in enumerate(series.future):
         n_times = len(known) + reach
@@ -82,14 +88,17 @@ def _known_ahead(series: SeriesSet, rows: Sequence[Floats], reach: int, calendar
     return joined
 
 
-def _calendar_of(series: SeriesSet, reach: int) -> list[Floats]:
-    """Calendar features of each series and `reach` time points more, computed once for series of the same times."""
+def _dates_of(series: SeriesSet, reach: int, calendar: bool, holidays: tuple[str, ...]) -> list[Floats]:
+    """What dates tell of each series and `reach` time points more, computed once for series of the same times."""
     features: dict[Any, Floats] = {}
     spans = [(times[0], len(times)) for times in series.times]
     after = future_times(series, reach) if reach else [times[:0] for times in series.times]
     for span, times, more in zip(spans, series.times, after, strict=True):
         if span not in features:
-            features[span] = calendar_features(times.append(more), series.freq)
+            both = times.append(more)
+            parts = [calendar_features(both, series.freq)] if calendar else []
+            parts += [holiday_features(both, series.freq, holidays)] if holidays else []
+            features[span] = np.hstack(parts)
     return [features[span] for span in spans]
 
 

@@ -31,6 +31,7 @@ from tsformer.data.frames import (
     warn_of_left_out,
     without_last,
 )
+from tsformer.data.holidays import places_of
 from tsformer.data.messages import warn_user
 from tsformer.data.seasons import choose_season, step_of
 from tsformer.estimators.checks import keep_fitted, place
@@ -101,7 +102,8 @@ class TransformerForecaster(TransformerParams, TrainingParams, ParallelParams, C
     early_stopping : bool or "auto", default="auto"
         Hold back the last `validation_fraction` of each series that is long enough, a training horizon at least, stop
         when its loss no longer falls, and keep the best weights, be it those before training. "auto" does so where half
-        of the series or more are at least 20 training horizons long: from those a network can learn too much.
+        of the series or more are at least 20 training horizons long, since from those a network can learn too much;
+        not with `holidays`, of which too few are held back.
     refit : bool, default=True
         After early stopping, train again on all time points, for as many steps as it chose.
     calibration_windows : int, default=0
@@ -111,6 +113,10 @@ class TransformerForecaster(TransformerParams, TrainingParams, ParallelParams, C
         the bands of a backtest hold too seldom or too often. `sample` is not corrected, and values of `fill` count.
     calendar : bool, default=False
         Give the network the season, weekday and hour of each time point.
+    holidays : str, list of str or None, default=None
+        Countries, such as "DE", or parts of them, such as "US-CA", whose public holidays the network is told, with the
+        day before and the day after: as covariates that are known ahead, for times of a day or less. It needs the
+        package holidays: `pip install "tsformer[holidays]"`.
     id_col : hashable, default="unique_id"
         Column of a long frame that tells its series apart.
     time_col : hashable, default="ds"
@@ -189,6 +195,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, ParallelParams, C
     refit: bool = True
     calibration_windows: int = 0
     calendar: bool = False
+    holidays: str | list[str] | None = None
     id_col: Hashable = "unique_id"
     time_col: Hashable = "ds"
     target_cols: Any = None
@@ -213,6 +220,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, ParallelParams, C
         early_stopping=["boolean", StrOptions({"auto"})],
         calibration_windows=[Interval(Integral, 0, None, closed="left")],
         calendar=["boolean"],
+        holidays=[str, list, None],
         id_col=[Hashable],
         time_col=[Hashable],
         target_cols=[Hashable, list, None],
@@ -479,7 +487,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, ParallelParams, C
         """Train, or take pretrained weights as they are, and return the fitted attributes."""
         if from_scratch:
             lengths, freq = self._choose_lengths(series), series.freq
-            covariates = CovariateScaler.fit(series, calendar=self.calendar)
+            covariates = CovariateScaler.fit(series, calendar=self.calendar, holidays=places_of(self.holidays))
         else:
             lengths, freq, covariates = self.lengths_, self.freq_, self.covariate_scaler_
         built: dict[str, Any] = {"freq_": freq, "lengths_": lengths, "covariate_scaler_": covariates, "series_": series}
@@ -532,7 +540,8 @@ class TransformerForecaster(TransformerParams, TrainingParams, ParallelParams, C
     ) -> torch.Tensor | None:
         """How many time points of each series early stopping keeps from training; None without it."""
         is_auto = self.early_stopping == "auto"
-        if not (is_long if is_auto else self.early_stopping):
+        # The last tenth of a series may hold no holiday, and would tell that they are not worth learning.
+        if not (is_long and not self.holidays if is_auto else self.early_stopping):
             return None
         held_back = windows.hold_back(histories, self.validation_fraction, horizon)
         if not is_auto:
@@ -558,8 +567,8 @@ class TransformerForecaster(TransformerParams, TrainingParams, ParallelParams, C
             )
         elif self.max_steps == 0 and start.has_new_covariates:
             warn_user(
-                "max_steps=0 leaves covariates and the calendar without effect: the pretrained weights know none. Set "
-                "max_steps='auto', or drop them."
+                "max_steps=0 leaves covariates, the calendar and holidays without effect: the pretrained weights know "
+                "none. Set max_steps='auto', or drop them."
             )
         return self.max_steps, "as max_steps says"
 

@@ -79,8 +79,8 @@ def _check_widens(known: dict[str, Any], wanted: dict[str, int]) -> None:
     if known["n_past"] or known["n_future"]:
         raise ValueError(
             f"The weights to go on from read {known['n_past']} past covariates and {known['n_future']} known ahead, "
-            f"static ones and the calendar included. Got {wanted['n_past']} and {wanted['n_future']}; name the same, "
-            "or set pretrained='bundled'."
+            f"static ones, calendar and holidays included. Got {wanted['n_past']} and {wanted['n_future']}; name the "
+            "same, or set pretrained='bundled'."
         )
     if known["encoder"] != "patch":
         raise ValueError(
