@@ -27,12 +27,15 @@ from uea import ESTIMATORS
 
 from tsformer.datasets import load_classification
 
+Cases = tuple[uea.Series, np.ndarray]  # and their labels
+
 COLUMNS = (
     *("pool", "dataset", "estimator", "seed", "accuracy", "log_loss", "fit_seconds", "predict_seconds", "n_train"),
     *("version", "code", "commit", "threads", "versions", "started", "error"),
 )
 ROWS = RowFile(COLUMNS, ("pool", "dataset", "estimator", "seed"))
 MADE = "made"
+DEFAULT = "TransformerClassifier(n_estimators=0)"
 N_FOLDS = 3
 
 
@@ -42,8 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add = command.add_argument
     add("--data", nargs="*", type=Path, default=[], help="folders that hold NAME/NAME_TRAIN.ts")
     add("--datasets", nargs="+", metavar="NAME", help="default: all in the folders, and all made tasks")
-    names = {"type": partial(canonical, known=ESTIMATORS), "default": ["TransformerClassifier(n_estimators=0)"]}
-    add("--estimators", nargs="+", metavar="NAME", help="as of uea.py", **names)
+    known = partial(canonical, known=ESTIMATORS)
+    add("--estimators", nargs="+", type=known, default=[DEFAULT], metavar="NAME", help="as of uea.py")
     options = parse_long(command, arguments)
     n_failed = 0
     if not options.summary:
@@ -76,6 +79,7 @@ def outcome(row: Row) -> str:
 
 def scored(task: Row) -> list[Row]:
     """Fit and score on the folds of a TRAIN file, or on a made task."""
+    splits: list[tuple[Cases, Cases]]
     if task["pool"] == MADE:
         kind, size = task["dataset"].split()
         made_of = make_task(kind, int(size), task["seed"])
@@ -90,9 +94,7 @@ def scored(task: Row) -> list[Row]:
     return [dict(zip(names, results.tolist(), strict=True)) | {"n_train": len(splits[0][0][1])}]
 
 
-def fit_and_score(
-    task: Row, kept: tuple[uea.Series, np.ndarray], held: tuple[uea.Series, np.ndarray]
-) -> tuple[float, float, float, float]:
+def fit_and_score(task: Row, kept: Cases, held: Cases) -> tuple[float, float, float, float]:
     """Return accuracy and log loss on what was held back, and the seconds of fit and predict."""
     estimator = made(task["estimator"], ESTIMATORS, {"random_state": task["seed"], "n_jobs": task["threads"]})
     length = max(uea.longest(kept[0]), max(uea.SHORTEST.values()))
