@@ -11,6 +11,7 @@ card.json. All are written anew at each checkpoint, whole or not at all.
 
 import argparse
 import csv
+import hashlib
 import io
 import json
 import os
@@ -52,6 +53,9 @@ class Kind(Protocol):
     def build(self, config: Config) -> nn.Module:
         """Make the network with new weights; its `settings` are what `written` weights are loaded by."""
 
+    def read_weights(self, path: Path) -> dict[str, Tensor]:
+        """Read written weights, by their names in the network that is trained."""
+
     def batches(self, config: Config, first: int, n_steps: int, generator: Generator) -> Iterable[Batch]:
         """Batches of the steps from `first` on."""
 
@@ -84,13 +88,24 @@ def main() -> None:
         default=[],
         help="folders of data sets: .ts or .tsv files for the encoder, those of benchmarks/forecasting.py otherwise",
     )
+    parser.add_argument(
+        "--start", type=Path, metavar="WEIGHTS", help="weights of before to begin with; default: new ones"
+    )
     parser.add_argument("--until", type=int, help="step to stop at, maybe to go on later; default: the last")
     parser.add_argument("--device", default="auto", help="auto (default), cpu or cuda")
     given = parser.parse_args()
     try:
         config = read_config(given.kind, given.config)
         device = resolve_device(given.device)
-        pretrain(given.kind, config, given.out, folders=given.validate, until=given.until, device=device)
+        pretrain(
+            given.kind,
+            config,
+            given.out,
+            folders=given.validate,
+            start=given.start,
+            until=given.until,
+            device=device,
+        )
     except (ValueError, OSError) as error:
         parser.error(str(error))
     except KeyboardInterrupt:
@@ -108,11 +123,21 @@ def read_config(kind: str, path: Path | None = None) -> Config:
 
 
 def pretrain(
-    kind: str, config: Config, out: Path, *, folders: list[Path], until: int | None = None, device: torch.device
+    kind: str,
+    config: Config,
+    out: Path,
+    *,
+    folders: list[Path],
+    start: Path | None = None,
+    until: int | None = None,
+    device: torch.device,
 ) -> State:
-    """Train to the end, or to the first checkpoint at or after step `until`, from the checkpoint in `out` if any."""
+    """Train to the end, or to the first checkpoint at or after step `until`, from the checkpoint in `out` if any.
+
+    Without one, weights are those of the file `start`, or new.
+    """
     out.mkdir(parents=True, exist_ok=True)
-    state = resumed(out / "checkpoint.pt", kind, config) or beginning(kind, config)
+    state = resumed(out / "checkpoint.pt", kind, config) or beginning(kind, config, start)
     if state["rows"]:  # a kill may have come between checkpoint and card
         report(state, config, out, device)
     sets = KINDS[kind].read_sets(config["validation"], folders)
@@ -136,13 +161,21 @@ def pretrain(
 # A run from segment to segment.
 
 
-def beginning(kind: str, config: Config) -> State:
-    """Return the state before the first step."""
+def beginning(kind: str, config: Config, start: Path | None = None) -> State:
+    """Return the state before the first step; what the file `start` does not hold, as a head, is drawn."""
     with seeded(config["seed"], torch.device("cpu")):
         weights = KINDS[kind].build(config).state_dict()
+    if start is not None:
+        known = KINDS[kind].read_weights(start)
+        if different := sorted(
+            name for name in known if name not in weights or known[name].shape != weights[name].shape
+        ):
+            raise ValueError(f"{start} holds weights of a network of another shape: {', '.join(different)}.")
+        weights = weights | known
     return {
         "kind": kind,
         "config": {part: config[part] for part in DECIDES},
+        "start": "" if start is None else hashlib.sha256(start.read_bytes()).hexdigest(),
         "step": 0,
         "series": 0,
         "seconds": 0.0,
@@ -266,6 +299,7 @@ def card(state: State, config: Config, weights: Path, device: torch.device) -> d
     kind = KINDS[state["kind"]]
     return {
         "what": kind.WHAT,
+        "begun_with": state["start"],  # the SHA-256 of a file of weights, or new ones
         "steps": state["step"],
         "finished": state["step"] == config["training"]["steps"],
         "series_seen": state["series"],

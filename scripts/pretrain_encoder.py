@@ -18,9 +18,10 @@ from sklearn.preprocessing import StandardScaler
 from torch import Generator, Tensor, nn
 
 from tsformer.data.augment import strong_view
-from tsformer.data.batch import Batch, Minibatches, StoredCases
+from tsformer.data.batch import UNLABELLED, Batch, Minibatches, StoredCases
 from tsformer.data.cases import read_cases
 from tsformer.data.synthetic import SyntheticBatches
+from tsformer.data.synthetic_tasks import draw_tasks
 from tsformer.datasets import load_classification
 from tsformer.estimators.pretrained import load_encoder
 from tsformer.models.channel_encoder import ChannelEncoder, build_channel_encoder
@@ -38,17 +39,35 @@ def build(config: Config) -> ChannelEncoder:
     return build_channel_encoder(**config["network"])
 
 
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Read weights of the encoder; what is on top of it in training is not in the file."""
+    return {f"encoder.{name}": weight for name, weight in load_encoder(path).encoder.state_dict().items()}
+
+
 def batches(config: Config, first: int, n_steps: int, generator: Generator) -> Iterable[Batch]:
     """Batches of the steps from `first` on, drawn by the generator, on its device."""
-    lengths = tuple(config["series"]["n_timepoints"])
-    return SyntheticBatches(n_steps, config["training"]["batch_size"], generator, n_timepoints=lengths)
+    how, lengths = config["training"], tuple(config["series"]["n_timepoints"])
+    series = SyntheticBatches(n_steps, how["batch_size"], generator, n_timepoints=lengths)
+    return (with_tasks(batch, how["tasks"], how["cases"], generator) for batch in series) if how["tasks"] else series
+
+
+def with_tasks(batch: Batch, n_tasks: int, n_cases: int, generator: Generator) -> Batch:
+    """Put labelled tasks before series without a label, of the same length."""
+    x, y = draw_tasks(n_tasks, n_cases, batch.x.shape[1], generator)
+    x = torch.cat([x.flatten(0, 1).unsqueeze(-1), batch.x])
+    y = torch.cat([y.flatten(), torch.full((len(batch),), UNLABELLED, device=y.device)])
+    return Batch(x, torch.ones_like(x, dtype=torch.bool), y)
 
 
 def objective(config: Config) -> objectives.Objective:
     """What is learnt."""
     how = config["training"]
+    views = strong_view, how["temperature"]
+    contrastive = functools.partial(objectives.contrastive, *views)
+    if how["tasks"]:
+        contrastive = functools.partial(objectives.tasks, how["cases"], *views, how["contrastive_weight"])
     made: dict[str, Callable[[], objectives.Objective]] = {
-        "contrastive": functools.partial(objectives.contrastive, strong_view, how["temperature"]),
+        "contrastive": contrastive,
         "reconstruction": functools.partial(objectives.reconstruction, how["masked_fraction"]),
     }
     return made[config["network"]["objective"]]()

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 from tsformer import TransformerForecaster
 from tsformer.data.batch import Batch
 from tsformer.data.forecasting_prior import SyntheticWindows
+from tsformer.estimators.pretrained import load_forecaster
 from tsformer.metrics import interval_coverage, mean_absolute_scaled_error
 from tsformer.models.forecaster import SeriesForecaster, build_forecaster
 from tsformer.training import objectives
@@ -49,6 +50,12 @@ class ToForecast(NamedTuple):
 def build(config: Config) -> SeriesForecaster:
     """Make the network with new weights."""
     return build_forecaster(**config["network"])
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Read all weights."""
+    weights: dict[str, Tensor] = load_forecaster(path).state_dict()
+    return weights
 
 
 def batches(config: Config, first: int, n_steps: int, generator: Generator) -> Iterable[Batch]:

@@ -10,6 +10,7 @@ from torch import nn
 from tsformer.data.batch import UNLABELLED, Batch
 from tsformer.models.channel_encoder import build_channel_encoder
 from tsformer.models.forecaster import SeriesForecaster, build_forecaster
+from tsformer.training import objectives
 from tsformer.training.objectives import (
     RAMP_UP,
     Consistency,
@@ -324,3 +325,33 @@ def test_pseudo_label__teacher_sure_of_some__adds_the_cross_entropy_of_these_unl
 def test_ramp_up__progress__rises_to_one_and_stays():
     assert 0.0 < ramp_up(0.0) < 0.01
     assert ramp_up(0.5 * RAMP_UP) < ramp_up(RAMP_UP) == ramp_up(1.0) == 1.0
+
+
+def test_left_out_loss__each_case__is_predicted_by_a_regression_on_the_others():
+    torch.manual_seed(0)
+    features, y = torch.randn(1, 9, 5), torch.tensor([[0, 1, 2] * 3])
+    scaled = features[0] - features[0].mean(dim=0)
+    scaled = (scaled / (scaled.std(dim=0) + objectives.SMALLEST_STD)).tanh()
+    distance = torch.cdist(scaled, scaled).square()
+    kernel = torch.exp(-distance / distance.flatten().median())
+    targets = 2.0 * torch.nn.functional.one_hot(y[0], 3) - 1.0
+    losses = []
+    for penalty in objectives.RIDGE_PENALTIES:
+        logits = torch.zeros(9, 3)
+        for case in range(9):
+            others = torch.tensor([other for other in range(9) if other != case])
+            # Kernel ridge regression with an intercept that is not penalised, by its normal equations.
+            system = torch.zeros(9, 9)
+            system[:8, :8] = kernel[others][:, others] + penalty * torch.eye(8)
+            system[:8, 8] = system[8, :8] = 1.0
+            solution = torch.linalg.solve(system, torch.cat([targets[others], torch.zeros(1, 3)]))
+            logits[case] = objectives.RIDGE_LOGIT * (kernel[case, others] @ solution[:8] + solution[8])
+        losses.append(torch.nn.functional.cross_entropy(logits, y[0]))
+    torch.testing.assert_close(objectives.left_out_loss(features, y), torch.stack(losses).mean(), rtol=1e-3, atol=1e-4)
+
+
+def test_left_out_loss__task_of_fewer_classes_beside_another__is_what_it_is_alone():
+    torch.manual_seed(0)
+    features, y = torch.randn(2, 8, 5), torch.tensor([[0, 1] * 4, [0, 1, 2, 3] * 2])
+    alone = [objectives.left_out_loss(features[i : i + 1], y[i : i + 1]) for i in (0, 1)]
+    torch.testing.assert_close(objectives.left_out_loss(features, y), torch.stack(alone).mean())

@@ -13,6 +13,18 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from tsformer.data.batch import Batch
+from tsformer.data.draws import (
+    coin,
+    integers,
+    log_uniform,
+    normal,
+    one_of,
+    sign,
+    standardised,
+    time_points,
+    uniform,
+    waves,
+)
 
 Family = Callable[[int, int, Generator], Tensor]
 Families = Mapping[str, Family]
@@ -46,9 +58,9 @@ def draw_series(
     longest_lag = n_timepoints // 8 if n_channels > 1 else 0
     sources = _draw_sources(n_cases * n_channels, n_timepoints + longest_lag, generator, families or FAMILIES)
     if n_channels == 1:
-        return _standardised(sources).unsqueeze(-1)
+        return standardised(sources).unsqueeze(-1)
     mixed = _correlated(sources.unflatten(0, (n_cases, n_channels)), generator)
-    return _standardised(_lagged(mixed, n_timepoints, generator)).transpose(1, 2).contiguous()
+    return standardised(_lagged(mixed, n_timepoints, generator)).transpose(1, 2).contiguous()
 
 
 @dataclass(frozen=True)
@@ -69,7 +81,7 @@ class SyntheticBatches:
 
     def __iter__(self) -> Iterator[Batch]:
         for _ in range(self.n_batches):
-            length = round(_log_uniform(self.generator, 1, low=self.n_timepoints[0], high=self.n_timepoints[1]).item())
+            length = round(log_uniform(self.generator, 1, low=self.n_timepoints[0], high=self.n_timepoints[1]).item())
             x = draw_series(self.size, length, self.n_channels, generator=self.generator)
             yield Batch(x, torch.ones_like(x, dtype=torch.bool))
 
@@ -79,210 +91,161 @@ def _draw_sources(n: int, t: int, generator: Generator, families: Families) -> T
     lucky = torch.randperm(len(families), generator=generator, device=generator.device)[: n % len(families)].tolist()
     counts = [n // len(families) + (i in lucky) for i in range(len(families))]
     drawn = [family(count, t, generator) for family, count in zip(families.values(), counts, strict=True) if count]
-    series = _bent(_standardised(torch.cat(drawn)), generator, fraction=0.25)
-    noise_std = _log_uniform(generator, n, 1, low=0.01, high=1.0) * _coin(generator, n, 1)
-    series = _standardised(series) + noise_std * _normal(generator, n, t)
+    series = _bent(standardised(torch.cat(drawn)), generator, fraction=0.25)
+    noise_std = log_uniform(generator, n, 1, low=0.01, high=1.0) * coin(generator, n, 1)
+    series = standardised(series) + noise_std * normal(generator, n, t)
     # A pulse may fall between two time points, and two series without any variation would look alike.
-    series = torch.where(series.any(dim=1, keepdim=True), series, _normal(generator, n, t))
+    series = torch.where(series.any(dim=1, keepdim=True), series, normal(generator, n, t))
     return series[torch.randperm(n, generator=generator, device=generator.device)]
 
 
 def _bent(series: Tensor, generator: Generator, *, fraction: float) -> Tensor:
     """Convolve series (n, t) with random kernels of random dilation and bend them, in a fraction of them."""
     n, size = len(series), 7
-    dilation = 2 ** int(_integers(generator, 1, high=4))
-    kernel = _normal(generator, n, 1, size)
+    dilation = 2 ** int(integers(generator, 1, high=4))
+    kernel = normal(generator, n, 1, size)
     padded = F.pad(series, (dilation * (size // 2),) * 2, mode="replicate")
-    mixed = _standardised(F.conv1d(padded.unsqueeze(0), kernel, dilation=dilation, groups=n).squeeze(0))
+    mixed = standardised(F.conv1d(padded.unsqueeze(0), kernel, dilation=dilation, groups=n).squeeze(0))
     shapes = mixed, mixed.tanh(), mixed.abs(), mixed.relu(), mixed.square(), (3 * mixed).sin()
-    bent = _one_of(torch.stack(shapes), generator)
-    return torch.where(_coin(generator, n, 1, probability=fraction), bent, series)
+    bent = one_of(torch.stack(shapes), generator)
+    return torch.where(coin(generator, n, 1, probability=fraction), bent, series)
 
 
 def _correlated(sources: Tensor, generator: Generator) -> Tensor:
     """Mix the sources (B, C, t) of each case: by a fraction between 0 (independent) and 1 they follow a common one."""
     n_cases, n_channels, _ = sources.shape
-    common = _uniform(generator, n_cases, n_channels, 1).square() * _coin(generator, n_cases, 1, 1, probability=0.75)
-    weights = _normal(generator, n_cases, n_channels, n_channels) / math.sqrt(n_channels)
+    common = uniform(generator, n_cases, n_channels, 1).square() * coin(generator, n_cases, 1, 1, probability=0.75)
+    weights = normal(generator, n_cases, n_channels, n_channels) / math.sqrt(n_channels)
     return (1.0 - common) * sources + common * (weights @ sources)
 
 
 def _lagged(series: Tensor, t: int, generator: Generator) -> Tensor:
     """Windows of t time points of series (B, C, longer), the start of each channel's drawn."""
     n_cases, n_channels, longer = series.shape
-    lag = _integers(generator, n_cases, n_channels, 1, high=longer - t + 1) * _coin(generator, n_cases, 1, 1)
+    lag = integers(generator, n_cases, n_channels, 1, high=longer - t + 1) * coin(generator, n_cases, 1, 1)
     return series.gather(2, lag + torch.arange(t, device=series.device))
-
-
-def _standardised(series: Tensor) -> Tensor:
-    """Series of mean 0 and std 1 over time, the last axis; those that do not vary become 0."""
-    centred = series - series.mean(dim=-1, keepdim=True)
-    std = centred.square().mean(dim=-1, keepdim=True).sqrt()
-    return torch.where(std > 1e-5, centred / std.clamp(min=1e-5), 0.0)
-
-
-def _uniform(generator: Generator, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
-    return low + (high - low) * torch.rand(shape, generator=generator, device=generator.device)
-
-
-def _log_uniform(generator: Generator, *shape: int, low: float, high: float) -> Tensor:
-    return _uniform(generator, *shape, low=math.log(low), high=math.log(high)).exp()
-
-
-def _normal(generator: Generator, *shape: int) -> Tensor:
-    return torch.randn(shape, generator=generator, device=generator.device)
-
-
-def _integers(generator: Generator, *shape: int, low: int = 0, high: int) -> Tensor:
-    return torch.randint(low, high, shape, generator=generator, device=generator.device)
-
-
-def _coin(generator: Generator, *shape: int, probability: float = 0.5) -> Tensor:
-    return torch.rand(shape, generator=generator, device=generator.device) < probability
-
-
-def _sign(generator: Generator, *shape: int, probability: float = 0.5) -> Tensor:
-    return torch.where(_coin(generator, *shape, probability=probability), 1.0, -1.0)
-
-
-def _one_of(choices: Tensor, generator: Generator) -> Tensor:
-    """For each series one of the choices (K, n, ...), as (n, ...)."""
-    n_choices, n = choices.shape[:2]
-    return choices[_integers(generator, n, high=n_choices), torch.arange(n, device=choices.device)]
 
 
 def _one_family(n: int, t: int, generator: Generator, *families: Family) -> Tensor:
     """Series (n, t), standardised, each of one of the families."""
-    return _one_of(torch.stack([_standardised(family(n, t, generator)) for family in families]), generator)
-
-
-def _time(t: int, generator: Generator) -> Tensor:
-    """Time points (t,) from 0 up to 1."""
-    return torch.arange(t, device=generator.device) / t
+    return one_of(torch.stack([standardised(family(n, t, generator)) for family in families]), generator)
 
 
 def smooth_process(n: int, t: int, generator: Generator) -> Tensor:
     """Gaussian processes of squared exponential kernels, of length scales between 1/100 and 1/3 of the series."""
-    scale = _log_uniform(generator, n, 1, low=0.01, high=0.3)
-    frequency = _normal(generator, n, N_FEATURES) / (2 * torch.pi * scale)
-    return _waves(frequency, torch.ones_like(frequency), t, generator)
+    scale = log_uniform(generator, n, 1, low=0.01, high=0.3)
+    frequency = normal(generator, n, N_FEATURES) / (2 * torch.pi * scale)
+    return waves(frequency, torch.ones_like(frequency), t, generator)
 
 
 def rough_process(n: int, t: int, generator: Generator) -> Tensor:
     """Gaussian processes of exponential kernels: Cauchy frequencies, up to that of every second time point."""
-    scale = _log_uniform(generator, n, 1, low=0.02, high=0.5)
-    quantile = _uniform(generator, n, N_FEATURES, low=-0.49, high=0.49)
+    scale = log_uniform(generator, n, 1, low=0.02, high=0.5)
+    quantile = uniform(generator, n, N_FEATURES, low=-0.49, high=0.49)
     frequency = (torch.tan(torch.pi * quantile) / (2 * torch.pi * scale)).clamp(-t / 2, t / 2)
-    return _waves(frequency, torch.ones_like(frequency), t, generator)
+    return waves(frequency, torch.ones_like(frequency), t, generator)
 
 
 def periodic_process(n: int, t: int, generator: Generator) -> Tensor:
     """Gaussian processes of periodic kernels: harmonics of one frequency, ever weaker."""
     harmonic = torch.arange(1, 9, device=generator.device)
-    frequency = _log_uniform(generator, n, 1, low=1.0, high=24.0) * harmonic
-    decay = _uniform(generator, n, 1, low=0.2, high=1.5)
-    amplitude = torch.exp(-decay * harmonic) * _normal(generator, n, 8) * (frequency < t / 2)
-    return _waves(frequency, amplitude, t, generator)
+    frequency = log_uniform(generator, n, 1, low=1.0, high=24.0) * harmonic
+    decay = uniform(generator, n, 1, low=0.2, high=1.5)
+    amplitude = torch.exp(-decay * harmonic) * normal(generator, n, 8) * (frequency < t / 2)
+    return waves(frequency, amplitude, t, generator)
 
 
 def composed_process(n: int, t: int, generator: Generator) -> Tensor:
     """Sums and products of two Gaussian processes, whose kernels are the sum and the product of theirs."""
     left, right = (_one_family(n, t, generator, smooth_process, rough_process, periodic_process) for _ in range(2))
-    return torch.where(_coin(generator, n, 1), left + right, left * right)
-
-
-def _waves(frequency: Tensor, amplitude: Tensor, t: int, generator: Generator) -> Tensor:
-    """Sums (n, t) of cosines of frequency and amplitude (n, K), in periods a series, at random phases."""
-    phase = _uniform(generator, *frequency.shape, high=2 * torch.pi)
-    angle = 2 * torch.pi * frequency.unsqueeze(-1) * _time(t, generator) + phase.unsqueeze(-1)
-    return (amplitude.unsqueeze(-1) * angle.cos()).sum(dim=1)
+    return torch.where(coin(generator, n, 1), left + right, left * right)
 
 
 def sinusoids(n: int, t: int, generator: Generator) -> Tensor:
     """Sums of one to five sines of unrelated frequencies."""
-    frequency = _log_uniform(generator, n, 5, low=0.5, high=min(60.0, t / 4))
-    used = torch.arange(5, device=generator.device) <= _integers(generator, n, 1, high=5)
-    return _waves(frequency, _normal(generator, n, 5) * used, t, generator)
+    frequency = log_uniform(generator, n, 5, low=0.5, high=min(60.0, t / 4))
+    used = torch.arange(5, device=generator.device) <= integers(generator, n, 1, high=5)
+    return waves(frequency, normal(generator, n, 5) * used, t, generator)
 
 
 def chirps(n: int, t: int, generator: Generator) -> Tensor:
     """Sines whose frequency and amplitude change evenly from start to end."""
-    time = _time(t, generator)
-    first, last = (_log_uniform(generator, n, 1, low=0.5, high=min(40.0, t / 4)) for _ in range(2))
-    phase = _uniform(generator, n, 1) + first * time + (last - first) * time.square() / 2
-    growth = _uniform(generator, n, 1, low=-2.0, high=2.0)
+    time = time_points(t, generator)
+    first, last = (log_uniform(generator, n, 1, low=0.5, high=min(40.0, t / 4)) for _ in range(2))
+    phase = uniform(generator, n, 1) + first * time + (last - first) * time.square() / 2
+    growth = uniform(generator, n, 1, low=-2.0, high=2.0)
     return torch.exp(growth * time) * torch.sin(2 * torch.pi * phase)
 
 
 def waveforms(n: int, t: int, generator: Generator) -> Tensor:
     """Square, triangle and sawtooth waves whose period wanders a little."""
     phase = _wandering_phase(n, t, generator)
-    square = torch.where(phase < _uniform(generator, n, 1, low=0.1, high=0.9), 1.0, -1.0)
+    square = torch.where(phase < uniform(generator, n, 1, low=0.1, high=0.9), 1.0, -1.0)
     triangle = 2 * (2 * phase - 1).abs() - 1
-    sawtooth = (2 * phase - 1) * _sign(generator, n, 1)
-    return _one_of(torch.stack([square, triangle, sawtooth]), generator)
+    sawtooth = (2 * phase - 1) * sign(generator, n, 1)
+    return one_of(torch.stack([square, triangle, sawtooth]), generator)
 
 
 def beats(n: int, t: int, generator: Generator) -> Tensor:
     """A motif of three bumps that comes again and again, as heart beats do."""
     phase = _wandering_phase(n, t, generator).unsqueeze(1)  # (n, 1, t)
-    centre = _uniform(generator, n, 3, 1, low=0.2, high=0.8)
-    width = _log_uniform(generator, n, 3, 1, low=0.02, high=0.15)
-    return (_normal(generator, n, 3, 1) * torch.exp(-(((phase - centre) / width) ** 2) / 2)).sum(dim=1)
+    centre = uniform(generator, n, 3, 1, low=0.2, high=0.8)
+    width = log_uniform(generator, n, 3, 1, low=0.02, high=0.15)
+    return (normal(generator, n, 3, 1) * torch.exp(-(((phase - centre) / width) ** 2) / 2)).sum(dim=1)
 
 
 def bursts(n: int, t: int, generator: Generator) -> Tensor:
     """Fast oscillations that swell and fade at random times."""
     envelope = bumps(n, t, generator)
-    frequency = _log_uniform(generator, n, 2, low=8.0, high=max(16.0, min(80.0, t / 4)))
-    return envelope * _waves(frequency, _normal(generator, n, 2), t, generator)
+    frequency = log_uniform(generator, n, 2, low=8.0, high=max(16.0, min(80.0, t / 4)))
+    return envelope * waves(frequency, normal(generator, n, 2), t, generator)
 
 
 def _wandering_phase(n: int, t: int, generator: Generator) -> Tensor:
     """How far (n, t) each period has come, from 0 to 1, at a frequency that changes smoothly by a fifth or less."""
-    frequency = _log_uniform(generator, n, 1, low=1.0, high=min(20.0, t / 8))
-    strength, one = _uniform(generator, n, 1), torch.ones(n, 1, device=generator.device)
-    speed = 1.0 + 0.2 * strength * _waves(_uniform(generator, n, 1, high=3.0), one, t, generator)
-    return (_uniform(generator, n, 1) + frequency * speed.cumsum(dim=1) / t) % 1.0
+    frequency = log_uniform(generator, n, 1, low=1.0, high=min(20.0, t / 8))
+    strength, one = uniform(generator, n, 1), torch.ones(n, 1, device=generator.device)
+    speed = 1.0 + 0.2 * strength * waves(uniform(generator, n, 1, high=3.0), one, t, generator)
+    return (uniform(generator, n, 1) + frequency * speed.cumsum(dim=1) / t) % 1.0
 
 
 def autoregressions(n: int, t: int, generator: Generator) -> Tensor:
     """AR(2) processes of complex roots, as the convolution of white noise with their impulse response."""
-    radius = 1.0 - _log_uniform(generator, n, 1, low=0.01, high=0.7)
-    angle = _uniform(generator, n, 1, low=0.02, high=3.1)
+    radius = 1.0 - log_uniform(generator, n, 1, low=0.01, high=0.7)
+    angle = uniform(generator, n, 1, low=0.02, high=3.1)
     lag = torch.arange(t, device=generator.device)
     response = radius**lag * torch.sin(angle * (lag + 1)) / torch.sin(angle)
     # Noise from before the series began, so that it begins in its steady state; zeros keep the circle from closing.
-    noise = _normal(generator, n, 2 * t)
+    noise = normal(generator, n, 2 * t)
     spectrum = torch.fft.rfft(noise, 4 * t) * torch.fft.rfft(response, 4 * t)
     return torch.fft.irfft(spectrum, 4 * t)[:, t : 2 * t]
 
 
 def random_walks(n: int, t: int, generator: Generator) -> Tensor:
     """Random walks with drift and, in part, steps of very unequal size."""
-    wildness = 1.5 * _uniform(generator, n, 1) * _coin(generator, n, 1)
-    step = _normal(generator, n, t) * torch.exp(wildness * _normal(generator, n, t))
-    return (step + 0.05 * _normal(generator, n, 1)).cumsum(dim=1)
+    wildness = 1.5 * uniform(generator, n, 1) * coin(generator, n, 1)
+    step = normal(generator, n, t) * torch.exp(wildness * normal(generator, n, t))
+    return (step + 0.05 * normal(generator, n, 1)).cumsum(dim=1)
 
 
 def coloured_noise(n: int, t: int, generator: Generator) -> Tensor:
     """Noise whose power falls with the frequency to a power between 0 (white) and 2 (brown)."""
-    spectrum = torch.fft.rfft(_normal(generator, n, 2 * t))
+    spectrum = torch.fft.rfft(normal(generator, n, 2 * t))
     frequency = torch.arange(1, spectrum.shape[1] + 1, device=generator.device)
-    return torch.fft.irfft(spectrum * frequency ** (-_uniform(generator, n, 1)), 2 * t)[:, :t]
+    return torch.fft.irfft(spectrum * frequency ** (-uniform(generator, n, 1)), 2 * t)[:, :t]
 
 
 def steps(n: int, t: int, generator: Generator) -> Tensor:
     """Piecewise constant series that jump some 2 to 25 times."""
-    jumps = _uniform(generator, n, t) < _log_uniform(generator, n, 1, low=2.0, high=25.0) / t
-    levels = _normal(generator, n, t)
+    jumps = uniform(generator, n, t) < log_uniform(generator, n, 1, low=2.0, high=25.0) / t
+    levels = normal(generator, n, t)
     # The level at a time point is the one drawn at the last jump.
     return levels.gather(1, torch.where(jumps, torch.arange(t, device=jumps.device), 0).cummax(dim=1).values)
 
 
 def slopes(n: int, t: int, generator: Generator) -> Tensor:
     """Piecewise linear series."""
-    return _standardised(steps(n, t, generator)).cumsum(dim=1)
+    return standardised(steps(n, t, generator)).cumsum(dim=1)
 
 
 def bumps(n: int, t: int, generator: Generator) -> Tensor:
@@ -297,34 +260,34 @@ def pulses(n: int, t: int, generator: Generator) -> Tensor:
     rectangle = (distance.abs() < 1).float()
     triangle = (1 - distance.abs()).clamp(min=0)
     decay = torch.exp(-distance.clamp(min=0)) * (distance >= 0)
-    return (amplitude * _one_of(torch.stack([rectangle, triangle, decay]), generator)).sum(dim=1)
+    return (amplitude * one_of(torch.stack([rectangle, triangle, decay]), generator)).sum(dim=1)
 
 
 def trends(n: int, t: int, generator: Generator) -> Tensor:
     """Polynomials, exponential growth and S-shaped changes."""
-    time = 2 * _time(t, generator) - 1
-    polynomial = sum(_normal(generator, n, 1) * time**power for power in (1, 2, 3))
-    growth = torch.exp(_uniform(generator, n, 1, low=-4.0, high=4.0) * time)
-    middle = _uniform(generator, n, 1, low=-0.7, high=0.7)
-    change = torch.sigmoid((time - middle) * _log_uniform(generator, n, 1, low=3.0, high=60.0))
-    return _sign(generator, n, 1) * _one_of(torch.stack([torch.as_tensor(polynomial), growth, change]), generator)
+    time = 2 * time_points(t, generator) - 1
+    polynomial = sum(normal(generator, n, 1) * time**power for power in (1, 2, 3))
+    growth = torch.exp(uniform(generator, n, 1, low=-4.0, high=4.0) * time)
+    middle = uniform(generator, n, 1, low=-0.7, high=0.7)
+    change = torch.sigmoid((time - middle) * log_uniform(generator, n, 1, low=3.0, high=60.0))
+    return sign(generator, n, 1) * one_of(torch.stack([torch.as_tensor(polynomial), growth, change]), generator)
 
 
 def regimes(n: int, t: int, generator: Generator) -> Tensor:
     """Series that switch between two processes at random times."""
     calm, wild = (_one_family(n, t, generator, sinusoids, autoregressions) for _ in range(2))
-    return torch.where(steps(n, t, generator) > 0, calm, _uniform(generator, n, 1, low=0.2, high=3.0) * wild)
+    return torch.where(steps(n, t, generator) > 0, calm, uniform(generator, n, 1, low=0.2, high=3.0) * wild)
 
 
 def _events(n: int, t: int, generator: Generator) -> tuple[Tensor, Tensor]:
     """Distances (n, K, t) from events in their widths, and their amplitudes (n, K, 1), 0 for those that are none."""
-    position = _uniform(generator, n, N_EVENTS, 1)
-    width = _log_uniform(generator, n, N_EVENTS, 1, low=0.005, high=0.12)
-    n_used = _integers(generator, n, 1, 1, low=1, high=N_EVENTS + 1)
+    position = uniform(generator, n, N_EVENTS, 1)
+    width = log_uniform(generator, n, N_EVENTS, 1, low=0.005, high=0.12)
+    n_used = integers(generator, n, 1, 1, low=1, high=N_EVENTS + 1)
     used = torch.arange(N_EVENTS, device=generator.device).unsqueeze(-1) < n_used
-    size = 0.3 + _normal(generator, n, N_EVENTS, 1).abs()
-    sign = _sign(generator, n, N_EVENTS, 1, probability=0.7)
-    return (_time(t, generator) - position) / width, used * size * sign
+    size = 0.3 + normal(generator, n, N_EVENTS, 1).abs()
+    direction = sign(generator, n, N_EVENTS, 1, probability=0.7)
+    return (time_points(t, generator) - position) / width, used * size * direction
 
 
 FAMILIES: dict[str, Family] = {

@@ -92,10 +92,14 @@ class ChannelEncoder(nn.Module):
 
     def _describe(self, x: Tensor, observed: Tensor) -> Tensor:
         """Features (B, F) in float64 of single channels (B, T, 1), in the order of `feature_names`."""
-        series = self.prepare(x, observed)
-        features = [self._levels(x.double(), observed)]
-        for values, observed in (series, block_means(*series, COARSE)):
-            depths, token_mask = self._tokens_by_depth(*self.inputs(values, observed))
+        levels, tokens = self._levels(x.double(), observed), self.describe_tokens(*self.prepare(x, observed))
+        return torch.cat([levels, tokens], dim=1)
+
+    def describe_tokens(self, x: Tensor, observed: Tensor) -> Tensor:
+        """Return the features of prepared series (B, T, 1) that are learnt: statistics of tokens (B, F)."""
+        features = []
+        for values, mask in ((x, observed), block_means(x, observed, COARSE)):
+            depths, token_mask = self._tokens_by_depth(*self.inputs(values, mask))
             # All depths at once: a single case is made of small operations, and their number is what it costs.
             statistics = token_statistics(torch.cat(depths, dim=2), token_mask)  # each (B, depths * D)
             features.append(

@@ -15,8 +15,12 @@ from tsformer.models.forecaster import in_patches
 from tsformer.training import distributed
 
 Objective = Callable[[nn.Module, Batch], Tensor]
+View = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # alters series and their mask
 
 PADDING = -100  # a target that is none
+SMALLEST_STD = 1e-4  # of features within a task
+RIDGE_PENALTIES = 0.03, 0.3  # of similarities, which are 1 at most
+RIDGE_LOGIT = 3.0  # of what is regressed as 1
 RAMP_UP = 0.3  # fraction of the steps in which the weight of consistency rises
 CONFIDENT = 0.8  # probability of a class from which on a case without a label is taken to be of it
 
@@ -150,7 +154,7 @@ def next_token(start: int, label_smoothing: float = 0.0) -> Objective:
     return objective
 
 
-def contrastive(view: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], temperature: float) -> Objective:
+def contrastive(view: View, temperature: float) -> Objective:
     """Tell which two of the altered series in a batch are views of one series, as the SimCLR of Chen et al. (2020).
 
     `view` alters series (B, T, 1) and their mask in a new way each time. `temperature` divides the cosines of the
@@ -176,6 +180,55 @@ def info_nce(first: Tensor, second: Tensor, temperature: float) -> Tensor:
     similarity.fill_diagonal_(-torch.inf)
     other = torch.arange(len(views), device=views.device).roll(len(first))
     return F.cross_entropy(similarity, other)
+
+
+def tasks(n_cases: int, view: View, temperature: float, weight: float) -> Objective:
+    """Classify cases left out by a head in closed form, task by task, and tell views apart as in `contrastive`.
+
+    A batch holds labelled tasks of `n_cases` cases each, then series without a label (`UNLABELLED`), which the
+    contrastive loss, of this `weight`, is of. Gradients go through a head that is solved for: Bertinetto et al. (2019),
+    "Meta-learning with differentiable closed-form solvers".
+    """
+    alone = contrastive(view, temperature)
+
+    def objective(model: Any, batch: Batch) -> Tensor:  # a ChannelEncoder
+        if batch.y is None:
+            raise ValueError("The tasks objective needs labels. Got a batch whose y is None.")
+        n_labelled = int((batch.y != UNLABELLED).sum())
+        labelled, others = batch.part(slice(0, n_labelled)), batch.part(slice(n_labelled, None))
+        features = model.describe_tokens(*model.prepare(labelled.x, labelled.observed)).float()
+        loss = left_out_loss(features.unflatten(0, (-1, n_cases)), batch.y[:n_labelled].unflatten(0, (-1, n_cases)))
+        return loss + weight * alone(model, others) if len(others) else loss
+
+    return objective
+
+
+def left_out_loss(features: Tensor, y: Tensor) -> Tensor:
+    """Cross-entropy of classes y (N, B) when kernel ridge regression on the others of its task predicts each case.
+
+    Features (N, B, F) are squashed and compared as by the head of a frozen encoder. What it predicts for cases left out
+    has a closed form.
+    """
+    n_cases = features.shape[1]
+    features = features - features.mean(dim=1, keepdim=True)
+    features = (features / (features.std(dim=1, keepdim=True) + SMALLEST_STD)).tanh()
+    squares = features.square().sum(dim=2)
+    distance = squares.unsqueeze(2) + squares.unsqueeze(1) - 2 * features @ features.mT
+    width = distance.detach().flatten(1).median(dim=1).values.clamp(min=1e-6)
+    centring = torch.eye(n_cases, device=y.device) - 1 / n_cases
+    kernel = centring @ torch.exp(-distance.clamp(min=0.0) / width[:, None, None]) @ centring
+    n_classes = int(y.max()) + 1
+    targets = 2.0 * F.one_hot(y, n_classes) - 1.0
+    mean = targets.mean(dim=1, keepdim=True)
+    missing = (torch.arange(n_classes, device=y.device) > y.amax(dim=1, keepdim=True)).unsqueeze(1)
+    losses = []
+    for penalty in RIDGE_PENALTIES:
+        hat = torch.linalg.solve(kernel + penalty * torch.eye(n_cases, device=y.device), kernel).mT
+        own = hat.diagonal(dim1=1, dim2=2).unsqueeze(2) + 1 / n_cases  # how much of its own target each takes in
+        error = (targets - mean - hat @ (targets - mean)) / (1 - own).clamp(min=1e-3)
+        logits = (RIDGE_LOGIT * (targets - error)).masked_fill(missing, -torch.inf)
+        losses.append(F.cross_entropy(logits.flatten(0, 1), y.flatten()))
+    return torch.stack(losses).mean()
 
 
 def reconstruction(fraction: float, n_spans: int = 16) -> Objective:
