@@ -111,7 +111,7 @@ def test_scaling__one_name__is_every_networks(scaling):
 def test_scaling__sequence_of_other_things__says_what_it_must_be(scaling):
     with pytest.raises(
         ValueError,
-        match=r"'scaling' parameter of TransformerClassifier must be one of \['robust', 'standard'\] or a sequence",
+        match=r"'scaling' parameter of TransformerClassifier must be one of \['auto', 'robust', 'standard'\] or a sequence",
     ):
         small(scaling=scaling).fit(X, y)
 
@@ -120,6 +120,19 @@ def test_scaling__robust_on_a_channel_of_rare_bursts__learns():
     X_bursts = np.exp(4 * X) * 1e3
 
     assert small(scaling="robust", **LEARNS).fit(X_bursts, y).score(X_bursts, y) >= 0.9
+
+
+def test_scaling__auto_under_rare_bursts__hears_what_the_bulk_of_the_values_does():
+    rng = np.random.default_rng(0)
+    waves = np.sin(2 * np.pi * (np.where(np.arange(80) % 2, 6, 4)[:, None] * np.arange(60) / 60 + rng.random((80, 1))))
+    X_bursts = waves + 0.3 * rng.normal(size=waves.shape) + (rng.random(waves.shape) < 0.01) * 1e3
+    y_bursts = np.arange(80) % 2
+    scores = [
+        small(scaling=scaling, **LEARNS).fit(X_bursts[:50], y_bursts[:50]).score(X_bursts[50:], y_bursts[50:])
+        for scaling in ("auto", "standard")
+    ]
+    assert scores[0] >= 0.9
+    assert scores[0] > scores[1] + 0.1
 
 
 # What it returns

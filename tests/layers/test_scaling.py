@@ -11,6 +11,7 @@ from tsformer.layers.scaling import (
     Chunks,
     FirstDifferences,
     RobustScaler,
+    TailScaler,
     masked_mean_std,
 )
 
@@ -166,6 +167,27 @@ def test_robust_scaler__channel_that_hardly_ever_moves__is_scaled_by_its_std():
     x[0, 3] = 7.0
     scaler = RobustScaler(1).fit(whole(x, all_observed(x)))
     assert scaler.spread.item() == pytest.approx(x.std(correction=0).item())
+
+
+def test_tail_scaler__channel_of_rare_bursts__is_scaled_as_robust_and_the_others_as_standard():
+    x = torch.randn(40, 50, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    x[3, 7, 1] = x[20, 1, 1] = 500.0
+    observed = torch.rand(x.shape, generator=torch.Generator().manual_seed(1)) < 0.9
+    observed[3, 7] = True
+    scaled = {kind: kind(3).fit(whole(x, observed))(x, observed) for kind in (TailScaler, ChannelScaler, RobustScaler)}
+    assert torch.equal(scaled[TailScaler][..., [0, 2]], scaled[ChannelScaler][..., [0, 2]])
+    assert torch.equal(scaled[TailScaler][..., 1], scaled[RobustScaler][..., 1])
+    chunks = TailScaler(3).fit(lambda: zip(x.split(7), observed.split(7), strict=True))
+    torch.testing.assert_close(chunks(x, observed), scaled[TailScaler])
+
+
+def test_tail_scaler__bursts_that_are_hidden_or_in_a_constant_channel__are_none():
+    x = torch.randn(10, 30, 2, dtype=torch.float64)
+    x[..., 1] = 3.0
+    observed = all_observed(x)
+    observed[0, :3] = False
+    x[0, :3] = 1e6
+    assert not TailScaler(2).fit(whole(x, observed)).heavy.any()
 
 
 def test_robust_scaler__hidden_values_and_a_channel_never_observed__do_not_count():

@@ -83,9 +83,10 @@ class TransformerClassifier(
         error. Of more than 24 channels it looks at 24, and the head is fitted to at most 4,000 cases, and 30,000
         channels in all. "auto" is "bundled", which comes with the package. A path is that of a file which
         `tsformer.save` or `scripts/pretrain` wrote.
-    scaling : {"standard", "robust"} or sequence of these, default="standard"
-        How a network's series are scaled: "standard" to mean 0 and deviation 1, "robust" by median and quartiles, with
-        heavy tails compressed. The networks take the entries of a sequence in turn, over and over.
+    scaling : {"auto", "standard", "robust"} or sequence of these, default="auto"
+        How a network's series are scaled: "standard" to mean 0 and std 1, "robust" by median and quartiles, with heavy
+        tails compressed. "auto" is "robust" for channels whose training values have a kurtosis above 100, as with rare
+        bursts, and "standard" for all others. The networks take the entries of a sequence in turn, over and over.
     encoder : str or callable, default="conv_stem"
         A name in `tsformer.models.encoders.ENCODERS`, or a callable that fulfils the contract stated there, such as
         `functools.partial(ConvStemEncoder, kernel_sizes=(5, 11))`.
@@ -143,7 +144,7 @@ class TransformerClassifier(
 
     n_estimators: int = 2
     pretrained: Any = "auto"
-    scaling: str | Sequence[str] = "standard"
+    scaling: str | Sequence[str] = "auto"
     encoder: str | Callable[..., nn.Module] = "conv_stem"
     pooling: str = "mean"
     differences: bool = True

@@ -13,6 +13,7 @@ ROUNDING, ROUNDING_SINGLE = 1e-12, 2.0**-21  # of float64 and float32: a std tha
 EXACT = 2.0**24  # up to which float32 has all whole numbers
 LARGEST, TINY = torch.finfo(torch.float64).max, torch.finfo(torch.float64).tiny
 VALUES_TO_SORT = 2**24  # at once: bounds memory
+HEAVY_TAILS = 100.0  # kurtosis, 3 of the normal distribution: bursts or rare events of a size that the bulk drowns in
 
 # Training series, some at a time: each call goes through their x (B, T, C) and what is observed anew.
 Chunks = Callable[[], Iterable[tuple[Tensor, Tensor]]]
@@ -98,6 +99,14 @@ def moments_of_chunks(chunks: Iterable[tuple[Tensor, Tensor]]) -> Moments:
     return Moments(mean, variance.sqrt() * unit, count, relative * mean.abs())
 
 
+def kurtosis_of_chunks(chunks: Iterable[tuple[Tensor, Tensor]], moments: Moments) -> Tensor:
+    """Return the kurtosis of the observed values of each channel (C,), whose moments are known; 0 where none varies."""
+    unit, total = torch.where(moments.std > moments.rounding, moments.std, torch.inf), torch.zeros_like(moments.std)
+    for x, observed in chunks:
+        total += torch.where(observed, (x.double() - moments.mean) / unit, 0.0).square().square().sum(dim=(0, 1))
+    return total / moments.n_values.clamp(min=1)
+
+
 def normalise_instances(
     x: Tensor, observed: Tensor, smallest: float = 0.0, rounding: Tensor | float = ROUNDING
 ) -> Tensor:
@@ -158,14 +167,19 @@ class RobustScaler(Float64Statistics):
 
     def fit(self, series: Chunks) -> "RobustScaler":
         """Take the statistics of observed values."""
-        _, std, count, rounding = moments_of_chunks(series())
-        for channels in torch.arange(len(std)).split(max(1, VALUES_TO_SORT // max(1, int(count.max())))):
+        moments = moments_of_chunks(series())
+        std, count, rounding = moments.std, moments.n_values, moments.rounding
+        compressed = self._compressed_channels(series, moments)
+        for channels in compressed.split(max(1, VALUES_TO_SORT // max(1, int(count.max())))):
             parts = ((x[..., channels], observed[..., channels]) for x, observed in series())
             nan = torch.cat([torch.where(observed, x, torch.nan).flatten(0, 1) for x, observed in parts])
             for channel, values in zip(channels.tolist(), nan.unbind(dim=1), strict=True):
                 self._fit_channel(channel, values[~values.isnan()].double(), std[channel], rounding[channel])
         self.scaler.fit(lambda: ((self._compress(x), observed) for x, observed in series()), rounding / self.spread)
         return self
+
+    def _compressed_channels(self, series: Chunks, moments: Moments) -> Tensor:
+        return torch.arange(len(moments.std))
 
     def _fit_channel(self, channel: int, values: Tensor, std: Tensor, rounding: Tensor) -> None:
         """Take median and quartiles of a channel's values (N,), if they vary."""
@@ -190,12 +204,31 @@ class RobustScaler(Float64Statistics):
         return self.scaler.rounding
 
 
+class TailScaler(RobustScaler):
+    """Scales channels of heavy tails as `RobustScaler` does, and all others as `ChannelScaler`."""
+
+    def __init__(self, n_channels: int) -> None:
+        super().__init__(n_channels)
+        self.heavy = nn.Buffer(torch.zeros(n_channels, dtype=torch.bool))
+
+    def _compressed_channels(self, series: Chunks, moments: Moments) -> Tensor:
+        self.heavy.copy_(kurtosis_of_chunks(series(), moments) > HEAVY_TAILS)
+        return self.heavy.nonzero().flatten()
+
+    def _compress(self, x: Tensor) -> Tensor:
+        return torch.where(self.heavy, super()._compress(x), x)
+
+
 def _quantile(values: Tensor, level: float) -> Tensor:
     """The value (N,) at a level: the fraction `level` are smaller; torch.quantile takes no more than 16 million."""
     return values.kthvalue(1 + round(level * (len(values) - 1))).values
 
 
-SCALERS: dict[str, Callable[[int], ChannelScaler | RobustScaler]] = {"standard": ChannelScaler, "robust": RobustScaler}
+SCALERS: dict[str, Callable[[int], ChannelScaler | RobustScaler]] = {
+    "auto": TailScaler,
+    "standard": ChannelScaler,
+    "robust": RobustScaler,
+}
 
 
 class FirstDifferences(nn.Module):
