@@ -23,7 +23,7 @@ OPTIONS |= {name: name.replace("_", "-") for name in ("horizon", "level", "max_s
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return 0, or 2 after an error, which is told in one line."""
+    """Run a command; return 0, 2 after an error, which is told in one line, or 130 after Ctrl-C."""
     options = _parser().parse_args(arguments)
     if not any(getattr(options, name, None) for name in ("out", "save", "plot", "metrics")):
         _tell("error", "Say what to write: --out CSV, or --save MODEL.")
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _tell("error", error)
             return 2
         except KeyboardInterrupt:
-            _tell("error", "stopped by Ctrl-C; nothing was written.")
+            _tell("error", "stopped by Ctrl-C.")
             return 130
     return 0
 
