@@ -16,10 +16,18 @@ from typing import Any
 from tsformer import __version__
 
 # Parameters that messages name as Python spells them, and the options behind which they are.
-OPTIONS = {"random_state": "seed"}
-COLUMNS = ("id_col", "time_col", "label_col", "target_cols", "past_cols", "future_cols", "static_cols")
-OPTIONS |= {name: name.replace("_", "-") for name in (*COLUMNS, "contamination", "device", "freq", "future")}
-OPTIONS |= {name: name.replace("_", "-") for name in ("horizon", "level", "max_steps", "season")}
+PARAMETERS = (
+    "id_col",
+    "time_col",
+    "label_col",
+    "target_cols",
+    "past_cols",
+    "future_cols",
+    "static_cols",
+    "contamination",
+)
+PARAMETERS += ("device", "freq", "future", "horizon", "level", "max_steps", "season")
+OPTIONS = {"random_state": "seed"} | {name: name.replace("_", "-") for name in PARAMETERS}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
