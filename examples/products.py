@@ -108,12 +108,12 @@ print(f"with promotions: WAPE {wape(forecast['sold']):.3f}")
 ## The check
 
 Of the truths, eight in ten should lie in the 80 % band. One cut in time is one trial: before
-you trust such numbers, take several, with `forecaster.backtest(past, n_windows=4)`.
+you trust such numbers, take several, with `forecaster.backtest(past, n_windows=4, refit=True)`,
+and score them with `tsformer.metrics.evaluate`.
 """
 
 # %%
-low, high = forecast["sold-lo-80"], forecast["sold-hi-80"]
-covered = interval_coverage(ahead["sold"].to_numpy(), low.to_numpy(), high.to_numpy())
+covered = interval_coverage(ahead, forecast, level=80, **names)
 print(f"80 % bands hold {covered:.0%} of what was sold")
 
 # %% [markdown]

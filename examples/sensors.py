@@ -71,8 +71,8 @@ It is hard to beat. That is worth knowing before any network is trained.
 
 ## The classifier
 
-It takes the array as it is. By default it trains four networks, for some minutes on a
-slow machine; one network for 40 steps takes seconds, and is enough here.
+It takes the array as it is. By default it trains two networks, for some 20 seconds on one core;
+one network for 40 steps takes a few, and is enough here.
 """
 
 # %%

@@ -438,6 +438,24 @@ def test_forecast__covariates_saved_and_loaded__forecasts_alike_without_naming_c
         pd.testing.assert_frame_equal(table, tables[0])
 
 
+def test_forecast__metrics_with_a_season_of_ones_own__compare_with_naive_of_that_season(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    values = np.arange(120) % 10 + np.random.default_rng(0).normal(0, 0.1, 120)
+    pd.DataFrame({"ds": range(120), "y": values}).to_csv("data.csv", index=False)
+    assert main(["forecast", "data.csv", "--season", "10", "--horizon", "10", "--max-steps", "0", "--metrics"]) == 0
+    mase, mae = map(float, re.search(r"seasonal naive +([\d.]+) +([\d.]+)", capsys.readouterr().out).groups())
+    assert 0.5 < mase < 2.0
+    assert mae < 0.5
+
+
+def test_forecast__metrics_that_fail__leave_the_model_saved(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    months(30).to_csv("data.csv", index=False)
+    arguments = ["--time-col", "month", "--horizon", "40", "--max-steps", "0", "--metrics", "--save", "model"]
+    assert main(["forecast", "data.csv", *arguments]) == 2
+    assert tsformer.load("model").horizon == 40
+
+
 def test_detect__labels_saved_and_loaded__says_what_was_found_of_them(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     machine().assign(odd=(np.arange(300) // 10 == 22).astype(int)).to_csv("data.csv", index=False)
@@ -477,7 +495,7 @@ def test_command__ctrl_c__ends_with_a_line(tmp_path, capsys, monkeypatch):
 
     monkeypatch.setattr("tsformer.estimators.pretrainer.TransformerPretrainer.fit", interrupted)
     assert main(["embed", str(TRAIN), "--out", str(tmp_path / "out.csv")]) == 130
-    assert capsys.readouterr().err == "tsformer: error: stopped by Ctrl-C; nothing was written.\n"
+    assert capsys.readouterr().err == "tsformer: error: stopped by Ctrl-C.\n"
 
 
 @pytest.mark.parametrize("command", ["classify", "forecast", "detect", "embed"])

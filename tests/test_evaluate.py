@@ -212,7 +212,7 @@ def test_evaluate__rows_absent_in_df__asks_for_the_frequency(df, past):
         (lambda p: pd.concat([p, p]), lambda d: d, {}, "one row for each series, cutoff and time. Got several"),
         (lambda p: p, lambda d: d[d["unique_id"] != "b"], {}, r"Series 'b' is not in df\. Pass the frame that"),
         (lambda p: p, lambda d: d[d["ds"] < "2018-01-01"], {}, r"Series '.' has no row for the cutoff 20.* in df\."),
-        (lambda p: p, lambda d: d.drop(columns="y"), {}, r"columns are missing: \['y'\]"),
+        (lambda p: p, lambda d: d.drop(columns="y"), {}, r"df must be the frame .* It lacks the targets \['y'\]"),
     ],
 )
 def test_evaluate__mistakes__are_told_with_the_way_out(backtest, frame, asked, message, df, past):

@@ -16,14 +16,22 @@ from typing import Any
 from tsformer import __version__
 
 # Parameters that messages name as Python spells them, and the options behind which they are.
-OPTIONS = {"random_state": "seed"}
-COLUMNS = ("id_col", "time_col", "label_col", "target_cols", "past_cols", "future_cols", "static_cols")
-OPTIONS |= {name: name.replace("_", "-") for name in (*COLUMNS, "contamination", "device", "freq", "future")}
-OPTIONS |= {name: name.replace("_", "-") for name in ("horizon", "level", "max_steps", "season")}
+PARAMETERS = (
+    "id_col",
+    "time_col",
+    "label_col",
+    "target_cols",
+    "past_cols",
+    "future_cols",
+    "static_cols",
+    "contamination",
+)
+PARAMETERS += ("device", "freq", "future", "horizon", "level", "max_steps", "season")
+OPTIONS = {"random_state": "seed"} | {name: name.replace("_", "-") for name in PARAMETERS}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return 0, or 2 after an error, which is told in one line."""
+    """Run a command; return 0, 2 after an error, which is told in one line, or 130 after Ctrl-C."""
     options = _parser().parse_args(arguments)
     if not any(getattr(options, name, None) for name in ("out", "save", "plot", "metrics")):
         _tell("error", "Say what to write: --out CSV, or --save MODEL.")
@@ -38,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _tell("error", error)
             return 2
         except KeyboardInterrupt:
-            _tell("error", "stopped by Ctrl-C; nothing was written.")
+            _tell("error", "stopped by Ctrl-C.")
             return 130
     return 0
 

@@ -156,6 +156,7 @@ def forecast(options: argparse.Namespace) -> None:
         forecaster = TransformerForecaster(horizon=horizon, freq=freq, **_columns(options), **_shared(options)).fit(df)
     else:
         forecaster.set_params(horizon=horizon, **({} if freq is None else {"freq": freq}))
+    _save(forecaster, options)
     given = None if options.load is None else df
     if options.out is not None:
         table = pd.DataFrame(forecaster.predict(given, future=future, level=options.level))
@@ -171,7 +172,6 @@ def forecast(options: argparse.Namespace) -> None:
         how = {"future": future, "level": options.level, "series": first}
         display = plotting.ForecastDisplay.from_estimator(forecaster, given, **how)
         _draw(display.figure_, options.plot, f"{len(first)} series")
-    _save(forecaster, options)
 
 
 def _forecast_errors(forecaster: TransformerForecaster, df: pd.DataFrame, options: argparse.Namespace) -> str:
@@ -179,7 +179,8 @@ def _forecast_errors(forecaster: TransformerForecaster, df: pd.DataFrame, option
     refit = options.load is None and forecaster.n_iter_ > 0
     backtest = forecaster.backtest(df, level=options.level, refit=refit)
     columns = {} if options.id_col is None else {"id_col": options.id_col, "time_col": options.time_col}
-    scores = metrics.evaluate(backtest, df, freq=forecaster.freq, **columns).iloc[0]
+    season = forecaster.lengths_.season
+    scores = metrics.evaluate(backtest, df, season=season, freq=forecaster.freq, **columns).iloc[0]
     shown = {"MASE": "mase", "MAE": "mae", "WAPE": "wape"}
     shown |= {f"in {level:g} %": f"coverage_{level:g}" for level in options.level}
     rows = {"forecast": "", "seasonal naive": "naive_"}
@@ -241,6 +242,7 @@ def detect(options: argparse.Namespace) -> None:
     else:
         detector.set_params(**columns, **({} if freq is None else {"freq": freq}))
         table, in_training, until = detector.score_samples(df), None, None
+    _save(detector, options)
     judged = np.ones(len(df), dtype=bool) if in_training is None else ~in_training
     table = table if options.id_col is not None else table.to_frame()
     table = table.assign(score=-table["score"], anomaly=(table["score"] < detector.offset_).astype(int))
@@ -255,7 +257,6 @@ def detect(options: argparse.Namespace) -> None:
         first = None if options.id_col is None else list(df[options.id_col].unique()[: plotting.MAX_PANELS])
         display = plotting.AnomalyDisplay.from_estimator(detector, df, series=first)
         _draw(display.figure_, options.plot, "them" if first is None else f"{len(first)} series")
-    _save(detector, options)
 
 
 def _learnt(

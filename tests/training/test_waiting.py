@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from joblib import parallel_config
 from sklearn.model_selection import cross_val_score
 
 from tsformer import (
@@ -143,6 +144,15 @@ def test_fit__in_a_cross_validation_or_into_a_file__says_nothing(monkeypatch):
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     TransformerClassifier(**NETWORKS).fit(X, Y)
     assert sys.stderr.getvalue() == ""
+
+
+def test_backtest__windows_trained_by_workers__says_nothing(monkeypatch):
+    series = pd.Series(np.sin(np.arange(150.0)))
+    forecaster = TransformerForecaster(**SMALL, pretrained=None, horizon=4, n_jobs=2).fit(series)
+    terminal = at_a_terminal(monkeypatch)
+    with parallel_config(backend="threading"):  # workers in which the stack does not lead to backtest, here
+        forecaster.backtest(series, n_windows=2, refit=True)
+    assert terminal.getvalue() == ""
 
 
 def test_fit__logger_of_warnings_alone__says_nothing(monkeypatch):

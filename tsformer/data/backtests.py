@@ -55,6 +55,8 @@ def read_backtest(frame: Any, id_col: Hashable, time_col: Hashable) -> Points:
 def histories_of(points: Points, df: Any, columns: tuple[Hashable, Hashable], freq: Any) -> tuple[list[Floats], Any]:
     """Return the values of each window up to its cutoff, from the frame that was forecast, and its frequency."""
     if isinstance(df, pd.DataFrame) and points.targets != [None]:
+        if missing := [target for target in points.targets if target not in df.columns]:
+            raise ValueError(f"df must be the frame that backtest was given. It lacks the targets {missing}.")
         df = df[[name for name in df.columns if name in {*columns, *points.targets}]]
     targets = None if points.targets == [None] else points.targets
     series = read_series(df, Columns(*columns, targets), freq=freq, may_be_empty=True)

@@ -123,7 +123,7 @@ def is_one_of_many() -> bool:
     """Whether a fit is one of a cross-validation, a search or a backtest; who calls is read from the stack."""
     for frame, _ in traceback.walk_stack(None):
         module = frame.f_globals.get("__name__", "")
-        own = module.startswith("tsformer.") and frame.f_code.co_name == "backtest"
+        own = module.startswith("tsformer.") and frame.f_code.co_name == "_refit_and_forecast"  # also in a worker
         if own or module.startswith(("sklearn.model_selection._validation", "sktime.forecasting.model_evaluation")):
             return True
     return False
