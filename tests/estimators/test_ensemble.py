@@ -111,7 +111,7 @@ def test_scaling__one_name__is_every_networks(scaling):
 def test_scaling__sequence_of_other_things__says_what_it_must_be(scaling):
     with pytest.raises(
         ValueError,
-        match=r"'scaling' parameter of TransformerClassifier must be one of \['auto', 'robust', 'standard'\] or a sequence",
+        match=r"'scaling' parameter of TransformerClassifier must be one of \['auto', 'robust', 'standard'\]",
     ):
         small(scaling=scaling).fit(X, y)
 

@@ -335,3 +335,25 @@ def test_fit__that_fails__leaves_the_forecaster_as_it_was():
         forecaster.set_params(early_stopping=True, season=1).fit(noise(7))
     assert forecaster.predict().equals(before)
     assert {name: getattr(forecaster, name) for name in state} == state
+
+
+@pytest.mark.parametrize(
+    ("first", "n", "format", "expected"),
+    [
+        ("2023-01-01", 12, "%d.%m.%Y", r"format='%d.%m.%Y' or format='%m.%d.%Y'"),
+        ("2026-02-01", 40, "%d.%m.%Y", r"times, format='%d.%m.%Y'\)"),
+        ("2026-02-01", 40, "%m/%d/%Y", r"times, format='%m/%d/%Y'\)"),
+    ],
+)
+def test_fit__dates_in_another_format__are_told_the_formats_that_all_of_them_may_have(first, n, format, expected):
+    times = pd.date_range(first, periods=n, freq="MS" if n == 12 else "D").strftime(format)
+    df = pd.DataFrame({"unique_id": "a", "ds": times, "y": np.arange(float(n))})
+    with pytest.raises(ValueError, match=expected):
+        TransformerForecaster(horizon=3).fit(df)
+
+
+def test_fit__irregular_minutes__are_told_a_step_that_keeps_them():
+    jitter = pd.to_timedelta(np.random.default_rng(0).integers(0, 200, 400), "s")
+    series = pd.Series(np.arange(400.0), pd.date_range("2026-02-01", periods=400, freq="10min") + jitter)
+    with pytest.raises(ValueError, match=r"resample\('10min'\)"):
+        TransformerForecaster(horizon=3).fit(series)

@@ -38,8 +38,20 @@ def common_frequency(ordered: SortedRows, declared: Any) -> Frequency:
         )
     raise ValueError(
         f"{series_name(ordered.ids[longest])} is irregular: no frequency fits {listed(times)}.{_way_out(times)} "
-        "Resample it, e.g. df.resample('D').mean(), or, if times are absent, pass freq=."
+        f"Resample it, e.g. df.resample({_typical_step(times)!r}).mean(), or, if times are absent, pass freq=."
     )
+
+
+def _typical_step(times: pd.Index[Any]) -> str:
+    """Return the step that irregular times mostly take, in round numbers."""
+    if not isinstance(times, pd.DatetimeIndex):
+        return "D"
+    step = pd.Series(times).diff().median()
+    if step >= pd.Timedelta("27D"):
+        return "MS"
+    unit = next((unit for unit in ("D", "h", "min", "s") if step >= pd.Timedelta(1, unit)), "s")
+    n = max(1, round(step / pd.Timedelta(1, unit)))
+    return unit if n == 1 else f"{n}{unit}"
 
 
 def _way_out(times: pd.Index[Any]) -> str:

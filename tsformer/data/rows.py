@@ -102,15 +102,22 @@ def _plain_times(times: pd.Index[Any], where: str) -> pd.Index[Any]:
     return pd.to_datetime(times) if is_kind_of_time else times
 
 
+def _formats_of(texts: pd.Index[Any]) -> list[str]:
+    """Return the formats that all texts may have, day first or month first."""
+    with warnings.catch_warnings(action="ignore"):  # of days first
+        guesses = [guess_datetime_format(str(text), dayfirst=first) for first in (True, False) for text in texts[:100]]
+    formats = [guess for guess in dict.fromkeys(guesses) if guess]
+    return [each for each in formats if pd.to_datetime(texts, format=each, errors="coerce").notna().all()]
+
+
 def _parsed(times: pd.Index[Any], where: str) -> pd.Index[Any]:
     """Read text of ISO 8601, each once; text that may mean several times is refused."""
     codes, texts = pd.factorize(times)
     if len(odd := texts[~texts.str.match(r"\d{4}-\d\d")]):
-        with warnings.catch_warnings(action="ignore"):  # of days first
-            likely = guess_datetime_format(str(odd[0])) or "%d.%m.%Y"
+        formats = " or ".join(f"format={each!r}" for each in _formats_of(texts)) or "format=..."
         raise ValueError(
             f"{where} should have either timestamps or integers, or text of ISO 8601, as 2024-01-31. Got the text "
-            f"{str(odd[0])!r}; convert times by pd.to_datetime(times, format={likely!r}), in the format that yours "
+            f"{str(odd[0])!r}; convert times by pd.to_datetime(times, {formats}), in the format that yours "
             "have, or name a column of times with time_col=."
         )
     try:
