@@ -17,16 +17,9 @@ from tsformer import __version__
 
 # Parameters that messages name as Python spells them, and the options behind which they are.
 PARAMETERS = (
-    "id_col",
-    "time_col",
-    "label_col",
-    "target_cols",
-    "past_cols",
-    "future_cols",
-    "static_cols",
-    "contamination",
+    *("id_col", "time_col", "label_col", "target_cols", "past_cols", "future_cols", "static_cols", "contamination"),
+    *("device", "freq", "future", "horizon", "level", "max_steps", "season"),
 )
-PARAMETERS += ("device", "freq", "future", "horizon", "level", "max_steps", "season")
 OPTIONS = {"random_state": "seed"} | {name: name.replace("_", "-") for name in PARAMETERS}
 
 

@@ -46,11 +46,12 @@ def _typical_step(times: pd.Index[Any]) -> str:
     """Return the step that irregular times mostly take, in round numbers."""
     if not isinstance(times, pd.DatetimeIndex):
         return "D"
-    step = pd.Series(times).diff().median()
-    if step >= pd.Timedelta("27D"):
+    seconds = float(pd.Series(times).diff().dt.total_seconds().median())
+    if seconds >= 27 * 86_400:
         return "MS"
-    unit = next((unit for unit in ("D", "h", "min", "s") if step >= pd.Timedelta(1, unit)), "s")
-    n = max(1, round(step / pd.Timedelta(1, unit)))
+    units = {"D": 86_400, "h": 3_600, "min": 60, "s": 1}
+    unit = next((unit for unit, length in units.items() if seconds >= length), "s")
+    n = max(1, round(seconds / units[unit]))
     return unit if n == 1 else f"{n}{unit}"
 
 
