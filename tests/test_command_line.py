@@ -438,6 +438,45 @@ def test_forecast__covariates_saved_and_loaded__forecasts_alike_without_naming_c
         pd.testing.assert_frame_equal(table, tables[0])
 
 
+def shops() -> pd.DataFrame:
+    """Two series with a column that no option names by default."""
+    return pd.concat([months().rename(columns={"sales": "y"}).assign(shop=shop) for shop in "ab"])
+
+
+@pytest.mark.parametrize("columns", [["--id-col", "shop"], ["--target-cols", "y"]])
+def test_forecast__further_column__is_refused_with_the_options_until_dropped(columns, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    frame = shops() if "shop" in columns else shops().query("shop == 'a'").drop(columns="shop")
+    frame.to_csv("data.csv", index=False)
+    forecast = ["forecast", "data.csv", "--max-steps", "0", "--out", "out.csv"]
+    given = [*forecast, "--time-col", "month", *columns]
+    assert main(given) == 2
+    told = capsys.readouterr().err
+    assert "data.csv has the further columns ['price']. Name them with --future-cols, --past-cols, --static" in told
+    assert "or leave them out: --drop-cols price." in told
+    assert ("--id-col" in told) == ("shop" not in columns)
+    assert main([*given, "--drop-cols", "price", "--save", "model"]) == 0
+    loaded = [*forecast[:2], "--load", "model", "--out", "again.csv"]
+    assert main(loaded) == 2
+    assert "--drop-cols" in capsys.readouterr().err
+    assert main([*loaded, "--drop-cols", "price"]) == 0
+    assert pd.read_csv("again.csv").equals(pd.read_csv("out.csv"))
+
+
+def test_embed__dropped_columns__are_left_out_and_must_be_there(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    recordings().assign(note="text").to_csv("data.csv", index=False)
+    recordings().to_csv("plain.csv", index=False)
+    assert main(["embed", "data.csv", *LONG, "--drop-cols", "note", "--out", "a.csv"]) == 0
+    assert main(["embed", "plain.csv", *LONG, "--out", "b.csv"]) == 0
+    assert pd.read_csv("a.csv").equals(pd.read_csv("b.csv"))
+    assert main(["embed", "plain.csv", *LONG, "--drop-cols", "note", "--out", "a.csv"]) == 2
+    assert "plain.csv has no column ['note']" in capsys.readouterr().err
+    (tmp_path / "labels.csv").write_text("label,x\na,1\nb,2\n")
+    assert main(["embed", "labels.csv", "--drop-cols", "x", "--out", "a.csv"]) == 2
+    assert "labels.csv has no columns of values but those of --drop-cols." in capsys.readouterr().err
+
+
 def test_forecast__metrics_with_a_season_of_ones_own__compare_with_naive_of_that_season(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     values = np.arange(120) % 10 + np.random.default_rng(0).normal(0, 0.1, 120)

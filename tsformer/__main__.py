@@ -76,7 +76,10 @@ def _in_options(message: str) -> str:
         return f"--{OPTIONS[name]} {value}".rstrip()
 
     name = rf"(?P<name>{'|'.join(OPTIONS)})"
-    message = re.sub(r"\bdf\b(?![.\[])", "the table", message.replace(", and fill= to fill those", ""))
+    message = message.replace(", and fill= to fill those", "").replace(
+        ", or drop them", ", or --drop-cols to drop them"
+    )
+    message = re.sub(r"\bdf\b(?![.\[])", "the table", message)
     message = re.sub(rf"(?:[Tt]he '|^){name}(?:' parameter(?: of \w+)?|(?= must))(?P<value>)", option, message)
     return re.sub(rf"\b{name}=(?P<value>'[^']*'|\[[^]]*\]|\w*)", option, message)
 
@@ -188,6 +191,7 @@ def _add_shared(command: argparse.ArgumentParser) -> None:
     add("--sep", type=_separator, help="separator of a CSV (default: found in its first lines)")
     add("--decimal", choices=(".", ","), help="decimal mark of a CSV (default: found)")
     add("--date-format", help="of times, such as %%d.%%m.%%Y (default: ISO 8601; integers count)")
+    add("--drop-cols", nargs="+", metavar="COLUMN", help="columns of a CSV to leave out")
     add("--device", default="auto", help="auto, cpu, cuda or cuda:<number> (default: auto)")
     add("--seed", type=int, default=0, help="random_state of the estimator (default: 0)")
     add("--quiet", action="store_true", help="show no progress")

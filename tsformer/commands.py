@@ -1,6 +1,7 @@
 """What the command line does: the options of a command in, files and lines of text out."""
 
 import argparse
+import shlex
 import sys
 import time
 from collections.abc import Callable
@@ -133,7 +134,7 @@ def _read(path: Path, options: argparse.Namespace, labelled: bool) -> tuple[Any,
     if path.suffix != ".csv":
         raise ValueError(f"{path} must be one of {', '.join(SUFFIXES)}, .csv. Got the suffix {path.suffix!r}.")
     texts = [options.label_col, options.id_col, options.date_format and options.time_col]
-    df = tables.read_table(path, sep=options.sep, decimal=options.decimal, as_text=texts)
+    df = _table(path, options, texts)
     columns = {"label": options.label_col, "id": options.id_col, "time": options.time_col}
     return tables.labelled_cases(df, path, labelled, **columns, date_format=options.date_format)
 
@@ -147,7 +148,9 @@ def forecast(options: argparse.Namespace) -> None:
         _take_columns(forecaster, options)
     elif options.data is None:
         raise ValueError("Pass DATA, or --load with a saved model, whose series it then forecasts.")
-    df, freq = (None, None) if options.data is None else _read_series(options, options.data, _values_of(options))
+    df, freq = (None, None)
+    if options.data is not None:
+        df, freq = _read_series(options, options.data, _values_of(options), exact=True)
     if df is None and options.metrics:
         raise ValueError("--metrics compares with the end of DATA, which is not given.")
     future = _read_future(options)
@@ -403,12 +406,27 @@ def _listed(scores: dict[str, float]) -> str:
     return ", ".join(f"{name} {score:.3f}" for name, score in scores.items())
 
 
+def _table(path: Path, options: argparse.Namespace, texts: list[str | None]) -> pd.DataFrame:
+    """Read a CSV file without the columns to leave out, which the first file must have, and others may lack."""
+    df = tables.read_table(path, sep=options.sep, decimal=options.decimal, as_text=texts)
+    dropped = options.drop_cols or []
+    if path == (options.files[0] if options.command == "classify" else options.data):
+        tables.check_columns(df, path, dict.fromkeys(dropped, "--drop-cols"))
+    df = df.drop(columns=dropped, errors="ignore")
+    if set(df.columns) <= {getattr(options, "label_col", None)}:
+        raise ValueError(f"{path} has no columns of values{' but those of --drop-cols' if dropped else ''}.")
+    return df
+
+
 def _read_series(
-    options: argparse.Namespace, path: Path, values: list[str] | None, *more: str
+    options: argparse.Namespace, path: Path, values: list[str] | None, *more: str, exact: bool = False
 ) -> tuple[pd.DataFrame, str | int | None]:
-    """Read a frame of series, long with ids and wide without, and the frequency of its times; None is all columns."""
+    """Read a frame of series, long with ids and wide without, and the frequency of its times.
+
+    `values` names its columns, None is all; those that it does not name are left out, or refused if it is to be exact.
+    """
     texts = [options.id_col, options.date_format and (options.time_col or "ds")]
-    df, freq = tables.read_table(path, sep=options.sep, decimal=options.decimal, as_text=texts), options.freq
+    df, freq = _table(path, options, texts), options.freq
     if options.time_col is None:
         options.time_col, df = "ds", df if "ds" in df else df.rename(columns={tables.UNNAMED: "ds"})
     keys = [options.time_col] if options.id_col is None else [options.time_col, options.id_col]
@@ -416,11 +434,22 @@ def _read_series(
     df = tables.without_row_numbers(df, [*keys, *wanted])
     tables.check_columns(df, path, {name: _option_of(name, options) for name in [*keys, *wanted]})
     named = list(dict.fromkeys([*keys, *(df.columns.drop(keys) if values is None else wanted)]))
+    if exact and (further := [name for name in df.columns if name not in named]):
+        raise ValueError(f"{path} has the further columns {further}. {_way_out(further, options)}")
     tables.check_numbers(df, named[len(keys) :], path)
     df = df.assign(**{options.time_col: tables.read_dates(df[options.time_col], options.date_format)})
     if pd.api.types.is_integer_dtype(df[options.time_col]) and freq is not None and freq.isdecimal():
         freq = int(freq)
     return df[named].set_index(options.time_col) if options.id_col is None else df[named], freq
+
+
+def _way_out(further: list[str], options: argparse.Namespace) -> str:
+    drop = f"--drop-cols {shlex.join(further)}"
+    if options.load is not None:
+        return f"The model knows none of them. Leave them out: {drop}."
+    ids = "" if options.id_col is not None else " If one of them tells series apart, name it with --id-col."
+    kinds = "--future-cols, --past-cols, --static-cols or --target-cols"
+    return f"Name them with {kinds}, or leave them out: {drop}.{ids}"
 
 
 def _option_of(column: str, options: argparse.Namespace) -> str:
