@@ -16,7 +16,7 @@ from typing import Any
 from tsformer import __version__
 
 # Parameters that messages name as Python spells them, and the options behind which they are.
-PARAMETERS = (
+PARAMETERS: tuple[str, ...] = (
     "id_col",
     "time_col",
     "label_col",
@@ -26,14 +26,14 @@ PARAMETERS = (
     "static_cols",
     "contamination",
 )
-PARAMETERS += ("device", "freq", "future", "horizon", "level", "max_steps", "season")
+PARAMETERS += ("device", "freq", "future", "holidays", "horizon", "level", "max_steps", "season", "window_length")
 OPTIONS = {"random_state": "seed"} | {name: name.replace("_", "-") for name in PARAMETERS}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return 0, 2 after an error, which is told in one line, or 130 after Ctrl-C."""
     options = _parser().parse_args(arguments)
-    if not any(getattr(options, name, None) for name in ("out", "save", "plot", "metrics")):
+    if not any(getattr(options, name, None) for name in ("out", "save", "plot", "metrics", "reasons")):
         _tell("error", "Say what to write: --out CSV, or --save MODEL.")
         return 2
     from tsformer import commands
@@ -75,6 +75,7 @@ def _in_options(message: str) -> str:
         name, value = match["name"], re.sub(r"['\[\],]", "", match["value"])
         return f"--{OPTIONS[name]} {value}".rstrip()
 
+    message = re.sub(r"\bwindow_length\b(?! ?[='])", "--window-length", message)
     name = rf"(?P<name>{'|'.join(OPTIONS)})"
     message = message.replace(", and fill= to fill those", "").replace(
         ", or drop them", ", or --drop-cols to drop them"
@@ -106,6 +107,8 @@ def _add_classify(commands: Any) -> argparse.ArgumentParser:
     series = "labelled series (.ts, UCR .tsv or .csv), and series to label in the same format, perhaps labelled too"
     add("files", type=Path, nargs="+", metavar="FILE", help=f"TRAIN and TEST: {series}; with --load TEST alone")
     _add_case_columns(classify)
+    alone = "train no network: fit a head to the pretrained encoder, in seconds"
+    add("--pretrained-only", action="store_true", default=None, help=alone)
     add("--metrics", action="store_true", help="compare with the labels of TEST: accuracy, F1, log loss")
     add("--plot", type=Path, metavar="PNG", help="picture to write: the confusion matrix, where TEST has labels")
     _add_model(classify, "prediction and probabilities")
@@ -130,6 +133,7 @@ def _add_forecast(commands: Any) -> argparse.ArgumentParser:
     add("--past-cols", nargs="+", metavar="COLUMN", help="covariates known up to the present")
     add("--future-cols", nargs="+", metavar="COLUMN", help="covariates known ahead; needs --future")
     add("--static-cols", nargs="+", metavar="COLUMN", help="covariates that do not change in time")
+    add("--holidays", nargs="+", metavar="PLACE", help="countries or parts of them, such as DE or US-CA")
     add("--future", type=Path, metavar="CSV", help="the rows ahead with --future-cols, as in DATA")
     add(
         "--season", type=int, nargs="+", metavar="STEPS", help="time points of a season; 1 for none (default: as usual)"
@@ -163,8 +167,16 @@ def _add_detect(commands: Any) -> argparse.ArgumentParser:
     )
     odd = "anomalous fraction of the normal rows (default: none), or else of all rows (default: 0.01)"
     add("--contamination", type=float, metavar="F", help=odd)
+    add(
+        "--window-length",
+        type=_steps,
+        metavar="N",
+        help="time points compared at a time (default: as the data ask for)",
+    )
     add("--label-col", metavar="COLUMN", help="column of known anomalies, 1, and others, 0: for --metrics")
     add("--metrics", action="store_true", help="compare with the labels: precision, recall, average precision")
+    reasons = "file to write: of each anomaly its kind, channel, start and end, and what was expected"
+    add("--reasons", type=Path, metavar="CSV", help=reasons)
     add("--plot", type=Path, metavar="PNG", help="picture to write, of the first six series")
     _add_model(detect, "score, higher = more anomalous, and anomaly, 0 or 1")
     return detect

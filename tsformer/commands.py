@@ -35,12 +35,15 @@ from tsformer.persistence import load, save
 
 WITHOUT_TRAINING = 0.01  # contamination where no rows are said to be normal
 MOST_SHOWN = 5
-OF_TRAINING = ("max_steps", "season", "contamination", "train_until", "train_fraction")  # which --load leaves none of
+OF_TRAINING = ("max_steps", "season", "holidays", "contamination", "train_until", "train_fraction")
+OF_TRAINING += ("pretrained_only", "window_length")  # which --load leaves none of
 
 
 def classify(options: argparse.Namespace) -> None:
     """Train on one file, or take a saved model, and label the series of another."""
     _check_written(options)
+    if options.pretrained_only and options.max_steps is not None:
+        raise ValueError("--max-steps has no effect with --pretrained-only, which trains no network. Drop one of them.")
     train, test = _train_and_test(options)
     classifier = _loaded(options, TransformerClassifier)
     X, y = (None, None) if train is None else _read(train, options, labelled=True)
@@ -52,7 +55,8 @@ def classify(options: argparse.Namespace) -> None:
             "--metrics and --plot compare with the labels of TEST, of which there are none; see --label-col."
         )
     if classifier is None:
-        classifier = TransformerClassifier(**_shared(options))
+        networks = {"n_estimators": 0} if options.pretrained_only else {}
+        classifier = TransformerClassifier(**networks, **_shared(options))
     if options.time_col is not None:
         classifier.set_params(id_col=options.id_col, time_col=options.time_col)
     if X is not None and y is not None:
@@ -205,7 +209,7 @@ def _take_columns(forecaster: TransformerForecaster, options: argparse.Namespace
 
 def _columns(options: argparse.Namespace) -> dict[str, Any]:
     """Which columns are what, as parameters."""
-    names = ("id_col", "time_col", "target_cols", "past_cols", "future_cols", "static_cols")
+    names = ("id_col", "time_col", "target_cols", "past_cols", "future_cols", "static_cols", "holidays")
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if options.season is not None:
         given["season"] = options.season[0] if len(options.season) == 1 else options.season
@@ -235,6 +239,8 @@ def _read_future(options: argparse.Namespace) -> pd.DataFrame | None:
 def detect(options: argparse.Namespace) -> None:
     """Find anomalies in the series of a file."""
     _check_written(options)
+    if options.reasons is not None and not (options.load or options.train_until or options.train_fraction):
+        raise ValueError("--reasons compares with normal rows. Say which they are: --train-until or --train-fraction.")
     detector = _loaded(options, TransformerDetector)
     df, freq = _read_series(options, options.data, options.channels, *(name for name in [options.label_col] if name))
     known = _known_anomalies(df, options)
@@ -254,6 +260,8 @@ def detect(options: argparse.Namespace) -> None:
         rows = f"{len(table)} rows" if until is None else f"{len(table)} rows {until}"
         print(f"Wrote scores of {rows} to {options.out}.")
     print(_found(table, options))
+    if options.reasons is not None:
+        _write_reasons(detector, df, judged, options)
     if known is not None and options.metrics:
         print(_detection_scores(table, known[judged]))
     if options.plot is not None:
@@ -266,7 +274,8 @@ def _learnt(
     df: pd.DataFrame, freq: str | int | None, columns: dict[str, Any], options: argparse.Namespace
 ) -> tuple[TransformerDetector, Any, Any, str | None]:
     """Learn what is normal; return the detector, scores, which rows (n,) were said to be normal, and that in words."""
-    detector = TransformerDetector(freq=freq, **columns, **_shared(options))
+    length = {} if options.window_length is None else {"window_length": options.window_length}
+    detector = TransformerDetector(freq=freq, **columns, **length, **_shared(options))
     in_training, until = _training_rows(df, options)
     if options.contamination is not None or until is None:
         detector.set_params(contamination=WITHOUT_TRAINING if options.contamination is None else options.contamination)
@@ -274,6 +283,16 @@ def _learnt(
         return detector, detector.fit_score_samples(df), None, None
     detector.fit(df[in_training])
     return detector, detector.score_samples(df)[~in_training], in_training, until
+
+
+def _write_reasons(detector: TransformerDetector, df: pd.DataFrame, judged: Any, options: argparse.Namespace) -> None:
+    """Write what the detector says of anomalies that end in rows that are judged (n,)."""
+    reasons, rows = detector.explain(df), df.reset_index()[judged]
+    keys = [] if options.id_col is None else [options.id_col]
+    ends = pd.MultiIndex.from_frame(reasons[[*keys, "end"]])
+    reasons = reasons[ends.isin(pd.MultiIndex.from_frame(rows[[*keys, options.time_col]]))]
+    reasons.to_csv(options.reasons, index=False)
+    print(f"Wrote {len(reasons)} rows of reasons to {options.reasons}.")
 
 
 def _known_anomalies(df: pd.DataFrame, options: argparse.Namespace) -> Any:
@@ -361,7 +380,7 @@ def _shared(options: argparse.Namespace) -> dict[str, Any]:
 def _check_written(options: argparse.Namespace) -> None:
     """Check what is to be written, before minutes of training."""
     plot = getattr(options, "plot", None)
-    for place in (options.out, options.save, plot):
+    for place in (options.out, options.save, plot, getattr(options, "reasons", None)):
         if place is not None:
             check_place(place)
     if plot is not None:
