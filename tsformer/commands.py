@@ -55,7 +55,7 @@ def classify(options: argparse.Namespace) -> None:
             "--metrics and --plot compare with the labels of TEST, of which there are none; see --label-col."
         )
     if classifier is None:
-        networks = {"n_estimators": 0} if options.pretrained_only else {}
+        networks: dict[str, Any] = {"n_estimators": 0} if options.pretrained_only else {}
         classifier = TransformerClassifier(**networks, **_shared(options))
     if options.time_col is not None:
         classifier.set_params(id_col=options.id_col, time_col=options.time_col)
@@ -274,7 +274,7 @@ def _learnt(
     df: pd.DataFrame, freq: str | int | None, columns: dict[str, Any], options: argparse.Namespace
 ) -> tuple[TransformerDetector, Any, Any, str | None]:
     """Learn what is normal; return the detector, scores, which rows (n,) were said to be normal, and that in words."""
-    length = {} if options.window_length is None else {"window_length": options.window_length}
+    length: dict[str, Any] = {} if options.window_length is None else {"window_length": options.window_length}
     detector = TransformerDetector(freq=freq, **columns, **length, **_shared(options))
     in_training, until = _training_rows(df, options)
     if options.contamination is not None or until is None:
