@@ -35,7 +35,7 @@ from tsformer.persistence import load, save
 
 WITHOUT_TRAINING = 0.01  # contamination where no rows are said to be normal
 MOST_SHOWN = 5
-OF_TRAINING = ("max_steps", "season", "holidays", "contamination", "train_until", "train_fraction")
+OF_TRAINING: tuple[str, ...] = ("max_steps", "season", "holidays", "contamination", "train_until", "train_fraction")
 OF_TRAINING += ("pretrained_only", "window_length")  # which --load leaves none of
 
 
