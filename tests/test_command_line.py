@@ -265,6 +265,9 @@ def test_detect__nothing_odd__says_so(tmp_path, capsys):
         (lambda df: df, ["--contamination", "2"], "error: --contamination must be a float in the range (0.0, 0.5]"),
         (lambda df: df.drop(7), [], "Pass --freq h to insert absent times as missing values."),
         (lambda df: df, ["--plot", "picture.xyz"], "Got picture.xyz"),
+        (lambda df: df, ["--window-length", "100"], "Got 300 in all. Give more, or a smaller --window-length."),
+        (lambda df: df, ["--window-length", "3"], "error: --window-length must be an int in the range [4, inf)"),
+        (lambda df: df, ["--reasons", "r.csv"], "Say which they are: --train-until or --train-fraction."),
         (
             lambda df: df.assign(time=range(300)),
             ["--train-until", "noon"],
@@ -395,6 +398,8 @@ def test_classify__saved_and_loaded__labels_alike_and_says_how_well(tmp_path, ca
             ["train.csv", "--load", "forecaster", "--max-steps", "3"],
             "--max-steps has no effect on a model that is loaded",
         ),
+        (["train.csv", "--load", "forecaster", "--pretrained-only"], "--pretrained-only has no effect on a model"),
+        (["train.csv", "train.csv", *LONG, "--pretrained-only", "--max-steps", "9"], "--max-steps has no effect with"),
         (["train.csv", "train.csv", "train.csv"], "Pass TRAIN and TEST, or with --load TEST alone"),
     ],
 )
@@ -438,6 +443,45 @@ def test_forecast__covariates_saved_and_loaded__forecasts_alike_without_naming_c
         pd.testing.assert_frame_equal(table, tables[0])
 
 
+def shops() -> pd.DataFrame:
+    """Two series with a column that no option names by default."""
+    return pd.concat([months().rename(columns={"sales": "y"}).assign(shop=shop) for shop in "ab"])
+
+
+@pytest.mark.parametrize("columns", [["--id-col", "shop"], ["--target-cols", "y"]])
+def test_forecast__further_column__is_refused_with_the_options_until_dropped(columns, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    frame = shops() if "shop" in columns else shops().query("shop == 'a'").drop(columns="shop")
+    frame.to_csv("data.csv", index=False)
+    forecast = ["forecast", "data.csv", "--max-steps", "0", "--out", "out.csv"]
+    given = [*forecast, "--time-col", "month", *columns]
+    assert main(given) == 2
+    told = capsys.readouterr().err
+    assert "data.csv has the further columns ['price']. Name them with --future-cols, --past-cols, --static" in told
+    assert "or leave them out: --drop-cols price." in told
+    assert ("--id-col" in told) == ("shop" not in columns)
+    assert main([*given, "--drop-cols", "price", "--save", "model"]) == 0
+    loaded = [*forecast[:2], "--load", "model", "--out", "again.csv"]
+    assert main(loaded) == 2
+    assert "--drop-cols" in capsys.readouterr().err
+    assert main([*loaded, "--drop-cols", "price"]) == 0
+    assert pd.read_csv("again.csv").equals(pd.read_csv("out.csv"))
+
+
+def test_embed__dropped_columns__are_left_out_and_must_be_there(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    recordings().assign(note="text").to_csv("data.csv", index=False)
+    recordings().to_csv("plain.csv", index=False)
+    assert main(["embed", "data.csv", *LONG, "--drop-cols", "note", "--out", "a.csv"]) == 0
+    assert main(["embed", "plain.csv", *LONG, "--out", "b.csv"]) == 0
+    assert pd.read_csv("a.csv").equals(pd.read_csv("b.csv"))
+    assert main(["embed", "plain.csv", *LONG, "--drop-cols", "note", "--out", "a.csv"]) == 2
+    assert "plain.csv has no column ['note']" in capsys.readouterr().err
+    (tmp_path / "labels.csv").write_text("label,x\na,1\nb,2\n")
+    assert main(["embed", "labels.csv", "--drop-cols", "x", "--out", "a.csv"]) == 2
+    assert "labels.csv has no columns of values but those of --drop-cols." in capsys.readouterr().err
+
+
 def test_forecast__metrics_with_a_season_of_ones_own__compare_with_naive_of_that_season(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     values = np.arange(120) % 10 + np.random.default_rng(0).normal(0, 0.1, 120)
@@ -470,6 +514,47 @@ def test_detect__labels_saved_and_loaded__says_what_was_found_of_them(tmp_path, 
     assert "Name their column, of 0 and 1: --label-col" in capsys.readouterr().err
     assert main(["detect", "data.csv", "--time-col", "time", "--metrics", "--label-col", "load"]) == 2
     assert "must hold 1 for anomalies and 0 for others. Got" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_detect__reasons__are_written_of_the_anomalies_that_are_judged(several, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    parts = [machine().assign(id=f"00{i}") for i in range(1 + several)]
+    (pd.concat(parts) if several else parts[0].drop(columns="id")).to_csv("data.csv", index=False)
+    how = [*(["--id-col", "id"] if several else []), "--time-col", "time", "--train-fraction", "0.5"]
+    length = ["--window-length", "12"] if several else []
+    assert main(["detect", "data.csv", *how, *length, "--reasons", "why.csv", "--save", "model"]) == 0
+    assert (tsformer.load("model").normal_.memory.length == 12) == several
+    why = pd.read_csv("why.csv", dtype={"id": str})
+    assert f"Wrote {len(why)} rows of reasons to why.csv." in capsys.readouterr().out
+    assert {"start", "end", "channel", "kind", "expected"} <= set(why.columns)
+    assert (why["end"] > "2024-01-07 05:00:00").all()
+    worst = why.sort_values("score").tail(1 + several)
+    assert set(worst["channel"]) == {"load"}
+    assert ((worst["start"] < "2024-01-10 14:00") & (worst["end"] >= "2024-01-10 04:00")).all()
+    assert not several or set(worst["id"]) == {"000", "001"}
+
+
+def test_classify__pretrained_only__labels_by_the_encoder_and_trains_no_network(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    recordings().to_csv("train.csv", index=False)
+    how = [*LONG, "--pretrained-only", "--out", "out.csv", "--save", "model"]
+    assert main(["classify", "train.csv", "train.csv", *how]) == 0
+    assert len(tsformer.load("model").model_.networks) == 0
+    truth = recordings().groupby("id")["kind"].first()
+    assert (pd.read_csv("out.csv")["prediction"].to_numpy() == truth.to_numpy()).mean() > 0.8
+
+
+def test_forecast__holidays__are_those_of_the_forecaster_and_a_wrong_one_is_told(tmp_path, capsys, monkeypatch):
+    pytest.importorskip("holidays")
+    monkeypatch.chdir(tmp_path)
+    days = pd.date_range("2023-11-01", periods=120)
+    pd.DataFrame({"ds": days, "y": np.arange(120) % 7.0}).to_csv("data.csv", index=False)
+    how = ["--horizon", "3", "--max-steps", "2", "--save", "model"]
+    assert main(["forecast", "data.csv", *how, "--holidays", "DE", "US-CA"]) == 0
+    assert tsformer.load("model").holidays == ["DE", "US-CA"]
+    assert main(["forecast", "data.csv", *how, "--holidays", "Germania"]) == 2
+    assert "--holidays must be a country" in capsys.readouterr().err
 
 
 def test_embed__csv_and_ts__writes_features_after_the_labels(tmp_path, monkeypatch):

@@ -18,7 +18,7 @@ from tsformer import __version__
 # Parameters that messages name as Python spells them, and the options behind which they are.
 PARAMETERS = (
     *("id_col", "time_col", "label_col", "target_cols", "past_cols", "future_cols", "static_cols", "contamination"),
-    *("device", "freq", "future", "horizon", "level", "max_steps", "season"),
+    *("device", "freq", "future", "holidays", "horizon", "level", "max_steps", "season", "window_length"),
 )
 OPTIONS = {"random_state": "seed"} | {name: name.replace("_", "-") for name in PARAMETERS}
 
@@ -26,7 +26,7 @@ OPTIONS = {"random_state": "seed"} | {name: name.replace("_", "-") for name in P
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return 0, 2 after an error, which is told in one line, or 130 after Ctrl-C."""
     options = _parser().parse_args(arguments)
-    if not any(getattr(options, name, None) for name in ("out", "save", "plot", "metrics")):
+    if not any(getattr(options, name, None) for name in ("out", "save", "plot", "metrics", "reasons")):
         _tell("error", "Say what to write: --out CSV, or --save MODEL.")
         return 2
     from tsformer import commands
@@ -68,8 +68,12 @@ def _in_options(message: str) -> str:
         name, value = match["name"], re.sub(r"['\[\],]", "", match["value"])
         return f"--{OPTIONS[name]} {value}".rstrip()
 
+    message = re.sub(r"\bwindow_length\b(?! ?[='])", "--window-length", message)
     name = rf"(?P<name>{'|'.join(OPTIONS)})"
-    message = re.sub(r"\bdf\b(?![.\[])", "the table", message.replace(", and fill= to fill those", ""))
+    message = message.replace(", and fill= to fill those", "").replace(
+        ", or drop them", ", or --drop-cols to drop them"
+    )
+    message = re.sub(r"\bdf\b(?![.\[])", "the table", message)
     message = re.sub(rf"(?:[Tt]he '|^){name}(?:' parameter(?: of \w+)?|(?= must))(?P<value>)", option, message)
     return re.sub(rf"\b{name}=(?P<value>'[^']*'|\[[^]]*\]|\w*)", option, message)
 
@@ -96,6 +100,8 @@ def _add_classify(commands: Any) -> argparse.ArgumentParser:
     series = "labelled series (.ts, UCR .tsv or .csv), and series to label in the same format, perhaps labelled too"
     add("files", type=Path, nargs="+", metavar="FILE", help=f"TRAIN and TEST: {series}; with --load TEST alone")
     _add_case_columns(classify)
+    alone = "train no network: fit a head to the pretrained encoder, in seconds"
+    add("--pretrained-only", action="store_true", default=None, help=alone)
     add("--metrics", action="store_true", help="compare with the labels of TEST: accuracy, F1, log loss")
     add("--plot", type=Path, metavar="PNG", help="picture to write: the confusion matrix, where TEST has labels")
     _add_model(classify, "prediction and probabilities")
@@ -120,6 +126,7 @@ def _add_forecast(commands: Any) -> argparse.ArgumentParser:
     add("--past-cols", nargs="+", metavar="COLUMN", help="covariates known up to the present")
     add("--future-cols", nargs="+", metavar="COLUMN", help="covariates known ahead; needs --future")
     add("--static-cols", nargs="+", metavar="COLUMN", help="covariates that do not change in time")
+    add("--holidays", nargs="+", metavar="PLACE", help="countries or parts of them, such as DE or US-CA")
     add("--future", type=Path, metavar="CSV", help="the rows ahead with --future-cols, as in DATA")
     add(
         "--season", type=int, nargs="+", metavar="STEPS", help="time points of a season; 1 for none (default: as usual)"
@@ -153,8 +160,16 @@ def _add_detect(commands: Any) -> argparse.ArgumentParser:
     )
     odd = "anomalous fraction of the normal rows (default: none), or else of all rows (default: 0.01)"
     add("--contamination", type=float, metavar="F", help=odd)
+    add(
+        "--window-length",
+        type=_steps,
+        metavar="N",
+        help="time points compared at a time (default: as the data ask for)",
+    )
     add("--label-col", metavar="COLUMN", help="column of known anomalies, 1, and others, 0: for --metrics")
     add("--metrics", action="store_true", help="compare with the labels: precision, recall, average precision")
+    reasons = "file to write: of each anomaly its kind, channel, start and end, and what was expected"
+    add("--reasons", type=Path, metavar="CSV", help=reasons)
     add("--plot", type=Path, metavar="PNG", help="picture to write, of the first six series")
     _add_model(detect, "score, higher = more anomalous, and anomaly, 0 or 1")
     return detect
@@ -181,6 +196,7 @@ def _add_shared(command: argparse.ArgumentParser) -> None:
     add("--sep", type=_separator, help="separator of a CSV (default: found in its first lines)")
     add("--decimal", choices=(".", ","), help="decimal mark of a CSV (default: found)")
     add("--date-format", help="of times, such as %%d.%%m.%%Y (default: ISO 8601; integers count)")
+    add("--drop-cols", nargs="+", metavar="COLUMN", help="columns of a CSV to leave out")
     add("--device", default="auto", help="auto, cpu, cuda or cuda:<number> (default: auto)")
     add("--seed", type=int, default=0, help="random_state of the estimator (default: 0)")
     add("--quiet", action="store_true", help="show no progress")

@@ -1,6 +1,7 @@
 """What the command line does: the options of a command in, files and lines of text out."""
 
 import argparse
+import shlex
 import sys
 import time
 from collections.abc import Callable
@@ -34,12 +35,15 @@ from tsformer.persistence import load, save
 
 WITHOUT_TRAINING = 0.01  # contamination where no rows are said to be normal
 MOST_SHOWN = 5
-OF_TRAINING = ("max_steps", "season", "contamination", "train_until", "train_fraction")  # which --load leaves none of
+OF_TRAINING: tuple[str, ...] = ("max_steps", "season", "holidays", "contamination", "train_until", "train_fraction")
+OF_TRAINING += ("pretrained_only", "window_length")  # which --load leaves none of
 
 
 def classify(options: argparse.Namespace) -> None:
     """Train on one file, or take a saved model, and label the series of another."""
     _check_written(options)
+    if options.pretrained_only and options.max_steps is not None:
+        raise ValueError("--max-steps has no effect with --pretrained-only, which trains no network. Drop one of them.")
     train, test = _train_and_test(options)
     classifier = _loaded(options, TransformerClassifier)
     X, y = (None, None) if train is None else _read(train, options, labelled=True)
@@ -51,7 +55,8 @@ def classify(options: argparse.Namespace) -> None:
             "--metrics and --plot compare with the labels of TEST, of which there are none; see --label-col."
         )
     if classifier is None:
-        classifier = TransformerClassifier(**_shared(options))
+        networks: dict[str, Any] = {"n_estimators": 0} if options.pretrained_only else {}
+        classifier = TransformerClassifier(**networks, **_shared(options))
     if options.time_col is not None:
         classifier.set_params(id_col=options.id_col, time_col=options.time_col)
     if X is not None and y is not None:
@@ -133,7 +138,7 @@ def _read(path: Path, options: argparse.Namespace, labelled: bool) -> tuple[Any,
     if path.suffix != ".csv":
         raise ValueError(f"{path} must be one of {', '.join(SUFFIXES)}, .csv. Got the suffix {path.suffix!r}.")
     texts = [options.label_col, options.id_col, options.date_format and options.time_col]
-    df = tables.read_table(path, sep=options.sep, decimal=options.decimal, as_text=texts)
+    df = _table(path, options, texts)
     columns = {"label": options.label_col, "id": options.id_col, "time": options.time_col}
     return tables.labelled_cases(df, path, labelled, **columns, date_format=options.date_format)
 
@@ -147,7 +152,9 @@ def forecast(options: argparse.Namespace) -> None:
         _take_columns(forecaster, options)
     elif options.data is None:
         raise ValueError("Pass DATA, or --load with a saved model, whose series it then forecasts.")
-    df, freq = (None, None) if options.data is None else _read_series(options, options.data, _values_of(options))
+    df, freq = (None, None)
+    if options.data is not None:
+        df, freq = _read_series(options, options.data, _values_of(options), exact=True)
     if df is None and options.metrics:
         raise ValueError("--metrics compares with the end of DATA, which is not given.")
     future = _read_future(options)
@@ -202,7 +209,7 @@ def _take_columns(forecaster: TransformerForecaster, options: argparse.Namespace
 
 def _columns(options: argparse.Namespace) -> dict[str, Any]:
     """Which columns are what, as parameters."""
-    names = ("id_col", "time_col", "target_cols", "past_cols", "future_cols", "static_cols")
+    names = ("id_col", "time_col", "target_cols", "past_cols", "future_cols", "static_cols", "holidays")
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if options.season is not None:
         given["season"] = options.season[0] if len(options.season) == 1 else options.season
@@ -232,6 +239,8 @@ def _read_future(options: argparse.Namespace) -> pd.DataFrame | None:
 def detect(options: argparse.Namespace) -> None:
     """Find anomalies in the series of a file."""
     _check_written(options)
+    if options.reasons is not None and not (options.load or options.train_until or options.train_fraction):
+        raise ValueError("--reasons compares with normal rows. Say which they are: --train-until or --train-fraction.")
     detector = _loaded(options, TransformerDetector)
     df, freq = _read_series(options, options.data, options.channels, *(name for name in [options.label_col] if name))
     known = _known_anomalies(df, options)
@@ -251,6 +260,8 @@ def detect(options: argparse.Namespace) -> None:
         rows = f"{len(table)} rows" if until is None else f"{len(table)} rows {until}"
         print(f"Wrote scores of {rows} to {options.out}.")
     print(_found(table, options))
+    if options.reasons is not None:
+        _write_reasons(detector, df, judged, options)
     if known is not None and options.metrics:
         print(_detection_scores(table, known[judged]))
     if options.plot is not None:
@@ -263,7 +274,8 @@ def _learnt(
     df: pd.DataFrame, freq: str | int | None, columns: dict[str, Any], options: argparse.Namespace
 ) -> tuple[TransformerDetector, Any, Any, str | None]:
     """Learn what is normal; return the detector, scores, which rows (n,) were said to be normal, and that in words."""
-    detector = TransformerDetector(freq=freq, **columns, **_shared(options))
+    length: dict[str, Any] = {} if options.window_length is None else {"window_length": options.window_length}
+    detector = TransformerDetector(freq=freq, **columns, **length, **_shared(options))
     in_training, until = _training_rows(df, options)
     if options.contamination is not None or until is None:
         detector.set_params(contamination=WITHOUT_TRAINING if options.contamination is None else options.contamination)
@@ -271,6 +283,16 @@ def _learnt(
         return detector, detector.fit_score_samples(df), None, None
     detector.fit(df[in_training])
     return detector, detector.score_samples(df)[~in_training], in_training, until
+
+
+def _write_reasons(detector: TransformerDetector, df: pd.DataFrame, judged: Any, options: argparse.Namespace) -> None:
+    """Write what the detector says of anomalies that end in rows that are judged (n,)."""
+    reasons, rows = detector.explain(df), df.reset_index()[judged]
+    keys = [] if options.id_col is None else [options.id_col]
+    ends = pd.MultiIndex.from_frame(reasons[[*keys, "end"]])
+    reasons = reasons[ends.isin(pd.MultiIndex.from_frame(rows[[*keys, options.time_col]]))]
+    reasons.to_csv(options.reasons, index=False)
+    print(f"Wrote {len(reasons)} rows of reasons to {options.reasons}.")
 
 
 def _known_anomalies(df: pd.DataFrame, options: argparse.Namespace) -> Any:
@@ -358,7 +380,7 @@ def _shared(options: argparse.Namespace) -> dict[str, Any]:
 def _check_written(options: argparse.Namespace) -> None:
     """Check what is to be written, before minutes of training."""
     plot = getattr(options, "plot", None)
-    for place in (options.out, options.save, plot):
+    for place in (options.out, options.save, plot, getattr(options, "reasons", None)):
         if place is not None:
             check_place(place)
     if plot is not None:
@@ -403,12 +425,27 @@ def _listed(scores: dict[str, float]) -> str:
     return ", ".join(f"{name} {score:.3f}" for name, score in scores.items())
 
 
+def _table(path: Path, options: argparse.Namespace, texts: list[str | None]) -> pd.DataFrame:
+    """Read a CSV file without the columns to leave out, which the first file must have, and others may lack."""
+    df = tables.read_table(path, sep=options.sep, decimal=options.decimal, as_text=texts)
+    dropped = options.drop_cols or []
+    if path == (options.files[0] if options.command == "classify" else options.data):
+        tables.check_columns(df, path, dict.fromkeys(dropped, "--drop-cols"))
+    df = df.drop(columns=dropped, errors="ignore")
+    if set(df.columns) <= {getattr(options, "label_col", None)}:
+        raise ValueError(f"{path} has no columns of values{' but those of --drop-cols' if dropped else ''}.")
+    return df
+
+
 def _read_series(
-    options: argparse.Namespace, path: Path, values: list[str] | None, *more: str
+    options: argparse.Namespace, path: Path, values: list[str] | None, *more: str, exact: bool = False
 ) -> tuple[pd.DataFrame, str | int | None]:
-    """Read a frame of series, long with ids and wide without, and the frequency of its times; None is all columns."""
+    """Read a frame of series, long with ids and wide without, and the frequency of its times.
+
+    `values` names its columns, None is all; those that it does not name are left out, or refused if it is to be exact.
+    """
     texts = [options.id_col, options.date_format and (options.time_col or "ds")]
-    df, freq = tables.read_table(path, sep=options.sep, decimal=options.decimal, as_text=texts), options.freq
+    df, freq = _table(path, options, texts), options.freq
     if options.time_col is None:
         options.time_col, df = "ds", df if "ds" in df else df.rename(columns={tables.UNNAMED: "ds"})
     keys = [options.time_col] if options.id_col is None else [options.time_col, options.id_col]
@@ -416,11 +453,22 @@ def _read_series(
     df = tables.without_row_numbers(df, [*keys, *wanted])
     tables.check_columns(df, path, {name: _option_of(name, options) for name in [*keys, *wanted]})
     named = list(dict.fromkeys([*keys, *(df.columns.drop(keys) if values is None else wanted)]))
+    if exact and (further := [name for name in df.columns if name not in named]):
+        raise ValueError(f"{path} has the further columns {further}. {_way_out(further, options)}")
     tables.check_numbers(df, named[len(keys) :], path)
     df = df.assign(**{options.time_col: tables.read_dates(df[options.time_col], options.date_format)})
     if pd.api.types.is_integer_dtype(df[options.time_col]) and freq is not None and freq.isdecimal():
         freq = int(freq)
     return df[named].set_index(options.time_col) if options.id_col is None else df[named], freq
+
+
+def _way_out(further: list[str], options: argparse.Namespace) -> str:
+    drop = f"--drop-cols {shlex.join(further)}"
+    if options.load is not None:
+        return f"The model knows none of them. Leave them out: {drop}."
+    ids = "" if options.id_col is not None else " If one of them tells series apart, name it with --id-col."
+    kinds = "--future-cols, --past-cols, --static-cols or --target-cols"
+    return f"Name them with {kinds}, or leave them out: {drop}.{ids}"
 
 
 def _option_of(column: str, options: argparse.Namespace) -> str:
