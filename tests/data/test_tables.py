@@ -113,7 +113,7 @@ def test_labelled_cases__long__have_a_label_for_each_id(tmp_path):
         (CASES.assign(t0="x"), WIDE_BY, r"Column 't0' of data\.csv must be numeric, and has 'x'"),
         (CASES, WIDE_BY | {"id": None}, r"Column 'id' of data\.csv must be numeric, and has 'b'\. .* by --id"),
         (CASES, WIDE_BY | {"id": "name"}, r"has no column \['name'\]\. It has \['id', 'label', 't0', 't1'\]"),
-        (LONG, LONG_BY | {"id": None}, r"--time means a row for each case and time\. .* cases apart: --id"),
+        (LONG, LONG_BY | {"id": None}, r"--time-col means a row for each case and time\. .* cases apart: --id-col"),
     ],
 )
 def test_labelled_cases__a_mistake__is_told_with_the_way_out(df, given, message):
