@@ -53,3 +53,18 @@ def with_covariates(form: str = "wide", n_ahead: int = 6) -> tuple[pd.DataFrame,
     if form == "wide":
         df = df.drop(columns="unique_id").rename(columns={"y": "sales"})
     return df[~ahead], df[ahead].drop(columns=["sales", "y"], errors="ignore")
+
+
+# Series in each form that is taken.
+FORMS = {
+    "Series": wave(),
+    "without a name": wave().rename(None),
+    "wide": pd.DataFrame({"x": wave(), "z": wave(level=50)}),
+    "wide, names of two levels": pd.DataFrame({("x", "mean"): wave(), ("z", "mean"): wave(level=50)}),
+    "MultiIndex": long_frame().set_index(["unique_id", "ds"]),
+    "MultiIndex Series": long_frame().set_index(["unique_id", "ds"])["y"],
+    "periods": wave().to_period("M"),
+    "long": long_frame(),
+    "long, no ids": long_frame().query("unique_id == 'a'").drop(columns="unique_id"),
+    "long, ids in the index": long_frame().set_index("unique_id"),
+}

@@ -6,7 +6,7 @@ from itertools import cycle
 import numpy as np
 import pandas as pd
 import pytest
-from forecasts import long_frame, wave
+from forecasts import FORMS, long_frame
 
 from tsformer import TransformerForecaster
 from tsformer.metrics import (
@@ -81,18 +81,6 @@ def test_evaluate__a_group__is_that_of_its_rows_alone(by, df, past):
         pd.testing.assert_series_equal(row[names], alone.loc["all", names], check_names=False)
 
 
-FORMS = {
-    "Series": wave(),
-    "without a name": wave().rename(None),
-    "wide": pd.DataFrame({"x": wave(), "z": wave(level=50)}),
-    "wide, names of two levels": pd.DataFrame({("x", "mean"): wave(), ("z", "mean"): wave(level=50)}),
-    "MultiIndex": long_frame().set_index(["unique_id", "ds"]),
-    "MultiIndex Series": long_frame().set_index(["unique_id", "ds"])["y"],
-    "periods": wave().to_period("M"),
-    "long": long_frame(),
-    "long, no ids": long_frame().query("unique_id == 'a'").drop(columns="unique_id"),
-    "long, ids in the index": long_frame().set_index("unique_id"),
-}
 SERIES = {"wide": ["x", "z"], "wide, names of two levels": [("x", "mean"), ("z", "mean")]}
 
 

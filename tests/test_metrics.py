@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from forecasts import long_frame, seen_by_fit, small, wave
+from forecasts import FORMS, long_frame, seen_by_fit, small, wave
 
 from tsformer import metrics
 from tsformer.metrics import (
@@ -130,20 +130,6 @@ def test_metrics__arrays__are_those_of_the_same_frames(truth, forecast):
 @pytest.fixture(scope="module")
 def fitted():
     return small().fit(wave()[:-6])
-
-
-FORMS = {
-    "Series": wave(),
-    "without a name": wave().rename(None),
-    "wide": pd.DataFrame({"x": wave(), "z": wave(level=50)}),
-    "wide, names of two levels": pd.DataFrame({("x", "mean"): wave(), ("z", "mean"): wave(level=50)}),
-    "MultiIndex": long_frame().set_index(["unique_id", "ds"]),
-    "MultiIndex Series": long_frame().set_index(["unique_id", "ds"])["y"],
-    "periods": wave().to_period("M"),
-    "long": long_frame(),
-    "long, no ids": long_frame().query("unique_id == 'a'").drop(columns="unique_id"),
-    "long, ids in the index": long_frame().set_index("unique_id"),
-}
 
 
 @seen_by_fit
