@@ -43,7 +43,7 @@ def make_task(kind: str, n_cases: int, seed: int) -> MadeTask:
 
 def motif(rng: np.random.Generator, y: Classes, t: int) -> Floats:
     """Which of two short patterns comes, at any time."""
-    return background(rng, len(y), 1, t) + placed(patterns(rng, t), y, anywhere(rng, y, t), t)
+    return background(rng, len(y), 1, t) + placed(patterns(rng, t), y, anywhere(rng, y), t)
 
 
 def order(rng: np.random.Generator, y: Classes, t: int) -> Floats:
@@ -56,14 +56,14 @@ def order(rng: np.random.Generator, y: Classes, t: int) -> Floats:
 def polarity(rng: np.random.Generator, y: Classes, t: int) -> Floats:
     """Whether a pattern points up or down."""
     up = patterns(rng, t)[0]
-    return background(rng, len(y), 1, t) + placed(np.stack([up, -up]), y, anywhere(rng, y, t), t)
+    return background(rng, len(y), 1, t) + placed(np.stack([up, -up]), y, anywhere(rng, y), t)
 
 
 def count(rng: np.random.Generator, y: Classes, t: int) -> Floats:
     """Whether a pattern comes two times or three."""
     X, one = background(rng, len(y), 1, t), patterns(rng, t)[:1]
     for number in range(3):
-        X[(number < 2) | (y == 1)] += placed(one, 0 * y, anywhere(rng, y, t), t)[(number < 2) | (y == 1)]
+        X[(number < 2) | (y == 1)] += placed(one, 0 * y, anywhere(rng, y), t)[(number < 2) | (y == 1)]
     return X
 
 
@@ -180,7 +180,7 @@ def patterns(rng: np.random.Generator, t: int) -> Floats:
     return 2.5 * waves / np.abs(waves).max(axis=1, keepdims=True)
 
 
-def anywhere(rng: np.random.Generator, y: Classes, t: int) -> Floats:
+def anywhere(rng: np.random.Generator, y: Classes) -> Floats:
     """Places (N,) from 0 to 1."""
     return rng.random(len(y))
 
