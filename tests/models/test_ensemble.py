@@ -25,10 +25,10 @@ def frozen() -> FrozenClassifier:
     return blank_frozen(n_channels=2, n_classes=3, n_landmarks=0, **settings, **SHAPE).eval()
 
 
-def test_ensemble__networks_and_a_frozen_one__predicts_the_geometric_mean_of_their_probabilities():
+def test_ensemble__networks_and_a_frozen_one__predicts_the_geometric_mean_in_which_the_frozen_one_counts_half():
     ensemble, given = Ensemble([network(), network()], frozen()), cases()
-    each = torch.stack([member(*given).double().softmax(dim=1) for member in ensemble.members])
-    expected = each.prod(dim=0) ** (1 / 3)
+    first, second, last = (member(*given).double().softmax(dim=1) for member in ensemble.members)
+    expected = (first * second) ** 0.25 * last**0.5
     torch.testing.assert_close(ensemble(*given).exp(), expected / expected.sum(dim=1, keepdim=True))
 
 

@@ -78,8 +78,8 @@ class TransformerClassifier(
     n_estimators : int, default=2
         Networks that are trained, each from its own random weights. 0, beside a pretrained encoder, trains none.
     pretrained : "auto", "bundled", path, fitted TransformerPretrainer or None, default="auto"
-        An encoder to whose features of each channel a head is fitted, in seconds: one more network whose probabilities
-        count. The head is ridge regression, linear or with a Gaussian kernel, whichever has the smaller leave-one-out
+        An encoder to whose features of each channel a head is fitted, in seconds; its probabilities count as much as
+        those of all networks together. The head is ridge regression, linear or with a Gaussian kernel, whichever has the smaller leave-one-out
         error. Of more than 24 channels it looks at 24, and the head is fitted to at most 4,000 cases, and 30,000
         channels in all. "auto" is "bundled", which comes with the package. A path is that of a file which
         `tsformer.save` or `scripts/pretrain` wrote.

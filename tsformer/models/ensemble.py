@@ -11,7 +11,10 @@ from tsformer.models.frozen import FrozenClassifier
 
 
 class Ensemble(nn.Module):
-    """The members' logarithmic opinion pool (Genest & Zidek 1986); a frozen one, the last, may be the only one."""
+    """The members' logarithmic opinion pool (Genest & Zidek 1986); a frozen one, the last, may be the only one.
+
+    All networks together count as much as the frozen one: they see the same cases in much the same way.
+    """
 
     def __init__(self, networks: Sequence[SeriesClassifier], frozen: FrozenClassifier | None = None) -> None:
         super().__init__()
@@ -30,9 +33,11 @@ class Ensemble(nn.Module):
         return sum(member.head.in_features for member in self.members)
 
     def forward(self, x: Tensor, observed: Tensor) -> Tensor:
-        """Return log probabilities (B, K) in float64: the geometric mean, made to sum to 1 again."""
-        logits = [member(x, observed).double() for member in self.members]
-        return torch.stack([each.log_softmax(dim=1) for each in logits]).mean(dim=0).log_softmax(dim=1)
+        """Return log probabilities (B, K) in float64: the weighted geometric mean, made to sum to 1 again."""
+        each = [member(x, observed).double().log_softmax(dim=1) for member in self.members]
+        n_networks = len(self.networks)
+        kinds = [torch.stack(some).mean(dim=0) for some in (each[:n_networks], each[n_networks:]) if some]
+        return torch.stack(kinds).mean(dim=0).log_softmax(dim=1)
 
     def embed(self, x: Tensor, observed: Tensor) -> Tensor:
         """Return the members' embeddings side by side (B, n_features)."""
