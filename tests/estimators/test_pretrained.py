@@ -60,10 +60,29 @@ def test_fit__frozen__classifies_new_cases_and_leaves_the_encoder_as_it_was(pret
     assert clf.n_iter_.shape == (0,)
 
 
-def test_transform__frozen__is_the_embedding_of_the_pretrainer(pretrainer):
+def test_transform__frozen__is_the_embedding_of_the_pretrainer_and_how_channels_vary_together(pretrainer):
     clf = frozen(pretrainer).fit(X, y)
-    assert_allclose(clf.transform(X_test), pretrainer.transform(X_test), atol=1e-12)
-    assert len(clf.get_feature_names_out()) == pretrainer.transform(X).shape[1]
+    of_channels = pretrainer.transform(X_test)
+    embedded = clf.transform(X_test)
+    assert_allclose(embedded[:, : of_channels.shape[1]], of_channels, atol=1e-12)
+    n_channels = X.shape[1]
+    assert embedded.shape[1] - of_channels.shape[1] == n_channels * (2 * n_channels + 1)
+    assert len(clf.get_feature_names_out()) == embedded.shape[1]
+
+
+def test_transform__frozen_of_one_channel__is_the_embedding_alone(pretrainer):
+    embedded = frozen(pretrainer).fit(X[:, :1], y).transform(X_test[:, :1])
+    n_features = pretrainer.transform(X_test).shape[1] // X.shape[1]
+    assert_allclose(embedded, pretrainer.transform(X_test)[:, :n_features], atol=1e-12)
+
+
+def test_fit__classes_that_differ_by_correlation_alone__are_told_apart():
+    rng, labels = np.random.default_rng(0), np.arange(80) % 2
+    first, second = rng.normal(size=(2, 80, 100))
+    series = np.stack([first, np.where(labels[:, None], first, second) + 0.5 * rng.normal(size=(80, 100))], axis=1)
+    series /= series.std(axis=2, keepdims=True)
+    clf = TransformerClassifier(n_estimators=0).fit(series[:40], labels[:40])
+    assert clf.score(series[40:], labels[40:]) >= 0.95
 
 
 def test_predict_proba__with_networks__is_the_geometric_mean_over_all(pretrainer):

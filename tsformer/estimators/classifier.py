@@ -78,11 +78,11 @@ class TransformerClassifier(
     n_estimators : int, default=2
         Networks that are trained, each from its own random weights. 0, beside a pretrained encoder, trains none.
     pretrained : "auto", "bundled", path, fitted TransformerPretrainer or None, default="auto"
-        An encoder to whose features of each channel a head is fitted, in seconds; its probabilities count as much as
-        those of all networks together. The head is ridge regression, linear or with a Gaussian kernel, whichever has the smaller leave-one-out
-        error. Of more than 24 channels it looks at 24, and the head is fitted to at most 4,000 cases, and 30,000
-        channels in all. "auto" is "bundled", which comes with the package. A path is that of a file which
-        `tsformer.save` or `scripts/pretrain` wrote.
+        An encoder to whose features of each channel, and how channels vary together, a head is fitted, in seconds; its
+        probabilities count as much as those of all networks together. The head is ridge regression, linear or with a
+        Gaussian kernel, whichever has the smaller leave-one-out error. Of more than 24 channels it looks at 24, and the
+        head is fitted to at most 4,000 cases, and 30,000 channels in all. "auto" is "bundled", which comes with the
+        package. A path is that of a file which `tsformer.save` or `scripts/pretrain` wrote.
     scaling : {"auto", "standard", "robust"} or sequence of these, default="auto"
         How a network's series are scaled: "standard" to mean 0 and std 1, "robust" by median and quartiles, with heavy
         tails compressed. "auto" is "robust" for channels whose training values have a kurtosis above 100, as with rare
@@ -330,7 +330,8 @@ class TransformerClassifier(
         -------
         ndarray of shape (n_cases, n_estimators * d_model)
             With `pretrained`, further columns: those of `TransformerPretrainer.transform` for the channels looked at,
-            of short series resampled to half as many points.
+            of short series resampled to half as many points, and of C > 1 channels C * (2 * C + 1) of how these and
+            their slopes vary together.
         """
         cases = checks.read_like_fit(self, X)
         embedded = predict_in_batches(self.model_, Ensemble.embed, cases.data, resolve_device(self.device))

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from tsformer.layers.scaling import LARGEST, Float64Statistics, power_of_two
 from tsformer.models.channel_encoder import ChannelEncoder, blank_channel_encoder
+from tsformer.models.relations import ChannelRelations
 
 NEGLIGIBLE = 1e-4  # std of a feature over the cases, relative to its size
 IN_CACHE = 2**18  # values of landmarks in float64 at a time; all of them would take ten times as long
@@ -108,14 +109,22 @@ Head = nn.Linear | GaussianHead
 
 
 class FrozenClassifier(nn.Module):
-    """Series (B, T, C) and their mask in, logits (B, K) out; scaler and head are fitted to the network's features.
+    """Series (B, T, C) and their mask in, logits (B, K) out; scaler and head are fitted to features.
 
-    Of many channels only those numbered in `channels` are looked at.
+    These are the network's, of one channel after the other, then how channels vary together. Of many channels only
+    those numbered in `channels` are looked at.
     """
 
-    def __init__(self, network: ChannelEncoder, scaler: FeatureScaler, head: Head, channels: list[int]) -> None:
+    def __init__(
+        self,
+        network: ChannelEncoder,
+        relations: ChannelRelations | None,
+        scaler: FeatureScaler,
+        head: Head,
+        channels: list[int],
+    ) -> None:
         super().__init__()
-        self.network, self.scaler, self.head, self.channels = network, scaler, head, channels
+        self.network, self.relations, self.scaler, self.head, self.channels = network, relations, scaler, head, channels
         self.network.head = nn.Identity()  # what its own was for is over
         self.settings: dict[str, Any] = {}  # of `blank_frozen`, which can make a network of this shape again
 
@@ -124,29 +133,36 @@ class FrozenClassifier(nn.Module):
         return self.head(self.scaler(self.embed(x, observed)).to(self.head.weight.dtype))
 
     def embed(self, x: Tensor, observed: Tensor) -> Tensor:
-        """Return the features (B, channels * features) in float64."""
-        return self.network.embed(x[..., self.channels], observed[..., self.channels])
+        """Return the features (B, F) in float64."""
+        x, observed = x[..., self.channels], observed[..., self.channels]
+        features = self.network.embed(x, observed)
+        return features if self.relations is None else torch.cat([features, self.relations(x, observed)], dim=1)
 
 
 def blank_frozen(
-    *, n_channels: int, n_classes: int, n_landmarks: int, channels: list[int] | None = None, **settings: Any
+    *,
+    n_channels: int,
+    n_classes: int,
+    n_landmarks: int,
+    channels: list[int] | None = None,  # these two as in files of before
+    related: bool = False,
+    **settings: Any,
 ) -> FrozenClassifier:
     """Make a network that is yet to be given weights; n_landmarks=0: linear. `settings`: of `blank_channel_encoder`."""
-    channels = list(range(n_channels)) if channels is None else channels  # as in files of before
+    channels = list(range(n_channels)) if channels is None else channels
     if not {*channels} <= {*range(n_channels)}:
         raise ValueError(f"the channels {channels} are not among {n_channels}")
     network = blank_channel_encoder(**settings)
-    n_features = len(channels) * len(network.feature_names)
+    relations = ChannelRelations(len(channels)) if related else None
+    n_features = len(channels) * len(network.feature_names) + (0 if relations is None else relations.n_features)
     head: Head = GaussianHead(n_landmarks, n_features, n_classes) if n_landmarks else nn.Linear(n_features, n_classes)
-    return assembled(network, FeatureScaler(n_features), head, n_channels, channels)
+    return with_settings(FrozenClassifier(network, relations, FeatureScaler(n_features), head, channels), n_channels)
 
 
-def assembled(
-    network: ChannelEncoder, scaler: FeatureScaler, head: Head, n_channels: int, channels: list[int]
-) -> FrozenClassifier:
-    """Make a network of its parts, which knows the settings of `blank_frozen`."""
-    model = FrozenClassifier(network, scaler, head, channels)
+def with_settings(model: FrozenClassifier, n_channels: int) -> FrozenClassifier:
+    """Let a network know the settings of `blank_frozen`."""
+    network, head, channels = model.network, model.head, model.channels
     n_landmarks = len(head.landmarks) if isinstance(head, GaussianHead) else 0
     shape = {"n_channels": n_channels, "n_classes": len(head.bias), "n_landmarks": n_landmarks, "channels": channels}
-    model.settings = shape | network.settings
+    model.settings = shape | {"related": model.relations is not None} | network.settings
     return model

@@ -3,7 +3,7 @@
 Features (N, F) are squashed, of float32 or float64; where many, only parts of them are ever copied in float64.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from tsformer.data.batch import StoredCases
 from tsformer.models.channel_encoder import ChannelEncoder
-from tsformer.models.frozen import FeatureScaler, FrozenClassifier, GaussianHead, Head, assembled, joined, sizes
+from tsformer.models.frozen import FeatureScaler, FrozenClassifier, GaussianHead, Head, joined, sizes, with_settings
+from tsformer.models.relations import ChannelRelations
 from tsformer.training.channels import telling_channels
 from tsformer.training.devices import placed
 from tsformer.training.prediction import predict_in_batches
@@ -36,6 +37,7 @@ NEGLIGIBLE = 1e-10  # part of the largest eigenvalue; what is below is rounding
 ALIKE = 1e-6  # part of the largest squared distance between landmarks; what is below is none
 AT_ONCE = 512  # cases, or landmarks, whose features are in float64 side by side
 LEVEL_SCALE = 8.0  # levels are few beside the features of tokens: in one head they need to count more each
+RELATIONS = 0.5  # how much those between channels count, all together, beside the features of channels
 SHARPEST = 4.0  # bounds the logarithm of the unit in which regressed labels are logits
 
 
@@ -49,10 +51,11 @@ def fit_frozen(encoder: ChannelEncoder, data: StoredCases, n_classes: int, devic
     assert data.y is not None  # for the type checker: as it was
     channels = telling_channels(data, MAX_CHANNELS)
     encoder.fit_resolution(data.n_timepoints)
-    scaler, features = squashed(encoder, data, channels, device)
+    relations, scaler, features = squashed(encoder, data, channels, device)
     weight = None if data.weight is None else data.weight.double().numpy()
     head = best_head(features, data.y.numpy(), n_classes, weight)
-    return placed(assembled(encoder, scaler, head, data.n_channels, channels).float(), device)
+    model = FrozenClassifier(encoder, relations, scaler, head, channels)
+    return placed(with_settings(model, data.n_channels).float(), device)
 
 
 def most_cases(n_channels: int) -> int:
@@ -62,21 +65,40 @@ def most_cases(n_channels: int) -> int:
 
 def squashed(
     encoder: ChannelEncoder, data: StoredCases, channels: list[int], device: torch.device
-) -> tuple[FeatureScaler, NDArray[np.float32]]:
-    """Fit a scaler to the features of some channels, and return it with what it makes of them (N, F).
+) -> tuple[ChannelRelations | None, FeatureScaler, NDArray[np.float32]]:
+    """Fit a scaler to the features of some channels and how they vary together; return all with the features (N, F).
 
     One channel after the other: features of all before squashing, in float64, would take twice the memory.
     """
     n_features, n_levels = len(encoder.feature_names), len(encoder.level_names)
     scale = torch.ones(n_features, dtype=torch.float64)
     scale[:n_levels] = LEVEL_SCALE
-    features = np.empty((len(data), len(channels), n_features), np.float32)
+    relations, raw_relations = None, torch.empty(len(data), 0)
+    if len(channels) > 1:
+        relations, raw_relations = related(data, channels)
+    n_of_channels = len(channels) * n_features
+    features = np.empty((len(data), n_of_channels + raw_relations.shape[1]), np.float32)
     scalers = []
     for i, channel in enumerate(channels):
         raw = predict_in_batches(encoder, partial(_embed_one, channel), data, device)
         scalers.append(FeatureScaler(n_features, scale).fit(raw, data.weight, sizes(raw, n_levels)))
-        features[:, i] = scalers[-1](raw).numpy()
-    return joined(scalers), features.reshape(len(data), -1)
+        features[:, i * n_features : (i + 1) * n_features] = scalers[-1](raw).numpy()
+    if relations is not None:
+        each = (RELATIONS * len(channels) * scale.square().sum() / relations.n_features).sqrt()
+        scalers.append(FeatureScaler(relations.n_features, each.repeat(relations.n_features)))
+        features[:, n_of_channels:] = scalers[-1].fit(raw_relations, data.weight)(raw_relations).numpy()
+    return relations, joined(scalers), features
+
+
+@torch.inference_mode()
+def related(data: StoredCases, channels: list[int]) -> tuple[ChannelRelations, Tensor]:
+    """Fit what tells how some channels vary together; return it with its features (N, F)."""
+
+    def chunks() -> Iterator[tuple[Tensor, Tensor]]:
+        return ((x[..., channels], observed[..., channels]) for x, observed in data.chunks())
+
+    relations = ChannelRelations(len(channels)).fit(chunks)
+    return relations, torch.cat([relations(*chunk) for chunk in chunks()])
 
 
 def _embed_one(channel: int, encoder: ChannelEncoder, x: Tensor, observed: Tensor) -> Tensor:

@@ -38,7 +38,7 @@ def with_labels(
     assert data.y is not None  # for the type checker: some have labels
     channels = telling_channels(data.subset(np.flatnonzero(labelled(data))), MAX_CHANNELS)
     encoder.fit_resolution(data.n_timepoints)
-    _, features = squashed(encoder, data, channels, device)
+    *_, features = squashed(encoder, data, channels, device)
     y, certainty = label(features, data.y.numpy(), n_classes)
     weight = torch.from_numpy(certainty).float()
     weight = weight if data.weight is None else weight * data.weight
