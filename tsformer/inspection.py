@@ -39,7 +39,7 @@ def attention_over_time(classifier: TransformerClassifier, X: Any) -> Floats:
     Parameters
     ----------
     classifier : fitted TransformerClassifier
-        A pretrained encoder counts for nothing here: it looks at each channel alone.
+        A pretrained encoder counts for nothing here: it attends within each channel alone.
     X : as in its predict
 
     Returns

@@ -341,7 +341,7 @@ class TransformerClassifier(
     def attention_maps(self, X: Any) -> list[list[NDArray[np.float32]]]:
         """Return what each token of each case attends to: `maps[network][layer]`; X is as in `fit`.
 
-        A pretrained encoder is not among the networks: it looks at each channel alone.
+        A pretrained encoder is not among the networks: it attends within each channel alone.
 
         Returns
         -------
