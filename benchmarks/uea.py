@@ -461,7 +461,7 @@ def draw_critical_difference(rows: pd.DataFrame, path: Path) -> str:
         figure, _ = plot_critical_difference(
             accuracy.to_numpy(), labels, highlight=ours, width=6 + 2 * space, textspace=space
         )
-    figure.savefig(path, dpi=150, bbox_inches="tight")
+    figure.savefig(path, dpi=200, bbox_inches="tight")
     return (
         f"![Critical differences]({path.name})\n\nMean ranks over {len(accuracy)} datasets. A bar joins estimators "
         "between which one-sided Wilcoxon tests, with Holm's correction at 0.1, see no difference."
