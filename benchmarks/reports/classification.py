@@ -65,7 +65,7 @@ def comparison() -> pd.DataFrame:
 
 def draw() -> None:
     """Draw critical differences between the estimators."""
-    uea.draw_critical_difference(rows().replace({"estimator": {DEFAULT: OURS}}), PICTURE)
+    uea.draw_critical_difference(rows().replace({"estimator": SHORT}), PICTURE)
 
 
 def held_back() -> pd.DataFrame:
@@ -165,7 +165,7 @@ def parts_worth() -> str:
     }.items():
         worth[part] = accuracy[scratch] - accuracy[f"{DEFAULT}(pretrained=None, {parameter})"]
     told = ", ".join(f"{part} {points['uea']:+.1f} and {points['ucr']:+.1f}" for part, points in worth.items())
-    return f"In points of accuracy on UEA and on UCR, that is: {told}."
+    return f"In points of accuracy on UEA and on UCR: {told}."
 
 
 def encoders() -> pd.DataFrame:

@@ -59,7 +59,7 @@ def encoder_note(ours: pd.DataFrame) -> str:
     """Say so where rows are of the encoder before."""
     if not of_encoder_before(ours):
         return ""
-    return f" They are of the pretrained encoder before {ENCODER['change']}."
+    return f" Ours are of the pretrained encoder before {ENCODER['change']}."
 
 
 def index() -> pd.DataFrame:
