@@ -7,7 +7,7 @@ import anomaly
 import pandas as pd
 
 from reports.cells import OURS, bold_best, seconds, three
-from reports.newest import encoder_note, newest, when_measured
+from reports.newest import age_note, newest, when_measured
 
 DETECTOR = "TransformerDetector"
 OURS_TOO = (DETECTOR, "its ")  # the detector and its parts
@@ -47,7 +47,7 @@ def source() -> str:
     archive, made = by_series()
     return (
         f"{len(archive)} series of the UCR anomaly archive with one anomaly each, and {len(made)} made ones. Measured "
-        f"{when_measured(ours)}.{encoder_note(ours)}"
+        f"{when_measured(ours)}.{age_note('anomaly', ours)}"
     )
 
 

@@ -9,7 +9,7 @@ import uea
 from tables import number, read_rows
 
 from reports.cells import OURS, bold_rows, seconds, three
-from reports.newest import REFERENCE, encoder_note, files, is_ours, newest, when_measured
+from reports.newest import REFERENCE, age_note, files, is_ours, newest, when_measured
 
 DEFAULT = "TransformerClassifier"
 ALONE = f"{DEFAULT}(n_estimators=0)"
@@ -46,7 +46,7 @@ def source() -> str:
     versions = ", ".join(rivals["version"].unique())
     return (
         f"Ours are means of {ours['seed'].nunique()} seeds ({when_measured(ours)}), those of rivals ({versions}) of "
-        f"{rivals['seed'].nunique()}.{encoder_note(ours)}"
+        f"{rivals['seed'].nunique()}.{age_note('classification', ours)}"
     )
 
 
@@ -246,7 +246,9 @@ def few_labels_source() -> str:
     """Say when the rows of few labels were measured."""
     ours = few_label_rows()
     ours = ours[ours["estimator"].isin([DEFAULT, ALONE])]
-    return f"Some cases of each class, the rest of TRAIN left out ({when_measured(ours)}).{encoder_note(ours)}"
+    return (
+        f"Some cases of each class, the rest of TRAIN left out ({when_measured(ours)}).{age_note('few-labels', ours)}"
+    )
 
 
 MADE = {

@@ -9,8 +9,9 @@ import pandas as pd
 
 RESULTS = Path(__file__).parents[1] / "results"
 REFERENCE = Path(__file__).parents[1] / "reference"
-NEWEST: dict[str, dict[str, Any]] = tomllib.loads((RESULTS / "newest.toml").read_text(encoding="utf-8"))
-QUESTIONS, ENCODER = NEWEST["questions"], NEWEST["encoder"]
+NEWEST: dict[str, Any] = tomllib.loads((RESULTS / "newest.toml").read_text(encoding="utf-8"))
+QUESTIONS: dict[str, dict[str, Any]] = NEWEST["questions"]
+CHANGES: list[dict[str, Any]] = NEWEST["changes"]
 
 
 def files(question: str) -> list[Path]:
@@ -50,16 +51,16 @@ def when_measured(rows: pd.DataFrame) -> str:
     return f"{between}commit{'s' * (len(commits) > 1)} {', '.join(commits)}"
 
 
-def of_encoder_before(ours: pd.DataFrame) -> bool:
-    """Tell whether any of our rows was measured with weights of the encoder before the present ones."""
-    return bool((ours["started"].dropna() < ENCODER["since"]).any())
+def changed_since(question: str, ours: pd.DataFrame) -> list[str]:
+    """List what has changed since the first of our rows."""
+    first = ours["started"].dropna().min()
+    return [change["told"] for change in CHANGES if question in change["questions"] and first < change["since"]]
 
 
-def encoder_note(ours: pd.DataFrame) -> str:
-    """Say so where rows are of the encoder before."""
-    if not of_encoder_before(ours):
-        return ""
-    return f" Ours are of the pretrained encoder before {ENCODER['change']}."
+def age_note(question: str, ours: pd.DataFrame) -> str:
+    """Say so where something has changed since our rows."""
+    changed = changed_since(question, ours)
+    return f" Ours were measured before {', and before '.join(changed)}." if changed else ""
 
 
 def index() -> pd.DataFrame:

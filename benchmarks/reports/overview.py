@@ -97,7 +97,7 @@ def times() -> pd.DataFrame:
 
 def losses() -> str:
     """Say where others are better; a comparison that ours wins is left out."""
-    return " ".join(filter(None, [better_elsewhere(), narrow_bands(), level_classifier(), weights()]))
+    return " ".join(filter(None, [better_elsewhere(), narrow_bands(), level_classifier(), ages()]))
 
 
 def better_elsewhere() -> str:
@@ -136,13 +136,18 @@ def level_classifier() -> str:
     )
 
 
-def weights() -> str:
-    """Say which rows are of the weights that the encoder had before."""
-    rows = {"classifier": classification.rows(), "detector": anomalies.rows()}
-    before = [name for name, table in rows.items() if newest.of_encoder_before(table[newest.is_ours(table)])]
-    change = newest.ENCODER["change"]
-    told = f"The figures of the {' and of the '.join(before)} are of the pretrained encoder before {change}."
-    return told if before else ""
+def ages() -> str:
+    """Say which rows are older than a change of what they depend on."""
+    rows = {"the classifier": ("classification", classification.rows()), "the detector": ("anomaly", anomalies.rows())}
+    changed = {
+        name: newest.changed_since(question, table[newest.is_ours(table)]) for name, (question, table) in rows.items()
+    }
+    told = []
+    for change in (change["told"] for change in newest.CHANGES):
+        older = [name for name in changed if change in changed[name]]
+        if older:
+            told.append(f"{' and of '.join(older)} are from before {change}")
+    return f"The figures of {', those of '.join(told)}." if told else ""
 
 
 MADE = {"summary": summary, "times": times, "files": newest.index, "losses": losses}
