@@ -33,18 +33,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from commands import exit_with, parse_long, parser
 from machine import Row, canonical, code_hash, commit, is_ours, made, network, peak_memory_mb, version
-from tables import (
-    RowFile,
-    exit_with,
-    markdown,
-    number,
-    parse_long,
-    parser,
-    provenance_section,
-    read_rows,
-    write_summary,
-)
+from rows import RowFile, read_rows
+from tables import markdown, number, provenance_section, write_summary
 
 ESTIMATORS = {
     "TransformerClassifier": "tsformer:TransformerClassifier",

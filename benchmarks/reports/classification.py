@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 import uea
-from tables import number, read_rows
+from rows import read_rows
+from tables import number
 
 from reports.cells import OURS, bold_rows, seconds, three
 from reports.newest import REFERENCE, age_note, files, is_ours, newest, when_measured

@@ -3,7 +3,7 @@
 from functools import cache
 
 import pandas as pd
-from tables import read_rows
+from rows import read_rows
 
 from reports.cells import OURS, bold_rows, three
 from reports.newest import REFERENCE, newest
