@@ -63,6 +63,11 @@ def test_figures__of_readme_and_pages__are_what_the_results_say(monkeypatch):
     assert stale == [], "run python benchmarks/report.py"
 
 
+def test_files_of_rows__on_pages__are_named_by_the_list_alone():
+    naming = [page.name for page in WRITTEN if re.search(r"results/\d{4}-", page.read_text())]
+    assert naming == ["evidence.md"], "benchmarks/results/newest.toml is their home"
+
+
 def test_encoder_in_the_package__is_the_one_that_pages_compare_their_rows_with(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     from reports import newest

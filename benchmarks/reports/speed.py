@@ -4,9 +4,44 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from reports import classification, forecasting
+from reports import anomalies, classification, forecasting
 from reports.cells import seconds
 from reports.newest import newest
+
+SHAPES = ["ItalyPowerDemand", "BasicMotions", "JapaneseVowels", "ArrowHead", "Libras", "NATOPS", "Adiac", "Handwriting"]
+SHAPES += ["AtrialFibrillation"]
+
+
+def fits() -> pd.DataFrame:
+    """Show how long a fit of the classifier takes on sets of several shapes."""
+    rows = newest("fits", key=["dataset", "estimator"])
+    rows = rows[(rows["estimator"] == classification.DEFAULT) & (rows["seed"] == 0)]
+    rows = rows.set_index("dataset").loc[SHAPES].sort_values("fit_seconds").rename_axis("set")
+    shapes = rows[["n_train", "n_channels", "n_timepoints"]].set_axis(["cases", "channels", "points"], axis=1)
+    return shapes.assign(
+        **{"fit, s": rows["fit_seconds"].map(seconds), "predict, s": rows["predict_seconds"].map(seconds)}
+    )
+
+
+def largest_fits() -> pd.DataFrame:
+    """Show what the fit of a large set consists of."""
+    rows = newest("scale")
+    rows = rows[(rows["dtype"] == "float32") & (rows["whole"] == 0)].sort_values("fit")
+    table = {
+        "steps": rows["n_steps"],
+        "a step, s": rows["step"].map("{:.2f}".format),
+        "head, s": rows["frozen"].map(seconds),
+        "fit, s": rows["fit"].map(seconds),
+    }
+    return pd.DataFrame(table).set_index(rows["shape"].rename("set"))
+
+
+def detections() -> pd.DataFrame:
+    """Show the seconds of fit and scores on the shortest and on the longest series of the archive."""
+    rows = anomalies.rows().query("method == @anomalies.DETECTOR and group == 'archive'")
+    lengths = ["n_timepoints", "train_end"]
+    took = rows.groupby(lengths)["seconds"].median().iloc[[0, -2, -1]].map(seconds)
+    return took.rename_axis(["time points", "of them normal"]).reset_index().set_index("time points")
 
 
 def scale() -> pd.DataFrame:
@@ -73,6 +108,9 @@ def cache_memory() -> str:
 
 
 MADE = {
+    "fits": fits,
+    "largest_fits": largest_fits,
+    "detections": detections,
     "scale": scale,
     "panel": panel,
     "training_steps": lambda: contests("speed", ["training step", "2 epochs", "one case"]),
