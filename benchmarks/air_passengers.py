@@ -16,8 +16,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from commands import short_parser
 from machine import Row, provenance, timed
-from tables import aggregated, collect, short_parser
+from rows import collect
+from tables import aggregated
 
 from tsformer import TransformerForecaster
 from tsformer.datasets import load_forecasting

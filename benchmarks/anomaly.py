@@ -29,8 +29,10 @@ import numpy as np
 import pandas as pd
 import torch
 from anomaly_sets import Floats, MadeSeries
+from commands import exit_with, parser
 from machine import OURS, Row, code_hash, commit, cpu, version
-from tables import RowFile, exit_with, library, markdown, number, parser, provenance_section, write_summary
+from rows import RowFile, library
+from tables import markdown, number, provenance_section, write_summary
 from threadpoolctl import threadpool_limits
 from uea import datasets_in
 

@@ -21,8 +21,10 @@ import anomaly_sets as sets
 import numpy as np
 import pandas as pd
 from anomaly_sets import Anomaly
+from commands import exit_with, parse_long, parser
 from machine import OURS, Row, code_hash, commit, cpu, version
-from tables import RowFile, exit_with, markdown, number, parse_long, parser, provenance_section, write_summary
+from rows import RowFile
+from tables import markdown, number, provenance_section, write_summary
 
 from tsformer import TransformerDetector
 from tsformer.data import anomalies as kinds

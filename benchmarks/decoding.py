@@ -22,8 +22,10 @@ from multiprocessing import get_context
 from typing import Any
 
 import torch
+from commands import short_parser
 from machine import Contest, Row, Run, cpu, peak_memory_mb, provenance
-from tables import collect, contest_table, short_parser
+from rows import collect
+from tables import contest_table
 
 from tsformer.models.forecaster import PATCH_LENGTH, SeriesForecaster, Window, build_forecaster
 from tsformer.models.window_features import Scale

@@ -65,19 +65,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from commands import exit_with, parse_long, parser
 from forecasting_data import DATASETS, Competition, LongHorizon, read_competition, read_long_horizon, seasonal_naive
 from machine import Row, bare, canonical, code_hash, commit, made, network, parse_name, peak_memory_mb, version
-from tables import (
-    RowFile,
-    exit_with,
-    markdown,
-    number,
-    parse_long,
-    parser,
-    provenance_section,
-    read_rows,
-    write_summary,
-)
+from rows import RowFile, read_rows
+from tables import markdown, number, provenance_section, write_summary
 
 COLUMNS = (
     *("dataset", "split", "stride", "horizon", "model", "seed", "weights", "mse", "mae"),

@@ -25,8 +25,10 @@ from unittest.mock import patch
 
 import pandas as pd
 import torch
+from commands import short_parser
 from machine import code_hash, provenance
-from tables import collect, markdown, number, short_parser
+from rows import collect
+from tables import markdown, number
 from torch import Tensor
 
 from tsformer.models import simple_forecasts as simple

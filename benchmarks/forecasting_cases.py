@@ -20,9 +20,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from commands import short_parser
 from forecasting_data import DATASETS, Competition, read_competition, seasonal_naive
 from machine import Row, provenance, timed
-from tables import aggregated, collect, short_parser
+from rows import collect
+from tables import aggregated
 
 from tsformer import TransformerForecaster
 

@@ -43,8 +43,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # GPU machines often have no installed copy
 
+from commands import short_parser
 from machine import Row, interleaved, provenance, ratio
-from tables import collect, markdown, short_parser
+from rows import collect
+from tables import markdown
 
 from tsformer import TransformerClassifier, TransformerForecaster
 from tsformer.data.batch import Batch

@@ -17,12 +17,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import uea
+from commands import exit_with, parse_long, parser
 from machine import Row, canonical, code_hash, commit, made, version
 from made_tasks import KINDS, SIZES, make_task
+from rows import RowFile, read_rows
 from semi_supervised import part
 from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedKFold
-from tables import RowFile, exit_with, markdown, number, parse_long, parser, read_rows, write_summary
+from tables import markdown, number, write_summary
 from uea import ESTIMATORS
 
 from tsformer.datasets import load_classification

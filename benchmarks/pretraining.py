@@ -18,10 +18,12 @@ import numpy as np
 import pandas as pd
 import torch
 import uea
+from commands import exit_with, parse_long, parser
 from machine import Row
 from numpy.typing import NDArray
+from rows import read_rows
 from sklearn.base import BaseEstimator, ClassifierMixin
-from tables import exit_with, markdown, parse_long, parser, read_rows, write_summary
+from tables import markdown, write_summary
 from uea import DATASET
 
 from tsformer import TransformerClassifier, TransformerPretrainer

@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from commands import exit_with, short_parser
 from machine import Row, code_hash, peak_memory_mb, provenance, version
-from tables import RowFile, exit_with, short_parser
+from rows import RowFile
 
 SEED = 0
 STEPS = 4  # that are measured

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from commands import exit_with, short_parser
 from machine import Row, cpu, peak_memory_mb, provenance
-from tables import collect, exit_with, short_parser
+from rows import collect
 
 from tsformer import TransformerForecaster, load, save
 

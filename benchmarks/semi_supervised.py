@@ -19,8 +19,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import uea
+from commands import exit_with, parse_long, parser
 from machine import Row, code_hash, commit, made, network, peak_memory_mb, version
 from numpy.typing import NDArray
+from rows import RowFile, read_rows
 from scipy.special import softmax
 from scipy.stats import wilcoxon
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -28,7 +30,7 @@ from sklearn.linear_model import RidgeClassifierCV
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from tables import RowFile, exit_with, markdown, number, parse_long, parser, read_rows, write_summary
+from tables import markdown, number, write_summary
 from uea import DATASET
 
 from tsformer.datasets import load_classification

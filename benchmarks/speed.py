@@ -28,11 +28,13 @@ from typing import Any
 import numpy as np
 import torch
 from aeon.classification.convolution_based import MiniRocketClassifier, MultiRocketHydraClassifier
+from commands import short_parser
 from machine import Contest, Run, cpu, provenance
+from rows import collect
 from sklearn.base import clone
 from sktime.classification.deep_learning import MVTSTransformerClassifier
 from sktime.classification.deep_learning.convtran import ConvTranClassifierTorch
-from tables import collect, contest_table, short_parser
+from tables import contest_table
 from torch import Tensor, nn
 
 from tsformer import TransformerClassifier

@@ -11,12 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from commands import exit_with, parser
 from machine import Row, code_hash, commit, version
 from numpy.typing import NDArray
+from rows import RowFile
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 from sklearn.metrics import log_loss
-from tables import RowFile, exit_with, markdown, parser
+from tables import markdown
 from uea import ESTIMATORS, datasets_in
 
 from tsformer import TransformerClassifier

@@ -33,18 +33,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from commands import exit_with, parse_long, parser
 from machine import Row, canonical, code_hash, commit, is_ours, made, network, peak_memory_mb, version
-from tables import (
-    RowFile,
-    exit_with,
-    markdown,
-    number,
-    parse_long,
-    parser,
-    provenance_section,
-    read_rows,
-    write_summary,
-)
+from rows import RowFile, read_rows
+from tables import markdown, number, provenance_section, write_summary
 
 ESTIMATORS = {
     "TransformerClassifier": "tsformer:TransformerClassifier",
@@ -461,7 +453,7 @@ def draw_critical_difference(rows: pd.DataFrame, path: Path) -> str:
         figure, _ = plot_critical_difference(
             accuracy.to_numpy(), labels, highlight=ours, width=6 + 2 * space, textspace=space
         )
-    figure.savefig(path, dpi=150, bbox_inches="tight")
+    figure.savefig(path, dpi=200, bbox_inches="tight")
     return (
         f"![Critical differences]({path.name})\n\nMean ranks over {len(accuracy)} datasets. A bar joins estimators "
         "between which one-sided Wilcoxon tests, with Holm's correction at 0.1, see no difference."

@@ -1,13 +1,15 @@
-"""Draws the pictures of the documentation into docs/images, in about two minutes on one core:
+"""Draws the pictures of the documentation into docs/images, in some minutes on one core:
 
     PYTHONPATH=tests:examples python docs/figures.py
 
 Those of pictures.md and pretrained.md are drawn by the code on these pages, but for samples of the two generators: one
 is drawn by examples/synthetic_series.py, that of forecasters here. The picture of README.md and of the home page, for
 light and for dark pages, is drawn here, and so are those of paper.md, a function each, from the layers of the package.
+All have two pixels for each of a screen. benchmarks/report.py draws the one of critical differences.
 """
 
 import contextlib
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -50,17 +52,21 @@ DIGITS = torch.tensor([[3, 1, 4, 1, 5, 9, 2, 6]])
 
 def main(folder: Path, n_steps: int = 300) -> None:
     """Draw all pictures; `n_steps` trains the network that writes digits backwards."""
-    plt.rcParams["savefig.dpi"] = 200  # two pixels for each of a screen, of those drawn by pages
-    for page in ("pictures.md", "pretrained.md"):
-        with tempfile.TemporaryDirectory() as scratch, contextlib.chdir(scratch):
-            pages.run(pages.ROOT / "docs" / page)
-            for picture in Path(scratch).glob("*.png"):
-                few_colours = Image.open(picture).convert("RGB").quantize(128, dither=Image.Dither.NONE)
-                few_colours.save(folder / picture.name, optimize=True)  # a third of the size
+    plt.rcParams["savefig.dpi"] = 200
     draw_overview(folder)
-    synthetic_series.draw_picture(str(folder / "synthetic.png"))
-    histories().savefig(folder / "histories.png", dpi=90)
-    draw_paper(folder, n_steps)
+    with tempfile.TemporaryDirectory() as scratch:
+        drawn = Path(scratch)
+        for page in ("pictures.md", "pretrained.md"):
+            with tempfile.TemporaryDirectory() as working, contextlib.chdir(working):
+                pages.run(pages.ROOT / "docs" / page)
+                for picture in Path(working).glob("*.png"):
+                    shutil.move(picture, drawn)
+        synthetic_series.draw_picture(str(drawn / "synthetic.png"))
+        histories().savefig(drawn / "histories.png", dpi=130)
+        draw_paper(drawn, n_steps)
+        for picture in drawn.glob("*.png"):
+            few_colours = Image.open(picture).convert("RGB").quantize(128, dither=Image.Dither.NONE)
+            few_colours.save(folder / picture.name, optimize=True)  # a third of the size
 
 
 def draw_overview(folder: Path) -> None:
@@ -165,7 +171,7 @@ def draw_paper(folder: Path, n_steps: int) -> None:
         "generation": generation(writer),
     }
     for name, figure in drawn.items():
-        figure.savefig(folder / f"paper_{name}.png", dpi=100)
+        figure.savefig(folder / f"paper_{name}.png", dpi=200)
         plt.close(figure)
 
 
@@ -297,6 +303,7 @@ def positions() -> Any:
     for position in (8, 32):
         axes[1].plot(table @ table[position], label=f"with position {position}")
     label(axes[1], "Product of two positions", "position", "")
+    axes[1].set_ylim(top=42)
     axes[1].legend(frameon=False, fontsize=8)
     query, key = torch.randn(2, 1, 1, 1, 16)
     offsets = torch.arange(-20, 21)
@@ -369,7 +376,7 @@ def write(writer: EncoderDecoder) -> tuple[Tensor, Tensor, list[Tensor]]:
     return written, logits, [weights for weights in maps if weights.shape[-2:] == (len(written), DIGITS.shape[1])]
 
 
-def new_figure(n: int, *, width: float = 10.0, **kwargs: Any) -> tuple[Any, list[Axes]]:
+def new_figure(n: int, *, width: float = 8.5, **kwargs: Any) -> tuple[Any, list[Axes]]:
     """A row of n axes."""
     figure, axes = plt.subplots(1, n, figsize=(width, 2.8), layout="constrained", squeeze=False, **kwargs)
     return figure, list(axes[0])

@@ -14,7 +14,7 @@ from tsformer.data.synthetic import FAMILIES, draw_series
 def draw_picture(path: str, n_columns: int = 5, n_rows: int = 8) -> None:
     """Save samples of all families, one after the other, and after them cases of three channels."""
     generator = torch.Generator().manual_seed(0)
-    figure, axes = plt.subplots(n_rows, n_columns, figsize=(15, 14), layout="constrained")
+    figure, axes = plt.subplots(n_rows, n_columns, figsize=(13, 12), layout="constrained")
     names = [*FAMILIES, *FAMILIES][: n_columns * n_rows]
     for ax, name in zip(axes.flat, names + [None] * (axes.size - len(names)), strict=True):
         families = {name: FAMILIES[name]} if name else None
@@ -22,7 +22,7 @@ def draw_picture(path: str, n_columns: int = 5, n_rows: int = 8) -> None:
         ax.plot(case.numpy(), linewidth=0.7)
         ax.set_title(name or "three channels, any families", fontsize=8)
         ax.set_axis_off()
-    figure.savefig(path, dpi=70)
+    figure.savefig(path, dpi=130)
 
 
 if __name__ == "__main__":

@@ -71,6 +71,7 @@ def photograph(site: Path, pages: list[str], options: argparse.Namespace) -> lis
             tab = browser.new_page(viewport=screen, color_scheme=scheme, device_scale_factor=1)
             for page in pages:
                 tab.goto(address + page, wait_until="load")
+                tab.wait_for_timeout(300)  # tabs fade in
                 found = tab.evaluate("document.scrollingElement.scrollWidth")
                 if found > width:
                     too_wide.append((page, width, found))

@@ -13,6 +13,10 @@ import tempfile
 import textwrap
 from pathlib import Path
 
+import pandas as pd
+
+from tsformer.datasets import load_classification
+
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.DOTALL | re.MULTILINE)
 PAGES = [page for page in [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))] if BLOCK.search(page.read_text())]
@@ -24,9 +28,11 @@ NUMBER = re.compile(r"-?\d+\.?\d*(?:e[+-]?\d+)?")
 def run(page: Path) -> list[tuple[str | None, str]]:
     """Run the blocks of a page in order; return for each what the page shows and what was printed.
 
-    The working directory should be a scratch one. It gets a link to benchmarks/, whose results pages read.
+    The working directory should be a scratch one. It gets a link to benchmarks/, whose results pages read, and files
+    that stand for a user's own in README.md.
     """
     Path("benchmarks").symlink_to(ROOT / "benchmarks")
+    write_recordings()
     names: dict[str, object] = {"__name__": "page"}
     results = []
     for block in BLOCK.finditer(page.read_text()):
@@ -35,6 +41,18 @@ def run(page: Path) -> list[tuple[str | None, str]]:
             exec(compile(block[1], page.name, "exec"), names)
         results.append((block[2], printed.getvalue()))
     return results
+
+
+def write_recordings() -> None:
+    """Write train.csv and new.csv: a row for each recording and time of BasicMotions, the new ones without sport."""
+    X, y = load_classification("BasicMotions", split="train")
+    X_test, _ = load_classification("BasicMotions", split="test")
+    for name, cases in {"train": X, "new": X_test[15::10]}.items():
+        parts = [pd.DataFrame(case.T).add_prefix("channel") for case in cases]
+        table = pd.concat(parts, keys=[f"{name} {i}" for i in range(len(parts))], names=["id", "time"])
+        if name == "train":
+            table["sport"] = y.repeat(X.shape[2])
+        table.to_csv(f"{name}.csv")
 
 
 def words_and_numbers(text: str) -> tuple[list[str], list[float]]:

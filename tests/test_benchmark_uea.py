@@ -12,7 +12,7 @@ import pytest
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 
 import machine
-import tables
+import rows
 import uea
 
 ROOT = Path(__file__).parents[1]
@@ -311,7 +311,7 @@ def test_uea__rows_of_another_version_of_a_rival__are_refused(archive, in_proces
 def test_uea__code_changes_during_the_run__ends_it(archive, in_process, monkeypatch):
     states = iter(["before", "before", "after"])
     monkeypatch.setattr(uea, "code_hash", lambda: next(states))
-    monkeypatch.setattr(tables, "code_hash", lambda: next(states))
+    monkeypatch.setattr(rows, "code_hash", lambda: next(states))
     with pytest.raises(SystemExit, match="changed during the run"):
         run("--estimators", OURS)
     assert [row["code"] for row in rows_of("r.csv")] == ["before"]
@@ -319,7 +319,7 @@ def test_uea__code_changes_during_the_run__ends_it(archive, in_process, monkeypa
 
 def test_uea__another_run_writes_the_file__is_refused(archive, in_process, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    with tables.locked(Path("r.csv")), pytest.raises(SystemExit, match="Another run is writing"):
+    with rows.locked(Path("r.csv")), pytest.raises(SystemExit, match="Another run is writing"):
         run("--estimators", "dummy")
     assert not list(tmp_path.glob("*.lock"))
 

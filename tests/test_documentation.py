@@ -2,11 +2,13 @@
 lead to what is there, and the site builds without a warning.
 """
 
+import hashlib
 import json
 import re
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 from pages import FORMAT, PAGES, ROOT, WIDTH, run, words_and_numbers
 
@@ -52,13 +54,46 @@ def headings(page):
     return [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles]
 
 
-def test_tables__of_readme_and_pages__are_what_the_results_say(monkeypatch):
+def test_figures__of_readme_and_pages__are_what_the_results_say(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     import report
 
     assert len(report.pages()) > 5
     stale = [page.name for page in report.pages() if report.renewed(page.read_text()) != page.read_text()]
     assert stale == [], "run python benchmarks/report.py"
+
+
+def test_files_of_rows__on_pages__are_named_by_the_list_alone():
+    naming = [page.name for page in WRITTEN if re.search(r"results/\d{4}-", page.read_text())]
+    assert naming == ["evidence.md"], "benchmarks/results/newest.toml is their home"
+
+
+def test_encoder_in_the_package__is_the_one_that_pages_compare_their_rows_with(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    from reports import newest
+
+    found = hashlib.sha256((ROOT / "tsformer/weights/encoder.safetensors").read_bytes()).hexdigest()
+    known = [change["encoder_sha256"] for change in newest.CHANGES if "encoder_sha256" in change]
+    assert found == known[-1], "say in benchmarks/results/newest.toml since when it is there"
+
+
+def test_newest_rows__of_two_files__are_ours_of_the_first_and_rivals_where_they_are_missing(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    from reports import newest
+
+    columns = "version,method,dataset,score\n"
+    (tmp_path / "new.csv").write_text(f"{columns}tsformer 1,ours,A,4\naeon 1,rival,A,3\n")
+    (tmp_path / "old.csv").write_text(
+        f"{columns}tsformer 0,ours,A,1\ntsformer 0,ours,B,1\naeon 1,rival,A,2\naeon 1,rival,B,2\n"
+    )
+    monkeypatch.setattr(newest, "RESULTS", tmp_path)
+    monkeypatch.setattr(newest, "QUESTIONS", {"which": {"files": ["not_there_yet.csv", "new.csv", "old.csv"]}})
+    rows = newest.newest("which", pd.read_csv, ["dataset", "method"])
+    assert rows[["method", "dataset", "score"]].to_numpy().tolist() == [
+        ["ours", "A", 4],
+        ["rival", "A", 3],
+        ["rival", "B", 2],
+    ]
 
 
 def test_code__of_all_pages__is_formatted():
@@ -84,8 +119,8 @@ def test_figures__of_the_paper__are_drawn_as_the_committed_ones(tmp_path, monkey
 
 
 def test_images__committed__are_those_shown():
-    text = "".join(page.read_text() for page in ROOT.glob("docs/*.md"))
-    assert set(re.findall(r"\(images/([^)#]*)", text)) == {path.name for path in ROOT.glob("docs/images/*")}
+    text = "".join(page.read_text() for page in ROOT.glob("docs/**/*.md"))
+    assert set(re.findall(r"\((?:\.\./)?images/([^)#]*)", text)) == {path.name for path in ROOT.glob("docs/images/*")}
 
 
 def test_promises__on_their_page__name_tests_that_are_there():
