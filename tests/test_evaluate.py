@@ -40,7 +40,7 @@ def test_evaluate__all__is_what_the_other_metrics_say(df, past):
     table = evaluate(past, df)
     assert list(table.columns) == [*FIGURES, *(f"naive_{name}" for name in FIGURES), "n", "n_missing"]
     row = table.loc["all"]
-    assert row["mase"] == pytest.approx(mean_absolute_scaled_error(df, past, seasonality=12))
+    assert row["mase"] == pytest.approx(mean_absolute_scaled_error(df, past, season=12))
     for level in LEVEL:
         assert row[f"coverage_{level}"] == pytest.approx(interval_coverage(df, past, level=level))
     with_quantiles = at_once().fit(df).backtest(df, n_windows=3, step_size=4, quantiles=QUANTILES)

@@ -51,7 +51,7 @@ def mean_absolute_scaled_error(
     y_pred: Values,
     *,
     y_train: Values | None = None,
-    seasonality: int = 1,
+    season: int = 1,
     by_series: bool = False,
     id_col: Hashable = "unique_id",
     time_col: Hashable = "ds",
@@ -59,7 +59,7 @@ def mean_absolute_scaled_error(
 ) -> Score:
     """Mean absolute scaled error (MASE): 1 is the error of seasonal naive one season ahead in the history.
 
-    The absolute error of each series is divided by the mean absolute difference of its history at lag `seasonality`, or
+    The absolute error of each series is divided by the mean absolute difference of its history at lag `season`, or
     at lag 1 where the history is no longer than a season (Hyndman & Koehler 2006). A series whose history does not
     vary, but for rounding, has no such scale and is left out with a warning. `y_train` holds the histories, as arrays
     of any lengths or a frame; arrays need it, of frames the rows of y_true before each forecast are taken without it.
@@ -71,7 +71,7 @@ def mean_absolute_scaled_error(
     1.5
     """
     cases = _read(y_true, y_pred, [None], (id_col, time_col, target_cols), y_train)
-    errors = _mean(np.abs(cases.truth - cases.forecasts[..., 0])) / _scales(cases, seasonality, power=1)
+    errors = _mean(np.abs(cases.truth - cases.forecasts[..., 0])) / _scales(cases, season, power=1)
     return _result(errors, cases, by_series)
 
 
@@ -80,7 +80,7 @@ def root_mean_squared_scaled_error(
     y_pred: Values,
     *,
     y_train: Values | None = None,
-    seasonality: int = 1,
+    season: int = 1,
     by_series: bool = False,
     id_col: Hashable = "unique_id",
     time_col: Hashable = "ds",
@@ -91,7 +91,7 @@ def root_mean_squared_scaled_error(
     It is the error of the M5 competition (Makridakis et al. 2022).
     """
     cases = _read(y_true, y_pred, [None], (id_col, time_col, target_cols), y_train)
-    scales = _scales(cases, seasonality, power=2)[:, None]  # before squaring: of 1e200 a square is infinite
+    scales = _scales(cases, season, power=2)[:, None]  # before squaring: of 1e200 a square is infinite
     return _result(np.sqrt(_mean(((cases.truth - cases.forecasts[..., 0]) / scales) ** 2)), cases, by_series)
 
 
@@ -274,9 +274,9 @@ def _read(
     return _from_arrays(y_true, forecasts, labels, y_train)
 
 
-def _scales(cases: _Cases, seasonality: int, power: int) -> Floats:
+def _scales(cases: _Cases, season: int, power: int) -> Floats:
     """Power mean of seasonal differences of each history (n_series,); NaN, and a warning, where there is none."""
-    seasonality = checked_count(seasonality, "seasonality")
+    season = checked_count(season, "season")
     if cases.histories is None:
         raise ValueError("y_train must hold the histories of arrays: the error is scaled by their differences.")
     absent: Any = np.isnan(cases.forecasts).all(axis=(1, 2))  # of which whoever made the forecasts has told
@@ -285,9 +285,9 @@ def _scales(cases: _Cases, seasonality: int, power: int) -> Floats:
             f"{_name(cases, empty[0])} has no history to scale its error by. Pass the time points before the forecast "
             "as y_train, or of a frame in y_true."
         )
-    scales = np.array([_scale(history, seasonality, power) for history in cases.histories])
+    scales = np.array([_scale(history, season, power) for history in cases.histories])
     lacking = np.flatnonzero(np.isnan(scales) & ~absent)
-    why = f"whose history does not vary at seasonality={seasonality}, but for rounding"
+    why = f"whose history does not vary at season={season}, but for rounding"
     if len(lacking) == len(scales):
         raise ValueError(f"There are only series {why}: none has a scale. {_name(cases, 0)} is the first.")
     if len(lacking):
@@ -295,10 +295,10 @@ def _scales(cases: _Cases, seasonality: int, power: int) -> Floats:
     return scales
 
 
-def _scale(history: Floats, seasonality: int, power: int) -> float:
+def _scale(history: Floats, season: int, power: int) -> float:
     values = history.astype(np.float64)
     rounding = ROUNDING * np.finfo(np.float32 if _is_single(values) else history.dtype).eps
-    lag = seasonality if len(values) > seasonality else 1
+    lag = season if len(values) > season else 1
     steps = np.abs(values[lag:] - values[:-lag])
     steps = steps[~np.isnan(steps)]
     varies = len(steps) > 0 and steps.max() > rounding * np.nanmax(np.abs(values))

@@ -246,7 +246,7 @@ def test_forecaster__season_given__is_that_of_fit_score_and_other_series():
     y = pd.Series(np.tile(np.arange(10.0), 6) + np.random.default_rng(0).normal(size=60))
     forecaster = small(season=10, max_steps=1).fit(y)
     errors = y[54:], forecaster.predict(y[:54])
-    expected = mean_absolute_scaled_error(*errors, y_train=y[:54], seasonality=10)
+    expected = mean_absolute_scaled_error(*errors, y_train=y[:54], season=10)
     assert forecaster.score(y) == pytest.approx(-expected)
     forecaster.update(pd.Series(1.0, range(60, 65)), refit=True)
     assert forecaster.lengths_.season == 10

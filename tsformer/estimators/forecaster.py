@@ -434,7 +434,7 @@ class TransformerForecaster(TransformerParams, TrainingParams, ParallelParams, C
         truth = np.stack([unit[-horizon:] for unit in units])
         point = forecast.point[counts.repeat(len(series.names))]
         histories, season = [unit[:-horizon] for unit in units], self.lengths_.season
-        return -mean_absolute_scaled_error(truth, point, y_train=histories, seasonality=season)
+        return -mean_absolute_scaled_error(truth, point, y_train=histories, season=season)
 
     def __getstate__(self) -> dict[str, Any]:
         return portable(super().__getstate__())
