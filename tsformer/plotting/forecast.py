@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from tsformer.data.forecasts import Forecast, future_times, quantiles_of, requested_quantiles
+from tsformer.data.forecast_columns import quantiles_of
+from tsformer.data.forecasts import Forecast, future_times, requested_quantiles
 from tsformer.data.frames import SeriesSet
 from tsformer.estimators.forecaster import TransformerForecaster, forecast_series
 from tsformer.estimators.forecasting import Frame
