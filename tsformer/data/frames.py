@@ -32,6 +32,8 @@ from tsformer.data.rows import (
 
 Fill = Literal["ffill", "interpolate"] | float | None
 
+AHEAD = "if these are rows ahead, pass them to predict as future="
+
 PER_SERIES = "times", "values", "past", "future", "filled"  # lists of a SeriesSet
 
 
@@ -207,7 +209,7 @@ def _form_of(df: Any, rows: Rows, columns: Columns, before: SeriesSet | None) ->
         wanted = _as_list(columns.target_cols)
         if not wanted:
             wanted = ["y"] if rows.layout == "long" else [name for name in found if name not in named]
-        _check_columns(found, wanted, named, "" if rows.ids is not None else columns.id_col)
+        _check_columns(found, wanted, covariates, "" if rows.ids is not None else columns.id_col)
         targets = rows.data.columns[[found.index(name) for name in wanted]]
         _check_names(targets, rows.layout)
     form = Form(rows.layout, is_series, plain_index(targets), columns.id_col, columns.time_col, covariates)
@@ -229,8 +231,11 @@ def _check_names(targets: pd.Index[Any], layout: Layout) -> None:
         )
 
 
-def _check_columns(found: list[Any], targets: list[Any], covariates: list[Any], absent_ids: Hashable) -> None:
+def _check_columns(
+    found: list[Any], targets: list[Any], by_kind: tuple[list[Any], list[Any], list[Any]], absent_ids: Hashable
+) -> None:
     """Check that each column is there and has one use; `absent_ids` is the column of ids where there is none."""
+    covariates = list(itertools.chain(*by_kind))
     if twice := [name for i, name in enumerate(covariates) if name in covariates[:i]]:
         where = "in more than one place of past_, future_, static_cols"
         raise ValueError(f"A column is a covariate of one kind. Got {twice} {where}.")
@@ -238,9 +243,11 @@ def _check_columns(found: list[Any], targets: list[Any], covariates: list[Any], 
         raise ValueError(f"A column is one target. Got {twice} more than once in target_cols=.")
     missing = [name for name in [*targets, *covariates] if name not in found]
     if missing or not targets:
+        are_ahead = set(by_kind[1]) & set(found) and set(found) <= set(covariates)
+        remedy = "name the targets with target_cols=, and covariates with past_cols=, future_cols= and static_cols="
         raise ValueError(
-            f"The following columns are missing: {missing or 'all targets'}. Beside ids and times df has {found}; name "
-            "the targets with target_cols=, and covariates with past_cols=, future_cols= and static_cols=."
+            f"The following columns are missing: {missing or 'all targets'}. Beside ids and times df has {found}; "
+            f"{AHEAD if are_ahead else remedy}."
         )
     if both := [name for name in targets if name in covariates]:
         raise ValueError(f"A column is a target or a covariate. Got {both} as both.")
@@ -396,9 +403,10 @@ def _check_observed(ordered: SortedRows, form: Form, known: Any) -> None:
     without = ~np.logical_or.reduceat(observed, ordered.starts, axis=0) & ~ordered.ids.isin(known)[:, None]
     if without.any():
         code, channel = np.argwhere(without)[0]
+        remedy = AHEAD if form.covariates[1] and not observed.any() else "leave this one out"
         raise ValueError(
             f"{series_name(ordered.ids[code])} has no value{in_column(form.columns[channel])}, only NaN. "
-            "Each series must have at least one; leave this one out."
+            f"Each series must have at least one; {remedy}."
         )
 
 
