@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from datetime import date
 from decimal import Decimal
 from numbers import Integral, Real
@@ -315,6 +315,17 @@ def chosen(series: SeriesSet, kept: NDArray[np.bool_]) -> SeriesSet:
     codes = np.flatnonzero(kept)
     lists: Any = {name: [part[code] for code in codes] for name in PER_SERIES if (part := getattr(series, name))}
     return series._replace(ids=series.ids[codes], static=series.static[codes], **lists)
+
+
+def of_units(series: SeriesSet, units: Sequence[int]) -> tuple[SeriesSet, list[int]]:
+    """Return the series and channels that some units are of, alone, and the numbers of the units among these."""
+    codes, channels = np.divmod(np.asarray(units), len(series.names))
+    kept_codes, code = np.unique(codes, return_inverse=True)
+    kept, channel = np.unique(channels, return_inverse=True)
+    cut = chosen(series, np.isin(np.arange(series.n_series), kept_codes))
+    parts: Any = {name: [rows[:, kept] for rows in getattr(cut, name)] for name in ("values", "filled")}
+    form = cut.form._replace(columns=cut.form.columns[kept])
+    return cut._replace(form=form, **parts), (code * len(kept) + channel).tolist()
 
 
 def are_longer(series: SeriesSet, n: int, needs: str, remedy: str) -> NDArray[np.bool_]:

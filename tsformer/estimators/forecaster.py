@@ -325,8 +325,8 @@ class TransformerForecaster(TransformerParams, TrainingParams, ParallelParams, C
             In the form of df, with the times of the horizon.
         """
         wanted, levels = requested_quantiles(quantiles, level)
-        series, forecast = forecast_series(self, df, horizon, future, wanted)
-        return to_frame(series, forecast, levels)
+        series = read_histories(self, df)
+        return to_frame(series, forecast_series(self, series, horizon, future, wanted), levels)
 
     @usual_state()
     def sample(
@@ -603,24 +603,26 @@ def _finish(pretrained: SeriesForecaster | None, model: Any, batches: Iterable[B
         learn_correlation(model, batches)
 
 
-def read_histories(forecaster: TransformerForecaster, df: Frame | None) -> SeriesSet:
+@usual_state()
+def read_histories(forecaster: TransformerForecaster, df: Frame | SeriesSet | None) -> SeriesSet:
     """Read what a fitted forecaster is to go on from; without a frame it is what fit and update were given."""
     check_is_fitted(forecaster, "model_")
+    if isinstance(df, SeriesSet):  # read already
+        return df
     return forecaster.series_ if df is None else forecaster._read(df)
 
 
 @usual_state()
 def forecast_series(
     forecaster: TransformerForecaster,
-    df: Frame | None = None,
+    series: SeriesSet,
     horizon: int | None = None,
     future: Frame | None = None,
     quantiles: Sequence[float] = (),
-) -> tuple[SeriesSet, Forecast]:
+) -> Forecast:
     """Forecast what follows each series."""
     horizon = forecaster.horizon if horizon is None else params.checked_count(horizon, "horizon")
-    series = read_histories(forecaster, df)
-    return series, forecast_ahead(forecaster, series, horizon, future, quantiles)
+    return forecast_ahead(forecaster, series, horizon, future, quantiles)
 
 
 def _check_no_labels(y: Any) -> None:
