@@ -13,8 +13,9 @@ from tsformer.data.batch import Batch
 from tsformer.data.frames import SeriesSet
 from tsformer.estimators.checks import read_like_fit
 from tsformer.estimators.classifier import TransformerClassifier
-from tsformer.estimators.forecaster import TransformerForecaster, read_histories
-from tsformer.estimators.forecasting import Frame, windows_to_forecast
+from tsformer.estimators.forecaster import TransformerForecaster
+from tsformer.estimators.forecasting import windows_to_forecast
+from tsformer.estimators.histories import Frame, read_histories
 from tsformer.layers.attention import record_attention
 from tsformer.models.classifier import SeriesClassifier
 from tsformer.models.ensemble import Ensemble

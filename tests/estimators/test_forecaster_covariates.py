@@ -12,7 +12,8 @@ from numpy.testing import assert_allclose
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
 from tsformer import TransformerForecaster
-from tsformer.estimators.forecaster import read_histories, windows_to_forecast
+from tsformer.estimators.forecasting import windows_to_forecast
+from tsformer.estimators.histories import read_histories
 from tsformer.model_selection import TemporalSplit
 from tsformer.training.prediction import forecast_windows
 

@@ -15,8 +15,9 @@ from tsformer.data.cases import Cases
 from tsformer.data.frames import SeriesSet, of_units
 from tsformer.estimators.checks import channel_names, read_like_fit
 from tsformer.estimators.classifier import TransformerClassifier
-from tsformer.estimators.forecaster import TransformerForecaster, forecast_series, read_histories
-from tsformer.estimators.forecasting import Frame, windows_to_forecast
+from tsformer.estimators.forecaster import TransformerForecaster
+from tsformer.estimators.forecasting import forecast_ahead, windows_to_forecast
+from tsformer.estimators.histories import Frame, read_histories
 from tsformer.inspection import attention_over_history, attention_over_time, check_kind, occlusion, occlusion_over_time
 from tsformer.plotting.axes import (
     MAX_CHANNELS,
@@ -238,7 +239,7 @@ def _forecasts_seen(
     horizon: int | None,
     future: Frame | None,
 ) -> list[ForecastAttention]:
-    forecast = forecast_series(forecaster, histories, horizon, future)
+    forecast = forecast_ahead(forecaster, histories, horizon, future)
     received = attention_over_history(forecaster, histories, horizon, future)
     windows = windows_to_forecast(forecaster, histories, forecast.point.shape[1], future)
     n_observed = [int(observed.any(dim=-1).sum()) for window in windows for observed in window.observed]

@@ -11,8 +11,9 @@ import pandas as pd
 from tsformer.data.forecast_columns import quantiles_of
 from tsformer.data.forecasts import Forecast, future_times, requested_quantiles
 from tsformer.data.frames import SeriesSet, of_units
-from tsformer.estimators.forecaster import TransformerForecaster, forecast_series, read_histories
-from tsformer.estimators.forecasting import Frame
+from tsformer.estimators.forecaster import TransformerForecaster
+from tsformer.estimators.forecasting import forecast_ahead
+from tsformer.estimators.histories import Frame, read_histories
 from tsformer.inspection import check_kind
 from tsformer.params import checked_count
 from tsformer.plotting.axes import (
@@ -128,10 +129,10 @@ class ForecastDisplay:
         histories, units = of_units(histories, units)
         horizon = estimator.horizon if horizon is None else checked_count(horizon, "horizon")
         n_history = 5 * horizon if n_history is None else checked_count(n_history, "n_history")
-        forecast = forecast_series(estimator, histories, horizon, future, quantiles)
+        forecast = forecast_ahead(estimator, histories, horizon, future, quantiles)
         panels = [panel_of(unit, histories, forecast, n_history, levels or []) for unit in units]
         if other_future is not None:
-            other = forecast_series(estimator, histories, horizon, other_future).point
+            other = forecast_ahead(estimator, histories, horizon, other_future).point
             panels = [
                 replace(panel, other=pd.Series(other[unit], panel.point.index))
                 for unit, panel in zip(units, panels, strict=True)
