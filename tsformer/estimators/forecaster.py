@@ -128,6 +128,9 @@ class TransformerForecaster(TransformerParams, TrainingParams, ParallelParams, C
     training is worth, or covariates are new to them. `batch_size="auto"` stands for a quarter of the number of series,
     but at least 64 and at most 512, and for no more than a quarter of the windows, or 16. An epoch is 50 batches.
 
+    Training decodes 96 steps. Beyond these, bands of series without a season go on growing as changes in the context
+    do, as those of a random walk should; paths of `sample` do not.
+
     References
     ----------
     Vaswani et al. (2017), "Attention is all you need". Patches: Nie et al. (2023), "A time series is worth 64 words".
