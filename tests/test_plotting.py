@@ -28,7 +28,7 @@ def small_classifier(**changes) -> TransformerClassifier:
 
 @pytest.fixture(scope="module")
 def fitted():
-    return small().fit(wave())
+    return small(max_steps=1).fit(wave())
 
 
 def test_forecast_display__series__draws_history_forecast_and_bands(fitted):
@@ -51,7 +51,7 @@ def test_forecast_display__series__draws_history_forecast_and_bands(fitted):
 
 
 def test_forecast_display__long_frame__draws_a_panel_for_each_series_or_those_chosen():
-    forecaster = small().fit(long_frame())
+    forecaster = small(max_steps=1).fit(long_frame())
     assert [panel.name for panel in ForecastDisplay.from_estimator(forecaster).panels] == ["a", "b", "c"]
     chosen = ForecastDisplay.from_estimator(forecaster, series=["c"], n_history=10)
     assert len(chosen.axes_) == 1
@@ -62,13 +62,13 @@ def test_forecast_display__long_frame__draws_a_panel_for_each_series_or_those_ch
 
 @pytest.mark.parametrize("index", [pd.RangeIndex(72), pd.period_range("2015-01", periods=72, freq="M")])
 def test_forecast_display__integers_or_periods_as_times__are_drawn_in_order(index):
-    display = ForecastDisplay.from_estimator(small().fit(wave().set_axis(index)), horizon=3)
+    display = ForecastDisplay.from_estimator(small(max_steps=1).fit(wave().set_axis(index)), horizon=3)
     history, forecast = display.axes_[0].get_lines()
     assert (np.diff([*history.get_xdata(orig=False), *forecast.get_xdata(orig=False)]) > 0).all()
 
 
 def test_forecast_display__point_head__has_no_bands():
-    display = ForecastDisplay.from_estimator(small(head="point").fit(wave()))
+    display = ForecastDisplay.from_estimator(small(max_steps=1, head="point").fit(wave()))
     assert not display.axes_[0].collections
 
 
@@ -395,7 +395,7 @@ def test_attention_display__mistakes__are_told(classified):
 @pytest.mark.parametrize("encoder", ["patch", "conv_stem"])
 def test_attention_display__forecast__draws_a_row_for_each_patch_over_the_times_it_read(encoder):
     df = pd.DataFrame({"a": wave(), "b": wave(level=5.0)})
-    forecaster = small(encoder=encoder, n_layers=2).fit(df)
+    forecaster = small(max_steps=1, encoder=encoder, n_layers=2).fit(df)
     display = AttentionDisplay.from_estimator(forecaster, series="b", horizon=9)
     (panel,) = display.panels
     n_patches = -(-9 // PATCH_LENGTH)
@@ -418,7 +418,7 @@ def test_attention_display__forecast_of_one_patch__fills_a_row_numbered_1(fitted
 
 
 def test_attention_display__history_shorter_than_the_context__draws_what_there_is():
-    forecaster = small().fit(wave())
+    forecaster = small(max_steps=1).fit(wave())
     (panel,) = AttentionDisplay.from_estimator(forecaster, wave(20)).panels
     assert panel.attention.shape[1] == 20
     assert_allclose(panel.attention.mean(axis=1), 1.0)
