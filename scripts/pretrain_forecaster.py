@@ -127,7 +127,7 @@ def validate(weights: Path | None, sets: Mapping[str, ToForecast], device: torch
 def score_ends(name: str, forecaster: TransformerForecaster, data: ToForecast, season: int) -> dict[str, float]:
     """Score the forecasts of what follows each history."""
     forecast = forecaster.predict(level=LEVEL)
-    error = mean_absolute_scaled_error(data.whole, forecast, y_train=data.history, seasonality=season)
+    error = mean_absolute_scaled_error(data.whole, forecast, y_train=data.history, season=season)
     coverage = interval_coverage(data.whole, forecast, level=LEVEL)
     return {name: float(error), f"{name} coverage_{LEVEL}": float(coverage)}
 

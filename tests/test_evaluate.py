@@ -6,7 +6,7 @@ from itertools import cycle
 import numpy as np
 import pandas as pd
 import pytest
-from forecasts import FORMS, long_frame
+from forecasts import FORMS, long_frame, wave
 
 from tsformer import TransformerForecaster
 from tsformer.metrics import (
@@ -40,7 +40,7 @@ def test_evaluate__all__is_what_the_other_metrics_say(df, past):
     table = evaluate(past, df)
     assert list(table.columns) == [*FIGURES, *(f"naive_{name}" for name in FIGURES), "n", "n_missing"]
     row = table.loc["all"]
-    assert row["mase"] == pytest.approx(mean_absolute_scaled_error(df, past, seasonality=12))
+    assert row["mase"] == pytest.approx(mean_absolute_scaled_error(df, past, season=12))
     for level in LEVEL:
         assert row[f"coverage_{level}"] == pytest.approx(interval_coverage(df, past, level=level))
     with_quantiles = at_once().fit(df).backtest(df, n_windows=3, step_size=4, quantiles=QUANTILES)
@@ -104,6 +104,24 @@ def test_evaluate__several_targets_of_a_long_frame_beside_covariates__are_series
     assert list(table.index) == [(name, column) for name in "abc" for column in "yz"]
     naive = table["naive_mae"].to_numpy()
     np.testing.assert_allclose(naive[1::2], 2 * naive[::2])
+    of_one = evaluate(past, two, by="series", target_cols="z")
+    pd.testing.assert_frame_equal(of_one, table.xs("z", level=1), check_names=False)
+    with pytest.raises(
+        ValueError, match=r"target_cols must be among the targets of backtest, \['y', 'z'\]\. Got \['x'\]"
+    ):
+        evaluate(past, two, target_cols="x")
+
+
+def test_evaluate__season_auto__is_the_one_that_fit_chooses():
+    short = wave(20)
+    with pytest.warns(UserWarning, match="season of 12 steps, which needs a history of 24"):
+        forecaster = at_once().fit(short)
+    past = forecaster.backtest(short)
+    with pytest.warns(UserWarning, match=r"Taken instead: no season\. .* or confirm it by season=1\.") as told:
+        row = evaluate(past, short).loc["all"]
+    assert told[0].filename == __file__
+    assert row["mase"] == pytest.approx(-forecaster.score(short))
+    pd.testing.assert_series_equal(row, evaluate(past, short, season=[1]).loc["all"])
 
 
 def test_evaluate__history_by_hand__is_scaled_by_it_and_repeats_its_last_season():
@@ -177,11 +195,20 @@ def test_evaluate__history_that_does_not_vary__has_no_mase_and_says_so(df, past)
 
 def test_evaluate__rows_absent_in_df__asks_for_the_frequency(df, past):
     gappy = df.drop(index=[3, 10])
-    with pytest.raises(ValueError, match=r"Series 'a' has a gap: .* Pass freq='ME'"):
+    with pytest.raises(ValueError, match=r"Series 'a' has a gap: .* Pass freq='ME' .* and fill= to fill those"):
         evaluate(past, gappy)
     masked = df.copy()
     masked.loc[[3, 10], "y"] = np.nan
     pd.testing.assert_frame_equal(evaluate(past, gappy, freq="ME"), evaluate(past, masked))
+
+
+def test_evaluate__rows_absent_that_a_number_stands_for__count_as_in_score(df):
+    sold, how = df[np.arange(len(df)) % 5 > 0], {"freq": "ME", "fill": 0}
+    forecaster = at_once(**how).fit(sold)
+    past = forecaster.backtest(sold)
+    assert evaluate(past, sold, **how).loc["all", "mase"] == pytest.approx(-forecaster.score(sold))
+    masked = evaluate(past, sold, freq="ME").loc["all", "mase"]
+    assert masked != pytest.approx(-forecaster.score(sold), rel=0.01)
 
 
 @pytest.mark.parametrize(

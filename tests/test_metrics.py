@@ -17,8 +17,8 @@ from tsformer.metrics import (
 QUANTILES = [0.05, 0.5, 0.95]
 SCALED = [mean_absolute_scaled_error, root_mean_squared_scaled_error]
 ALL = {
-    mean_absolute_scaled_error: {"seasonality": 12},
-    root_mean_squared_scaled_error: {"seasonality": 12},
+    mean_absolute_scaled_error: {"season": 12},
+    root_mean_squared_scaled_error: {"season": 12},
     symmetric_mean_absolute_percentage_error: {},
     weighted_quantile_loss: {"quantiles": QUANTILES},
     interval_coverage: {"level": 90},
@@ -85,17 +85,17 @@ def test_metric__rows_in_another_order__are_matched_by_series_and_time(metric, t
 @of_scaled
 def test_scaled_error__y_train__takes_the_place_of_further_truth(metric, truth, forecast):
     horizon = truth.loc[forecast.index]
-    expected = metric(truth, forecast, seasonality=12)
-    assert metric(horizon, forecast, y_train=truth, seasonality=12) == pytest.approx(expected)
+    expected = metric(truth, forecast, season=12)
+    assert metric(horizon, forecast, y_train=truth, season=12) == pytest.approx(expected)
     early = truth[truth["ds"] < "2017-01-01"]
-    assert metric(truth, forecast, y_train=early, seasonality=12) != pytest.approx(expected, rel=1e-4)
+    assert metric(truth, forecast, y_train=early, season=12) != pytest.approx(expected, rel=1e-4)
 
 
 def test_metrics__arrays_by_hand__are_as_defined():
     y_true, y_pred, y_train = [5.0, 7.0], [4.0, 4.0], [1.0, 3.0, 2.0, 3.0]
     assert mean_absolute_scaled_error(y_true, y_pred, y_train=y_train) == pytest.approx(2 / (4 / 3))
-    assert mean_absolute_scaled_error(y_true, y_pred, y_train=y_train, seasonality=2) == pytest.approx(2 / 0.5)
-    assert mean_absolute_scaled_error(y_true, y_pred, y_train=y_train, seasonality=4) == pytest.approx(2 / (4 / 3))
+    assert mean_absolute_scaled_error(y_true, y_pred, y_train=y_train, season=2) == pytest.approx(2 / 0.5)
+    assert mean_absolute_scaled_error(y_true, y_pred, y_train=y_train, season=4) == pytest.approx(2 / (4 / 3))
     assert root_mean_squared_scaled_error(y_true, y_pred, y_train=y_train) == pytest.approx(np.sqrt(5 / 2))
     assert symmetric_mean_absolute_percentage_error([0, 3], [0, 1]) == pytest.approx(0.25)
     assert weighted_quantile_loss([2.0, 4.0], [[1.0], [5.0]], quantiles=[0.9]) == pytest.approx(2 * (0.9 + 0.1) / 6)
@@ -119,8 +119,8 @@ def test_metrics__arrays__are_those_of_the_same_frames(truth, forecast):
     last = forecast.groupby("unique_id").tail(4)
     y_pred = last["y"].to_numpy().reshape(3, 4)
     for metric in SCALED:
-        by_series = metric(horizon, y_pred, y_train=histories, seasonality=12, by_series=True)
-        assert by_series == pytest.approx(metric(truth, last, seasonality=12, by_series=True).to_numpy())
+        by_series = metric(horizon, y_pred, y_train=histories, season=12, by_series=True)
+        assert by_series == pytest.approx(metric(truth, last, season=12, by_series=True).to_numpy())
         assert isinstance(by_series, np.ndarray)
 
 
@@ -137,13 +137,13 @@ def fitted():
 def test_metrics__forecasts_of_every_form__are_read(form, fitted):
     df = FORMS[form]
     backtest = fitted.backtest(df, n_windows=1)
-    score = mean_absolute_scaled_error(df, backtest, seasonality=12)
+    score = mean_absolute_scaled_error(df, backtest, season=12)
     assert score == pytest.approx(-fitted.score(df))
     if form != "long, ids in the index":
         history = df[:-6] if df.index.nlevels == 1 and "unique_id" not in pd.DataFrame(df) else None
         if history is not None:
             predicted = fitted.predict(history)
-            assert mean_absolute_scaled_error(df, predicted, seasonality=12) == pytest.approx(score)
+            assert mean_absolute_scaled_error(df, predicted, season=12) == pytest.approx(score)
             assert symmetric_mean_absolute_percentage_error(df, fitted.predict(history, level=90)) == pytest.approx(
                 symmetric_mean_absolute_percentage_error(df, predicted)
             )
@@ -157,20 +157,20 @@ def test_metrics__forecasts_of_every_form__are_read(form, fitted):
 def test_metrics__windows_of_a_backtest_that_overlap__each_have_their_own_history(fitted):
     df = long_frame()
     windows = fitted.backtest(df, n_windows=2, step_size=3)
-    by_series = mean_absolute_scaled_error(df, windows, seasonality=12, by_series=True)
+    by_series = mean_absolute_scaled_error(df, windows, season=12, by_series=True)
     assert by_series.index.names == ["unique_id", "cutoff"]
     assert len(by_series) == 6
     for cutoff, window in windows[windows["unique_id"] == "a"].groupby("cutoff"):
-        alone = mean_absolute_scaled_error(df, window.drop(columns="cutoff"), seasonality=12)
+        alone = mean_absolute_scaled_error(df, window.drop(columns="cutoff"), season=12)
         assert by_series["a", cutoff] == pytest.approx(alone)
 
 
 def test_metrics__several_columns__are_named_by_series(fitted):
     wide = FORMS["wide"]
-    by_series = mean_absolute_scaled_error(wide, fitted.predict(wide[:-6]), seasonality=12, by_series=True)
+    by_series = mean_absolute_scaled_error(wide, fitted.predict(wide[:-6]), season=12, by_series=True)
     assert list(by_series.index) == ["x", "z"]
     for name in wide:
-        alone = mean_absolute_scaled_error(wide[name], fitted.predict(wide[name][:-6]), seasonality=12)
+        alone = mean_absolute_scaled_error(wide[name], fitted.predict(wide[name][:-6]), season=12)
         assert by_series[name] == pytest.approx(alone)
     truth = long_frame().assign(z=lambda df: 2 * df["y"])
     forecast = made_up(long_frame()).assign(z=lambda df: 2 * df["y"])[["unique_id", "ds", "z", "y"]]
@@ -205,7 +205,7 @@ def test_scaled_error__history_that_does_not_vary__is_left_out_with_a_warning(me
     assert list(by_series.isna()) == [False, True, False]
     with pytest.warns(UserWarning, match="Left out 1 of 3"):
         assert metric(flat, forecast) == pytest.approx(by_series.mean())
-    with pytest.raises(ValueError, match=r"does not vary at seasonality=1, but for rounding: none has a scale"):
+    with pytest.raises(ValueError, match=r"does not vary at season=1, but for rounding: none has a scale"):
         metric(flat[flat["unique_id"] == "b"], forecast[forecast["unique_id"] == "b"])
 
 
@@ -248,7 +248,7 @@ def test_scaled_error__one_step_in_a_long_history__is_a_scale():
         ({"y_train": np.arange(9.0)}, r"Got 1 of the shapes"),
         ({"y_train": np.zeros((3, 9, 1))}, r"Got 3 of the shapes \[\(9, 1\)\]"),
         ({"y_train": [np.arange(9.0), [], np.arange(9.0)]}, r"Series 1 has no history to scale its error by"),
-        ({"seasonality": 0}, r"seasonality must be an int in the range \[1, inf\)\. Got 0 instead"),
+        ({"season": 0}, r"season must be an int in the range \[1, inf\)\. Got 0 instead"),
     ],
 )
 def test_scaled_error__wrong_arrays__tells_what_was_expected(change, message):

@@ -1,6 +1,7 @@
 """The displays: what they draw of forecasts, attention and training, and mistakes."""
 
 import itertools
+import warnings
 
 import matplotlib as mpl
 import numpy as np
@@ -13,7 +14,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 
 from tsformer import TransformerClassifier, TransformerDetector, TransformerForecaster, TransformerPretrainer
-from tsformer.inspection import occlusion_over_time
+from tsformer.inspection import occlusion, occlusion_over_time
 from tsformer.models.forecaster import PATCH_LENGTH
 from tsformer.plotting import AnomalyDisplay, AttentionDisplay, ForecastDisplay, ForecastPanel, HistoryDisplay
 
@@ -27,7 +28,7 @@ def small_classifier(**changes) -> TransformerClassifier:
 
 @pytest.fixture(scope="module")
 def fitted():
-    return small().fit(wave())
+    return small(max_steps=1).fit(wave())
 
 
 def test_forecast_display__series__draws_history_forecast_and_bands(fitted):
@@ -50,7 +51,7 @@ def test_forecast_display__series__draws_history_forecast_and_bands(fitted):
 
 
 def test_forecast_display__long_frame__draws_a_panel_for_each_series_or_those_chosen():
-    forecaster = small().fit(long_frame())
+    forecaster = small(max_steps=1).fit(long_frame())
     assert [panel.name for panel in ForecastDisplay.from_estimator(forecaster).panels] == ["a", "b", "c"]
     chosen = ForecastDisplay.from_estimator(forecaster, series=["c"], n_history=10)
     assert len(chosen.axes_) == 1
@@ -61,13 +62,13 @@ def test_forecast_display__long_frame__draws_a_panel_for_each_series_or_those_ch
 
 @pytest.mark.parametrize("index", [pd.RangeIndex(72), pd.period_range("2015-01", periods=72, freq="M")])
 def test_forecast_display__integers_or_periods_as_times__are_drawn_in_order(index):
-    display = ForecastDisplay.from_estimator(small().fit(wave().set_axis(index)), horizon=3)
+    display = ForecastDisplay.from_estimator(small(max_steps=1).fit(wave().set_axis(index)), horizon=3)
     history, forecast = display.axes_[0].get_lines()
     assert (np.diff([*history.get_xdata(orig=False), *forecast.get_xdata(orig=False)]) > 0).all()
 
 
 def test_forecast_display__point_head__has_no_bands():
-    display = ForecastDisplay.from_estimator(small(head="point").fit(wave()))
+    display = ForecastDisplay.from_estimator(small(max_steps=1, head="point").fit(wave()))
     assert not display.axes_[0].collections
 
 
@@ -100,15 +101,16 @@ def test_displays__names_with_dollar_signs__are_drawn_as_they_are(classified):
 
 @pytest.fixture(scope="module")
 def of_many():
-    return TransformerForecaster(horizon=6, max_steps=0).fit(pd.DataFrame({f"s{i}": wave() for i in range(26)}))
+    series = TransformerForecaster(horizon=6, context_length=60, max_steps=0)
+    return series.fit(pd.DataFrame({f"s{i}": wave() for i in range(26)}))
 
 
 def test_forecast_display__many_series__are_drawn_page_by_page(of_many):
     first, last = (ForecastDisplay.from_estimator(of_many, page=page) for page in (1, 3))
     assert [panel.history.name for panel in first.panels] == [f"s{i}" for i in range(12)]
-    assert first.figure_.get_suptitle() == "Series 1 to 12 of 26: page 1 of 3, 14 series not shown"
+    assert first.figure_.get_suptitle() == "Series 1 to 12 of 26: page 1 of 3, 14 not shown"
     assert [panel.history.name for panel in last.panels] == ["s24", "s25"]
-    assert last.figure_.get_suptitle() == "Series 25 to 26 of 26: page 3 of 3, 24 series not shown"
+    assert last.figure_.get_suptitle() == "Series 25 to 26 of 26: page 3 of 3, 24 not shown"
     chosen = ForecastDisplay.from_estimator(of_many, series=["s25", "s3"])
     assert [panel.history.name for panel in chosen.panels] == ["s25", "s3"]
     assert chosen.figure_.get_suptitle() == ""
@@ -123,8 +125,25 @@ def test_displays__series_or_page_that_is_none__is_told(of_many):
         ForecastDisplay.from_estimator(of_many, series=["t"])
     with pytest.raises(ValueError, match=r"ax takes one panel\. Got 2"):
         ForecastDisplay.from_estimator(of_many, series=["s0", "s1"], ax=plt.subplots()[1])
-    with pytest.raises(ValueError, match=r"more than 6\. Got none of 26: 's0', 's1', 's2' and so on"):
-        AttentionDisplay.from_estimator(of_many)
+    with pytest.raises(ValueError, match=r"page must be an int in the range \[1, 5\] for 26 series\. Got 6"):
+        AttentionDisplay.from_estimator(of_many, page=6)
+
+
+def test_displays__page_or_choice__forecasts_nothing_else(of_many):
+    df = pd.DataFrame({f"s{i}": wave(level=10.0 * i) for i in range(26)})
+    df.loc[df.index[0], "s20"], df.loc[df.index[1:], "s20"] = 1e6, np.nan
+    with pytest.warns(UserWarning, match="has no observed value in the last 60"):
+        forecast = of_many.predict(df, level=80)
+    for display in (ForecastDisplay, AttentionDisplay):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # a forecast of s20 would be told
+            chosen = display.from_estimator(of_many, df, series=["s25", "s3"])
+        for panel, name in zip(chosen.panels, ["s25", "s3"], strict=True):
+            panel = getattr(panel, "panel", panel)
+            assert_allclose(panel.point, forecast[name, "point"], rtol=1e-6)
+            assert_allclose(panel.history, df[name][-len(panel.history) :])
+    panel = ForecastDisplay.from_estimator(of_many, df, page=3, level=80).panels[1]
+    assert_allclose(panel.bands[80]["low"], forecast["s25", "lo-80"], rtol=1e-6)
 
 
 def test_forecast_display__other_future__draws_what_is_forecast_with_it():
@@ -251,6 +270,15 @@ def test_attention_display__cases_of_unequal_length__draws_channels_attention_an
     assert min(text.get_window_extent().x0 for text in worth.get_yticklabels()) >= series.get_window_extent().x1
 
 
+def test_attention_display__many_cases__are_drawn_page_by_page(classified):
+    clf, (case, short) = classified
+    X = [short, *[case] * 6, 2 * case]
+    last = AttentionDisplay.from_estimator(clf, X, page=2)
+    assert [panel.name.split(":")[0] for panel in last.panels] == ["case 6", "case 7"]
+    assert last.figure_.get_suptitle() == "Cases 7 to 8 of 8: page 2 of 2, 6 not shown"
+    assert_allclose(last.panels[1].probability_drop, occlusion(clf, X)[7], atol=1e-6)
+
+
 def test_attention_display__frame__names_channels_as_it_does(classified):
     _, (case, _) = classified
     frames = [pd.DataFrame(case.T, columns=["left", "right", "both"])] * 4
@@ -352,9 +380,9 @@ def test_attention_display__one_channel_on_own_axes__has_no_bars_and_keeps_its_v
 
 def test_attention_display__mistakes__are_told(classified):
     clf, X = classified
-    with pytest.raises(ValueError, match=r"at most 6 cases to draw\. Got 7; choose some, as in X\[:2\]"):
-        AttentionDisplay.from_estimator(clf, X[:1] * 7)
-    with pytest.raises(ValueError, match=r"X must hold the cases to draw, at most 6, as in predict\. Got None"):
+    with pytest.raises(ValueError, match=r"page must be an int in the range \[1, 2\] for 7 cases\. Got 3"):
+        AttentionDisplay.from_estimator(clf, X[:1] * 7, page=3)
+    with pytest.raises(ValueError, match=r"X must hold the cases to draw, as in predict\. Got None"):
         AttentionDisplay.from_estimator(clf)
     with pytest.raises(NotFittedError):
         AttentionDisplay.from_estimator(TransformerClassifier())
@@ -367,7 +395,7 @@ def test_attention_display__mistakes__are_told(classified):
 @pytest.mark.parametrize("encoder", ["patch", "conv_stem"])
 def test_attention_display__forecast__draws_a_row_for_each_patch_over_the_times_it_read(encoder):
     df = pd.DataFrame({"a": wave(), "b": wave(level=5.0)})
-    forecaster = small(encoder=encoder, n_layers=2).fit(df)
+    forecaster = small(max_steps=1, encoder=encoder, n_layers=2).fit(df)
     display = AttentionDisplay.from_estimator(forecaster, series="b", horizon=9)
     (panel,) = display.panels
     n_patches = -(-9 // PATCH_LENGTH)
@@ -390,7 +418,7 @@ def test_attention_display__forecast_of_one_patch__fills_a_row_numbered_1(fitted
 
 
 def test_attention_display__history_shorter_than_the_context__draws_what_there_is():
-    forecaster = small().fit(wave())
+    forecaster = small(max_steps=1).fit(wave())
     (panel,) = AttentionDisplay.from_estimator(forecaster, wave(20)).panels
     assert panel.attention.shape[1] == 20
     assert_allclose(panel.attention.mean(axis=1), 1.0)
@@ -499,8 +527,9 @@ def test_anomaly_display__no_anomaly__draws_series_and_score_alone(watched):
 def test_anomaly_display__several_series__draws_those_chosen(watched):
     df = with_anomalies()
     frame = pd.concat([df[550:].assign(unique_id=id, ds=df.index[550:]) for id in "abcdefg"])
-    with pytest.raises(ValueError, match=r"more than 6\. Got none of 7: 'a', 'b', 'c' and so on"):
-        AnomalyDisplay.from_estimator(watched, frame)
+    last = AnomalyDisplay.from_estimator(watched, frame, page=2)
+    assert [panel.name for panel in last.panels] == ["g"]
+    assert last.figure_.get_suptitle() == "Series 7 of 7: page 2 of 2, 6 not shown"
     with pytest.raises(ValueError, match=r"series must be among the series\. Got \['z'\]"):
         AnomalyDisplay.from_estimator(watched, frame, series="z")
     display = AnomalyDisplay.from_estimator(watched, frame, series=["c", "e"])

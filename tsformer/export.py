@@ -64,8 +64,8 @@ def to_onnx(estimator: TransformerClassifier | TransformerForecaster, path: str 
     among it; what describes the series; and the keys, values and mask of the memory. step.onnx takes a patch, that
     patch's part of what is known ahead, all the rest, and the cache: keys and values of the steps before, at first of
     length 0. It gives the next patch, what the head knows of each value (of head="quantile" its quantiles, which
-    `calibration_windows` has not moved), and the longer cache. A patch that is drawn instead is known, of one that is
-    forecast nothing is. examples/onnx_forecast.py holds the loop.
+    `calibration_windows` has not moved, nor what widens bands beyond 96 steps), and the longer cache. A patch that is
+    drawn instead is known, of one that is forecast nothing is. examples/onnx_forecast.py holds the loop.
     """
     missing = [name for name in ("onnx", "onnxscript") if importlib.util.find_spec(name) is None]
     if missing:

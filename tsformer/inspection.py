@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tsformer.data.batch import Batch
+from tsformer.data.frames import SeriesSet
 from tsformer.estimators.checks import read_like_fit
 from tsformer.estimators.classifier import TransformerClassifier
-from tsformer.estimators.forecaster import TransformerForecaster, read_histories
-from tsformer.estimators.forecasting import Frame, windows_to_forecast
+from tsformer.estimators.forecaster import TransformerForecaster
+from tsformer.estimators.forecasting import windows_to_forecast
+from tsformer.estimators.histories import Frame, read_histories
 from tsformer.layers.attention import record_attention
 from tsformer.models.classifier import SeriesClassifier
 from tsformer.models.ensemble import Ensemble
@@ -117,7 +119,10 @@ def occlusion_over_time(classifier: TransformerClassifier, X: Any, n_windows: in
 
 @usual_state()
 def attention_over_history(
-    forecaster: TransformerForecaster, df: Frame | None = None, horizon: int | None = None, future: Frame | None = None
+    forecaster: TransformerForecaster,
+    df: Frame | SeriesSet | None = None,
+    horizon: int | None = None,
+    future: Frame | None = None,
 ) -> Floats:
     """Return the attention, mean over layers and heads, of each patch of a forecast to each time point of its history.
 

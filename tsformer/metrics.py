@@ -22,10 +22,10 @@ from scipy.special import ndtri
 from sklearn.utils import check_array
 
 from tsformer.data.backtests import Points, histories_of, read_backtest
-from tsformer.data.forecasts import as_text, forecast_columns
+from tsformer.data.forecast_columns import as_text, band_labels, forecast_columns, quantile_label
 from tsformer.data.messages import quoted, shown, warn_user
 from tsformer.data.rows import Rows, numbers_of, rows_of
-from tsformer.data.seasons import usual_seasons
+from tsformer.data.seasons import choose_season
 from tsformer.params import checked_count
 
 __all__ = [
@@ -51,7 +51,7 @@ def mean_absolute_scaled_error(
     y_pred: Values,
     *,
     y_train: Values | None = None,
-    seasonality: int = 1,
+    season: int = 1,
     by_series: bool = False,
     id_col: Hashable = "unique_id",
     time_col: Hashable = "ds",
@@ -59,7 +59,7 @@ def mean_absolute_scaled_error(
 ) -> Score:
     """Mean absolute scaled error (MASE): 1 is the error of seasonal naive one season ahead in the history.
 
-    The absolute error of each series is divided by the mean absolute difference of its history at lag `seasonality`, or
+    The absolute error of each series is divided by the mean absolute difference of its history at lag `season`, or
     at lag 1 where the history is no longer than a season (Hyndman & Koehler 2006). A series whose history does not
     vary, but for rounding, has no such scale and is left out with a warning. `y_train` holds the histories, as arrays
     of any lengths or a frame; arrays need it, of frames the rows of y_true before each forecast are taken without it.
@@ -71,7 +71,7 @@ def mean_absolute_scaled_error(
     1.5
     """
     cases = _read(y_true, y_pred, [None], (id_col, time_col, target_cols), y_train)
-    errors = _mean(np.abs(cases.truth - cases.forecasts[..., 0])) / _scales(cases, seasonality, power=1)
+    errors = _mean(np.abs(cases.truth - cases.forecasts[..., 0])) / _scales(cases, season, power=1)
     return _result(errors, cases, by_series)
 
 
@@ -80,7 +80,7 @@ def root_mean_squared_scaled_error(
     y_pred: Values,
     *,
     y_train: Values | None = None,
-    seasonality: int = 1,
+    season: int = 1,
     by_series: bool = False,
     id_col: Hashable = "unique_id",
     time_col: Hashable = "ds",
@@ -91,7 +91,7 @@ def root_mean_squared_scaled_error(
     It is the error of the M5 competition (Makridakis et al. 2022).
     """
     cases = _read(y_true, y_pred, [None], (id_col, time_col, target_cols), y_train)
-    scales = _scales(cases, seasonality, power=2)[:, None]  # before squaring: of 1e200 a square is infinite
+    scales = _scales(cases, season, power=2)[:, None]  # before squaring: of 1e200 a square is infinite
     return _result(np.sqrt(_mean(((cases.truth - cases.forecasts[..., 0]) / scales) ** 2)), cases, by_series)
 
 
@@ -171,7 +171,7 @@ def interval_coverage(
         )
     if level is not None and not 1 <= level < 100:
         raise ValueError(f"level must be a percentage in the range [1, 100), such as 90. Got {level!r} instead.")
-    labels = ["lower", "upper"] if level is None else [f"lo-{as_text(level)}", f"hi-{as_text(level)}"]
+    labels = ["lower", "upper"] if level is None else band_labels(level)
     cases = _read(y_true, lower, labels, (id_col, time_col, target_cols), upper=upper)
     low, high = np.moveaxis(cases.forecasts, -1, 0)
     inside = np.where(np.isnan(cases.truth + low + high), np.nan, (low <= cases.truth) & (cases.truth <= high))
@@ -183,10 +183,12 @@ def evaluate(
     df: pd.Series[Any] | pd.DataFrame | None = None,
     *,
     by: Literal["series", "cutoff", "step"] | None = None,
-    season: int | Literal["auto"] = "auto",
+    season: int | list[int] | Literal["auto"] = "auto",
     freq: Any = None,
+    fill: Any = None,
     id_col: Hashable = "unique_id",
     time_col: Hashable = "ds",
+    target_cols: Any = None,
 ) -> pd.DataFrame:
     """Score what `TransformerForecaster.backtest` returned: a table of errors, those of seasonal naive beside.
 
@@ -199,12 +201,15 @@ def evaluate(
         naive repeats; without it there is neither.
     by : {"series", "cutoff", "step"}, optional
         A row for each series, for each window, or for each step ahead. None is one row for all.
-    season : int or "auto", default="auto"
-        Steps after which series repeat themselves. "auto" is what the frequency usually has.
-    freq : str, offset or int, optional
-        Frequency of df where rows are absent, as of the forecaster.
+    season : int, list of ints or "auto", default="auto"
+        Steps after which series repeat themselves; of a list the shortest. "auto" is the season that a forecaster
+        fitted to df chooses.
+    freq, fill
+        As of the forecaster, where rows or values of df are missing. Of `fill` only a number counts as a value.
     id_col, time_col : hashable
         Columns of a long frame.
+    target_cols : hashable or list, optional
+        Targets to score, by default all of the backtest.
 
     Returns
     -------
@@ -224,7 +229,7 @@ def evaluate(
     groups = {None: "all", "series": "series", "cutoff": "cutoff", "step": "step"}
     if by not in groups:
         raise ValueError(f"by must be 'series', 'cutoff' (by window), 'step' (ahead) or None. Got {by!r}.")
-    points = read_backtest(backtest, id_col, time_col)
+    points = read_backtest(backtest, id_col, time_col, target_cols)
     table = points.table
     scored = (table["actual"] + table["point"]).notna()
     _check_scored(points, scored.to_numpy())
@@ -235,8 +240,10 @@ def evaluate(
     forecasts: dict[str, Any] = {"": (table["point"].to_numpy(), points.quantiles)}
     scale = None
     if df is not None:
-        histories, step = histories_of(points, df, (id_col, time_col), freq)
-        lag = max(usual_seasons(step), default=1) if season == "auto" else checked_count(season, "season")
+        histories, series = histories_of(points, df, (id_col, time_col), freq=freq, fill=fill)
+        by_rule = season == "auto" or isinstance(season, list)
+        longest = max(map(len, series.values))
+        lag = choose_season(season, series.freq, longest)[0] if by_rule else checked_count(season, "season")
         scale = _scales_of(points, histories, lag, scored.to_numpy())
         forecasts["naive_"] = _seasonal_naive(points, histories, lag)
     parts = []
@@ -274,9 +281,9 @@ def _read(
     return _from_arrays(y_true, forecasts, labels, y_train)
 
 
-def _scales(cases: _Cases, seasonality: int, power: int) -> Floats:
+def _scales(cases: _Cases, season: int, power: int) -> Floats:
     """Power mean of seasonal differences of each history (n_series,); NaN, and a warning, where there is none."""
-    seasonality = checked_count(seasonality, "seasonality")
+    season = checked_count(season, "season")
     if cases.histories is None:
         raise ValueError("y_train must hold the histories of arrays: the error is scaled by their differences.")
     absent: Any = np.isnan(cases.forecasts).all(axis=(1, 2))  # of which whoever made the forecasts has told
@@ -285,9 +292,9 @@ def _scales(cases: _Cases, seasonality: int, power: int) -> Floats:
             f"{_name(cases, empty[0])} has no history to scale its error by. Pass the time points before the forecast "
             "as y_train, or of a frame in y_true."
         )
-    scales = np.array([_scale(history, seasonality, power) for history in cases.histories])
+    scales = np.array([_scale(history, season, power) for history in cases.histories])
     lacking = np.flatnonzero(np.isnan(scales) & ~absent)
-    why = f"whose history does not vary at seasonality={seasonality}, but for rounding"
+    why = f"whose history does not vary at season={season}, but for rounding"
     if len(lacking) == len(scales):
         raise ValueError(f"There are only series {why}: none has a scale. {_name(cases, 0)} is the first.")
     if len(lacking):
@@ -295,10 +302,10 @@ def _scales(cases: _Cases, seasonality: int, power: int) -> Floats:
     return scales
 
 
-def _scale(history: Floats, seasonality: int, power: int) -> float:
+def _scale(history: Floats, season: int, power: int) -> float:
     values = history.astype(np.float64)
     rounding = ROUNDING * np.finfo(np.float32 if _is_single(values) else history.dtype).eps
-    lag = seasonality if len(values) > seasonality else 1
+    lag = season if len(values) > season else 1
     steps = np.abs(values[lag:] - values[:-lag])
     steps = steps[~np.isnan(steps)]
     varies = len(steps) > 0 and steps.max() > rounding * np.nanmax(np.abs(values))
@@ -437,9 +444,8 @@ def _columns(
         targets = target_cols if isinstance(target_cols, list) else ["y" if target_cols is None else target_cols]
     else:
         targets = list(columns.droplevel(-1).unique() if has_labels else columns)
-    if is_long:
-        labels = [f"q{as_text(label)}" if isinstance(label, float) else label for label in labels]
-    elif labels == [None] and (has_labels or (is_series and "point" in columns)):
+    labels = [quantile_label(label, truth.layout) if isinstance(label, float) else label for label in labels]
+    if not is_long and labels == [None] and (has_labels or (is_series and "point" in columns)):
         labels = ["point"]
     return targets, list(forecast_columns(truth.layout, is_series, pd.Index(targets), labels))
 

@@ -6,15 +6,8 @@ import pytest
 from layouts import DAYS, FORMS, TIMES, assert_same, frame_in, long_frame, one_series, read
 from pandas import offsets
 
-from tsformer.data.forecasts import (
-    Forecast,
-    as_text,
-    forecast_columns,
-    future_times,
-    quantiles_of,
-    requested_quantiles,
-    to_frame,
-)
+from tsformer.data.forecast_columns import as_text, forecast_columns, quantiles_of
+from tsformer.data.forecasts import Forecast, future_times, requested_quantiles, to_frame
 
 
 def written(series, parts, quantiles=None, level=None) -> pd.Series | pd.DataFrame:

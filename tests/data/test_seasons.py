@@ -153,13 +153,13 @@ def test_choose_season__auto__is_the_usual_one_with_the_week_of_a_day(freq, long
             (60, 1440),
             r"season of 1440 steps, which needs a history of 2880 .* the longest series has 2879\.",
         ),
-        ("min", 1439, (60, 0), r"Forecasts follow a season of 60 steps instead\. .* or confirm it by season=60\."),
-        ("min", 119, (1, 0), r"Forecasts follow no season instead\. .* or confirm it by season=1\."),
+        ("min", 1439, (60, 0), r"Taken instead: a season of 60 steps\. .* or confirm it by season=60\."),
+        ("min", 119, (1, 0), r"Taken instead: no season\. .* or confirm it by season=1\."),
         (
             "15min",
             100,
             (4, 96),
-            r"a season of 4 steps, and look 96 back, instead\. .* confirm it by season=\[4, 96\]\.",
+            r"a season of 4 steps, and a look 96 steps back\. .* confirm it by season=\[4, 96\]\.",
         ),
         ("30min", 95, (1, 0), "no season"),
         ("100ms", 1000, (10, 600), "a season of 10 steps"),
@@ -202,7 +202,13 @@ def test_choose_season__given__is_taken_where_the_history_shows_it(season, freq,
         (168, "h", 200, (24, 168), r"^season=168 needs .* confirm it by season=\[24, 168\]"),
         (100, "min", 199, (1, 0), "no season"),  # an hour does not divide it
         (3600, "s", 10**5, (60, 0), r"^season=3600 is more than the 1440 steps that a network can read"),
-        ([24, 168], "h", 167, (24, 0), r"^season=\[24, 168\] needs a history of 168 .* a season of 24 steps instead"),
+        (
+            [24, 168],
+            "h",
+            167,
+            (24, 0),
+            r"^season=\[24, 168\] needs a history of 168 .* Taken instead: a season of 24 steps\.",
+        ),
         ([24, 168, 8760], "h", 1000, (24, 168), "needs a history of 8760 time points"),
         ([24, 168], "h", 47, (1, 0), "needs a history of 48 time points"),
     ],
@@ -246,7 +252,7 @@ def test_forecaster__season_given__is_that_of_fit_score_and_other_series():
     y = pd.Series(np.tile(np.arange(10.0), 6) + np.random.default_rng(0).normal(size=60))
     forecaster = small(season=10, max_steps=1).fit(y)
     errors = y[54:], forecaster.predict(y[:54])
-    expected = mean_absolute_scaled_error(*errors, y_train=y[:54], seasonality=10)
+    expected = mean_absolute_scaled_error(*errors, y_train=y[:54], season=10)
     assert forecaster.score(y) == pytest.approx(-expected)
     forecaster.update(pd.Series(1.0, range(60, 65)), refit=True)
     assert forecaster.lengths_.season == 10

@@ -1,7 +1,7 @@
 """TransformerForecaster with covariates as columns: every form of frame through every method, gaps, and mistakes."""
 
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,8 @@ from numpy.testing import assert_allclose
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
 from tsformer import TransformerForecaster
-from tsformer.estimators.forecaster import read_histories, windows_to_forecast
+from tsformer.estimators.forecasting import windows_to_forecast
+from tsformer.estimators.histories import read_histories
 from tsformer.model_selection import TemporalSplit
 from tsformer.training.prediction import forecast_windows
 
@@ -69,6 +70,16 @@ def test_predict__covariates__come_back_as_targets_alone_and_want_their_rows_ahe
         assert list(forecast.index) == list(ahead.index)
     with pytest.raises(ValueError, match=r"has future_cols, .* with the columns \['price', 'promotion'\], as future="):
         fitted(form).predict(df)
+
+
+@of_forms
+@pytest.mark.parametrize("target", [{}, {"sales": np.nan, "y": np.nan}], ids=["absent", "missing"])
+def test_predict__rows_ahead_given_as_histories__asks_for_them_as_future(target, form):
+    ahead = with_covariates(form)[1]
+    target = {name: value for name, value in target.items() if (name == "sales") == (form == "wide")}
+    for method in (fitted(form).predict, partial(fitted(form).sample, 2)):
+        with pytest.raises(ValueError, match=r"if these are rows ahead, pass them to predict as future=\.$"):
+            method(ahead.assign(**target))
 
 
 @of_forms

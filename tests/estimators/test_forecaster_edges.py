@@ -261,7 +261,7 @@ def test_backtest__short_series__are_named_and_missing_where_nothing_comes_befor
     alone = forecaster.backtest(SHORT[SHORT["unique_id"] == "a"], n_windows=2, level=80)
     assert_allclose(past.loc[past["unique_id"] == "a", bands], alone[bands], rtol=1e-6)
     assert_allclose(last.loc["b", "y"], forecaster.predict(SHORT[60:63])["y"], rtol=1e-6)
-    errors = mean_absolute_scaled_error(SHORT, past[past["cutoff"] == DAYS[-7]], seasonality=7, by_series=True)
+    errors = mean_absolute_scaled_error(SHORT, past[past["cutoff"] == DAYS[-7]], season=7, by_series=True)
     assert errors.isna().tolist() == [False, False, True]
 
 

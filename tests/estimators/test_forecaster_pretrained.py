@@ -55,6 +55,13 @@ def test_max_steps_0__pretrained__forecasts_by_its_weights_as_they_are(pretraine
     assert not forecaster.model_.training
 
 
+def test_max_steps_0__random_walks_far_ahead__bands_go_on_growing():
+    walks = pd.DataFrame(np.random.default_rng(0).normal(size=(300, 40)).cumsum(axis=0))
+    bands = at_once(horizon=336).fit(walks).predict(level=80)
+    width = (bands.xs("hi-80", axis=1, level=1) - bands.xs("lo-80", axis=1, level=1)).median(axis=1)
+    assert 1.5 < width.iloc[335] / width.iloc[83] < 2.0  # of the walks: 2
+
+
 INDEXES = {
     "years": pd.date_range("1980", periods=30, freq="YS"),
     "quarters": pd.date_range("1990", periods=40, freq="QS"),

@@ -11,7 +11,7 @@ from forecasts import COVARIATES, small, with_covariates
 from safetensors import safe_open
 
 from tsformer import TransformerForecaster, save
-from tsformer.estimators import forecaster as module
+from tsformer.estimators import histories, learning
 
 DF, _ = with_covariates("long")
 FIRST = DF.groupby("unique_id").head(-6)
@@ -144,14 +144,14 @@ def test_fit__refused__changes_nothing(case, unchanged):
     [("update", "read_series"), *product(["fit", "refit"], ["read_series", "fit_network", "log_end"])],
 )
 def test_fit__interrupted_outside_of_training__changes_nothing(method, step, unchanged, monkeypatch):
-    monkeypatch.setattr(module, step, interrupted)
+    monkeypatch.setattr(histories if step == "read_series" else learning, step, interrupted)
     calls = {"fit": unchanged.fit, "update": unchanged.update, "refit": partial(unchanged.update, refit=True)}
     with pytest.raises(KeyboardInterrupt):
         calls[method](DF if method == "fit" else REST)
 
 
 def test_backtest__interrupted_while_it_trains__ends(unchanged, monkeypatch):
-    monkeypatch.setattr(module, "forecasting", lambda *_, **__: interrupted)  # what a step learns
+    monkeypatch.setattr(learning, "forecasting", lambda *_, **__: interrupted)  # what a step learns
     with pytest.raises(KeyboardInterrupt):
         unchanged.backtest(DF, refit=True)
     with pytest.warns(UserWarning, match="interrupted by user after 0 steps"):

@@ -10,6 +10,7 @@ from torch.nn.functional import pad
 from tsformer.models import simple_forecasts
 from tsformer.models.forecaster import (
     BEGINNING,
+    MOST_PATCHES,
     PATCH_LENGTH,
     Lengths,
     SeriesForecaster,
@@ -326,3 +327,26 @@ def test_roll_out__much_shrinkage__is_the_beginning_and_leaves_bands_as_wide_as_
     free = roll_out(network(), *given)[0]
     first = [each[:, 0].sort(dim=-1).values.diff(dim=-1) for each in (outputs, free)]
     torch.testing.assert_close(*first, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("head", sorted(HEADS.keys() - {"point"}))
+def test_bands__beyond_the_patches_of_training__go_on_growing_for_random_walks_alone(head):
+    model, generator = network(head=head, new=True), torch.Generator().manual_seed(0)
+    noise = torch.randn(180, generator=generator, dtype=torch.float64)
+    stays = noise[:12].repeat(15)  # as far from itself after 48 as after 12 time points
+    x = (20.0 + torch.stack([noise.cumsum(dim=0).abs(), stays])).unsqueeze(-1)
+    given = x, torch.ones_like(x, dtype=torch.bool), torch.zeros(2, 20 * PATCH_LENGTH, 0, dtype=torch.float64)
+    levels, trained = torch.tensor([0.1, 0.3, 0.9], dtype=torch.float64), MOST_PATCHES * PATCH_LENGTH
+    for seasons in ((1, 0), (SEASON, 0)):
+        window = model.encode(*given, seasons)
+        outputs, _ = model.roll_out(window)
+        own = model.head.quantiles(outputs, levels, window.scale.spread.unsqueeze(-1)).flatten(1, 2)
+        bands = model.bands(window, outputs, levels).flatten(1, 2)
+        assert (bands.diff(dim=-1) >= 0).all()
+        assert torch.equal(bands[:, :trained], own[:, :trained])
+        assert torch.equal(bands[1], own[1])
+        wider = (bands[0, :, 2] - bands[0, :, 0]) / (own[0, :, 2] - own[0, :, 0])
+        assert (wider >= 1.0).all()
+        assert (wider[-1] > 1.4) == (seasons == (1, 0))
+    fewer = model.bands(window, outputs[:, :12], levels)
+    assert torch.equal(fewer, model.bands(window, outputs, levels)[:, :12])

@@ -38,7 +38,7 @@ def described(y: Tensor, observed: Tensor, seasons: Seasons = (SEASON, 0), *, sh
 
 
 def parts(found: Described) -> tuple[Tensor, ...]:
-    return *found.scale, found.series, found.statistics, found.ahead
+    return *found.scale, found.series, found.statistics, found.ahead, found.growth
 
 
 def test_describe__windows__have_the_sizes_that_the_network_is_built_for():
@@ -105,6 +105,18 @@ def test_describe__simple_forecasts__are_those_of_the_window_in_its_unit():
     found = describe(y, observed, (SEASON, 3 * SEASON), HORIZON, shifted=True)
     expected = simple_forecasts(y, observed, SEASON, HORIZON, 3 * SEASON).forecasts
     torch.testing.assert_close(found.scale.undo(found.ahead[..., :N_METHODS]), expected)
+
+
+def test_describe__growth__tells_random_walks_from_noise_where_there_is_no_season():
+    noise = torch.randn(200, 180, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    observed = torch.rand(noise.shape, generator=torch.Generator().manual_seed(1)) < 0.9
+    walks = noise.cumsum(dim=1)
+    assert described(walks, observed, (1, 0)).growth.median() == pytest.approx(0.45, abs=0.05)
+    assert described(noise, observed, (1, 0)).growth.mean() < 0.05
+    for y, seasons in ((walks, (SEASON, 0)), (torch.full_like(walks, 3.0), (1, 0))):
+        assert (described(y, observed, seasons).growth == 0).all()
+    for few in (walks[:, :2], walks[:, :20]):
+        assert (described(few, torch.ones_like(few, dtype=torch.bool), (1, 0)).growth == 0).all()
 
 
 def test_describe__phases__go_on_from_the_window_into_the_horizon():

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from tsformer.data.forecasts import as_text
+from tsformer.data.forecast_columns import backtest_columns
 from tsformer.data.frames import Columns, SeriesSet, read_series
 from tsformer.data.messages import series_name, shown
-from tsformer.data.rows import Floats, Rows, numbered, numbers_of, rows_of
+from tsformer.data.rows import Floats, numbered, numbers_of, rows_of
 
 
 class Points(NamedTuple):
@@ -26,10 +25,15 @@ class Points(NamedTuple):
     targets: list[Hashable]  # [None] of a Series
 
 
-def read_backtest(frame: Any, id_col: Hashable, time_col: Hashable) -> Points:
-    """Read a frame of any form in which a backtest comes."""
+def read_backtest(frame: Any, id_col: Hashable, time_col: Hashable, target_cols: Any = None) -> Points:
+    """Read a frame of any form in which a backtest comes, with all its targets or some."""
     rows = rows_of(frame, "backtest", id_col, time_col, only_order=True)
-    columns = _columns_of(rows)
+    columns = backtest_columns(rows)
+    if target_cols is not None and None not in columns:  # a Series has one, whatever its name
+        wanted = target_cols if isinstance(target_cols, list) else [target_cols]
+        if not wanted or not set(wanted) <= set(columns):
+            raise ValueError(f"target_cols must be among the targets of backtest, {list(columns)}. Got {wanted}.")
+        columns = {target: columns[target] for target in wanted}
     targets, n_targets = list(columns), len(columns)
     codes, ids = numbered(rows.ids, len(rows.times))
     cutoff, cutoffs = pd.factorize(pd.Index(rows.data[["cutoff"]].iloc[:, 0]), sort=True)
@@ -52,19 +56,21 @@ def read_backtest(frame: Any, id_col: Hashable, time_col: Hashable) -> Points:
     return Points(table, values, _names(ids, targets), cutoffs, ids, targets)
 
 
-def histories_of(points: Points, df: Any, columns: tuple[Hashable, Hashable], freq: Any) -> tuple[list[Floats], Any]:
-    """Return the values of each window up to its cutoff, from the frame that was forecast, and its frequency."""
+def histories_of(
+    points: Points, df: Any, columns: tuple[Hashable, Hashable], *, freq: Any = None, fill: Any = None
+) -> tuple[list[Floats], SeriesSet]:
+    """Return the values of each window up to its cutoff, from the frame that was forecast, and its series."""
     if isinstance(df, pd.DataFrame) and points.targets != [None]:
         if missing := [target for target in points.targets if target not in df.columns]:
             raise ValueError(f"df must be the frame that backtest was given. It lacks the targets {missing}.")
         df = df[[name for name in df.columns if name in {*columns, *points.targets}]]
     targets = None if points.targets == [None] else points.targets
-    series = read_series(df, Columns(*columns, targets), freq=freq, may_be_empty=True)
+    series = read_series(df, Columns(*columns, targets), freq=freq, fill=fill, may_be_empty=True)
     if len(series.names) != len(points.targets):
         raise ValueError(f"df must be the frame that backtest was given. Got the targets {series.names}.")
     windows = points.table.assign(known=points.table["point"].notna())
     first = windows.groupby("window", sort=True).agg({"series": "first", "cutoff": "first", "known": "any"})
-    return [_history(points, series, *window) for window in first.itertuples(index=False)], series.freq
+    return [_history(points, series, *window) for window in first.itertuples(index=False)], series
 
 
 def _history(points: Points, series: SeriesSet, number: int, cutoff: int, is_forecast: bool) -> Floats:
@@ -75,47 +81,7 @@ def _history(points: Points, series: SeriesSet, number: int, cutoff: int, is_for
     if last < 0 and is_forecast:
         what = "is not in df" if place < 0 else f"has no row for the cutoff {shown(time[0])} in df"
         raise ValueError(f"{series_name(id)} {what}. Pass the frame that backtest was given, histories and all.")
-    return series.values[place][: last + 1, target]
-
-
-def _columns_of(rows: Rows) -> dict[Hashable, dict[Any, Any]]:
-    """The columns of each target: by "point", "actual" or the quantile that they hold."""
-    names = list[Any](rows.data.columns)
-    if rows.layout == "long":
-        targets = [name for name in names if f"{name}-actual" in names]
-        labelled = {
-            target: {"point": target} | {n[len(f"{target}-") :]: n for n in names if str(n).startswith(f"{target}-")}
-            for target in targets
-        }
-    elif rows.data.columns.nlevels > 1:
-        parts = {name: name[0] if len(name) == 2 else name[:-1] for name in names if name[-1] != ""}
-        labelled = {part: {n[-1]: n for n in names if parts.get(n) == part} for part in dict.fromkeys(parts.values())}
-    else:
-        labelled = {None: {name: name for name in names}}
-    found = {target: _by_meaning(columns) for target, columns in labelled.items()}
-    has_cutoff = "cutoff" in rows.data.columns.get_level_values(0)
-    if not (found and has_cutoff and all({"point", "actual"} <= set(columns) for columns in found.values())):
-        raise ValueError(
-            "backtest must be a frame that TransformerForecaster.backtest returned: with a cutoff, and with the point "
-            f"forecast and the actual values of each target. Got the columns {names}. A long frame is known by its "
-            "columns id_col= and time_col=; what predict returns is scored by the other functions of tsformer.metrics."
-        )
-    return found
-
-
-def _by_meaning(columns: dict[Any, Any]) -> dict[Any, Any]:
-    meant = {label if label in ("point", "actual") else _quantile(label): name for label, name in columns.items()}
-    return {meaning: name for meaning, name in meant.items() if meaning is not None}
-
-
-def _quantile(label: Any) -> float | None:
-    """The quantile that a column holds: of 0.1, "q0.1", "lo-80" and "hi-80"; None of others."""
-    if isinstance(label, float):
-        return label
-    if (found := re.fullmatch(r"(lo-|hi-|q)([\d.e-]+)", str(label))) is None:
-        return None
-    side, number = found[1], float(found[2])
-    return number if side == "q" else float(as_text((100 - number if side == "lo-" else 100 + number) / 200))
+    return series.actual[place][: last + 1, target]
 
 
 def _names(ids: pd.Index[Any], targets: Sequence[Any]) -> pd.Index[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,12 @@ class Cases:
     def n_channels(self) -> int:
         """Number of channels."""
         return self.data.n_channels
+
+    def subset(self, index: NDArray[np.int64]) -> Cases:
+        """Return the cases of `index`."""
+        ids = None if self.ids is None else self.ids[index]
+        times = None if self.times is None else [self.times[case] for case in index]
+        return replace(self, data=self.data.subset(index), ids=ids, times=times)
 
     @property
     def header(self) -> Any:

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from tsformer.data.forecast_columns import as_text, forecast_columns, labels_of, quantiles_of
 from tsformer.data.frames import SeriesSet, without_last
 from tsformer.data.frequency import time_before, time_range
 from tsformer.data.messages import shown
-from tsformer.data.rows import Floats, Layout, instants
+from tsformer.data.rows import Floats, instants
 
 
 class Forecast(NamedTuple):
@@ -46,11 +47,6 @@ def requested_quantiles(
     raise ValueError(f"quantiles must lie between 0 and 1, both excluded. Got {quantiles}; a quantile of 10 % is 0.1.")
 
 
-def as_text(number: float) -> str:
-    """A quantile or level as columns are named by it: 0.3 for what arithmetic makes of it, but 99.99999 as it is."""
-    return f"{number:.12g}"
-
-
 def future_times(series: SeriesSet, horizon: int) -> list[pd.Index[Any]]:
     """Return the `horizon` times after the last of each series, typed and named as its own."""
     # Counted on once for all series that end alike: a year of months shows whether on the 30th or at the end of each.
@@ -64,17 +60,6 @@ def future_times(series: SeriesSet, horizon: int) -> list[pd.Index[Any]]:
             f"{shown(max(times[-1] for times in series.times))} on. Give times in a longer unit, by as_unit('s')."
         ) from error
     return [after[end] for end in ends]
-
-
-def quantiles_of(level: Sequence[float]) -> list[float]:
-    """Return the quantiles, ascending, that bound the central intervals of `level` percent: [90] has .05 and .95."""
-    return sorted({quantile for percent in level for quantile in _bounds(percent)})
-
-
-def _bounds(percent: float) -> tuple[float, float]:
-    if not 1 <= percent < 100:
-        raise ValueError(f"A level must be a percentage in the range [1, 100), such as 90. Got {percent!r} instead.")
-    return (100 - percent) / 200, (100 + percent) / 200
 
 
 def past_frame(series: SeriesSet, n_left: int, forecast: Forecast, level: list[float] | None = None) -> pd.DataFrame:
@@ -121,9 +106,14 @@ def to_frame(
     is then always there, in other than long frames as "point".
     """
     form, horizon = series.form, forecast.point.shape[1]
-    labels, forecasts = zip(*_labelled(forecast, level, form.layout, actual), strict=True)
-    values = np.stack(forecasts, axis=-1).reshape(series.n_series, -1, horizon, len(labels)).swapaxes(1, 2)
-    columns = forecast_columns(form.layout, form.is_series, form.columns, labels)
+    held: Any = {"point": forecast.point, "actual": actual, **forecast.quantiles}
+    labels = labels_of(form.layout, list(forecast.quantiles), level, with_actual=actual is not None)
+    values = (
+        np.stack([held[what] for what in labels.values()], axis=-1)
+        .reshape(series.n_series, -1, horizon, len(labels))
+        .swapaxes(1, 2)
+    )
+    columns = forecast_columns(form.layout, form.is_series, form.columns, list(labels))
     own = [form.id_col, form.time_col] if form.layout == "long" else []
     if not columns.append(pd.Index(own, dtype=object)).is_unique:
         raise ValueError(f"The forecast would have columns of the same name: {[*own, *columns]}. Rename those of df.")
@@ -139,36 +129,4 @@ def to_frame(
             frame.insert(0, form.id_col, ids)
         return frame
     frame.index = pd.MultiIndex.from_arrays([ids, time]) if form.layout == "panel" else time
-    return frame.iloc[:, 0] if form.is_series and labels == (None,) else frame
-
-
-def _labelled(
-    forecast: Forecast, level: list[float] | None, layout: Layout, actual: Floats | None
-) -> list[tuple[Any, Floats]]:
-    """What is written for each channel, with its label; None labels the plain target."""
-    point, quantiles = forecast
-    is_long = layout == "long"
-    if actual is not None:
-        labelled = _labelled(forecast, level, layout, None)
-        if not is_long and level is None:
-            labelled = [("point", point), *quantiles.items()]
-        return [*labelled, ("actual", actual)]
-    if level is not None:
-        bounds = [(f"{side}-{as_text(p)}", q) for p in level for side, q in zip(("lo", "hi"), _bounds(p), strict=True)]
-        return [(None if is_long else "point", point), *((label, quantiles[q]) for label, q in bounds)]
-    if is_long:
-        return [(None, point), *((f"q{as_text(quantile)}", values) for quantile, values in quantiles.items())]
-    return list(quantiles.items()) or [(None, point)]
-
-
-def forecast_columns(layout: Layout, is_series: bool, targets: pd.Index[Any], labels: Sequence[Any]) -> pd.Index[Any]:
-    """Name the columns of a forecast, those of the labels of a target side by side."""
-    if layout == "long":
-        return pd.Index([name if label is None else f"{name}-{label}" for name in targets for label in labels])
-    if labels[0] is None:
-        return targets
-    if is_series:
-        return pd.Index(labels)
-    parts = [name if isinstance(name, tuple) else (name,) for name in targets]
-    columns = [(*part, label) for part in parts for label in labels]
-    return pd.MultiIndex.from_tuples(columns, names=[*targets.names, None])
+    return frame.iloc[:, 0] if form.is_series and list(labels) == [None] else frame

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from datetime import date
 from decimal import Decimal
 from numbers import Integral, Real
@@ -31,6 +31,8 @@ from tsformer.data.rows import (
 )
 
 Fill = Literal["ffill", "interpolate"] | float | None
+
+AHEAD = "if these are rows ahead, pass them to predict as future="
 
 PER_SERIES = "times", "values", "past", "future", "filled"  # lists of a SeriesSet
 
@@ -207,7 +209,7 @@ def _form_of(df: Any, rows: Rows, columns: Columns, before: SeriesSet | None) ->
         wanted = _as_list(columns.target_cols)
         if not wanted:
             wanted = ["y"] if rows.layout == "long" else [name for name in found if name not in named]
-        _check_columns(found, wanted, named, "" if rows.ids is not None else columns.id_col)
+        _check_columns(found, wanted, covariates, "" if rows.ids is not None else columns.id_col)
         targets = rows.data.columns[[found.index(name) for name in wanted]]
         _check_names(targets, rows.layout)
     form = Form(rows.layout, is_series, plain_index(targets), columns.id_col, columns.time_col, covariates)
@@ -229,8 +231,11 @@ def _check_names(targets: pd.Index[Any], layout: Layout) -> None:
         )
 
 
-def _check_columns(found: list[Any], targets: list[Any], covariates: list[Any], absent_ids: Hashable) -> None:
+def _check_columns(
+    found: list[Any], targets: list[Any], by_kind: tuple[list[Any], list[Any], list[Any]], absent_ids: Hashable
+) -> None:
     """Check that each column is there and has one use; `absent_ids` is the column of ids where there is none."""
+    covariates = list(itertools.chain(*by_kind))
     if twice := [name for i, name in enumerate(covariates) if name in covariates[:i]]:
         where = "in more than one place of past_, future_, static_cols"
         raise ValueError(f"A column is a covariate of one kind. Got {twice} {where}.")
@@ -238,9 +243,11 @@ def _check_columns(found: list[Any], targets: list[Any], covariates: list[Any], 
         raise ValueError(f"A column is one target. Got {twice} more than once in target_cols=.")
     missing = [name for name in [*targets, *covariates] if name not in found]
     if missing or not targets:
+        are_ahead = set(by_kind[1]) & set(found) and set(found) <= set(covariates)
+        remedy = "name the targets with target_cols=, and covariates with past_cols=, future_cols= and static_cols="
         raise ValueError(
-            f"The following columns are missing: {missing or 'all targets'}. Beside ids and times df has {found}; name "
-            "the targets with target_cols=, and covariates with past_cols=, future_cols= and static_cols=."
+            f"The following columns are missing: {missing or 'all targets'}. Beside ids and times df has {found}; "
+            f"{AHEAD if are_ahead else remedy}."
         )
     if both := [name for name in targets if name in covariates]:
         raise ValueError(f"A column is a target or a covariate. Got {both} as both.")
@@ -308,6 +315,17 @@ def chosen(series: SeriesSet, kept: NDArray[np.bool_]) -> SeriesSet:
     codes = np.flatnonzero(kept)
     lists: Any = {name: [part[code] for code in codes] for name in PER_SERIES if (part := getattr(series, name))}
     return series._replace(ids=series.ids[codes], static=series.static[codes], **lists)
+
+
+def of_units(series: SeriesSet, units: Sequence[int]) -> tuple[SeriesSet, list[int]]:
+    """Return the series and channels that some units are of, alone, and the numbers of the units among these."""
+    codes, channels = np.divmod(np.asarray(units), len(series.names))
+    kept_codes, code = np.unique(codes, return_inverse=True)
+    kept, channel = np.unique(channels, return_inverse=True)
+    cut = chosen(series, np.isin(np.arange(series.n_series), kept_codes))
+    parts: Any = {name: [rows[:, kept] for rows in getattr(cut, name)] for name in ("values", "filled")}
+    form = cut.form._replace(columns=cut.form.columns[kept])
+    return cut._replace(form=form, **parts), (code * len(kept) + channel).tolist()
 
 
 def are_longer(series: SeriesSet, n: int, needs: str, remedy: str) -> NDArray[np.bool_]:
@@ -396,9 +414,10 @@ def _check_observed(ordered: SortedRows, form: Form, known: Any) -> None:
     without = ~np.logical_or.reduceat(observed, ordered.starts, axis=0) & ~ordered.ids.isin(known)[:, None]
     if without.any():
         code, channel = np.argwhere(without)[0]
+        remedy = AHEAD if form.covariates[1] and not observed.any() else "leave this one out"
         raise ValueError(
             f"{series_name(ordered.ids[code])} has no value{in_column(form.columns[channel])}, only NaN. "
-            "Each series must have at least one; leave this one out."
+            f"Each series must have at least one; {remedy}."
         )
 
 

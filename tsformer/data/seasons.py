@@ -90,7 +90,7 @@ def usual_seasons(freq: Frequency) -> list[int]:
 
 
 def choose_season(season: int | list[int] | str, freq: Frequency, longest: int) -> tuple[int, int]:
-    """Return the season to forecast by, 1 for none, and a longer one to look back to as well, 0 for none.
+    """Return the season to forecast and to score by, 1 for none, and a longer one to look back to as well, 0 for none.
 
     `season` is an int, a list, of which the shortest is the season and the longest is looked back to, or "auto": what
     is usual for the frequency, a day together with its week. Where the longest series, of `longest` time points, does
@@ -142,5 +142,5 @@ def _warn(season: Any, wanted: int, needed: int, longest: int, taken: tuple[int,
         remedy = "Give more history, resample to longer steps"
     chosen, back = taken
     instead = "no season" if chosen == 1 else f"a season of {chosen} steps"
-    instead, given = (f"{instead}, and look {back} back,", [chosen, back]) if back else (instead, chosen)
-    warn_user(f"{found} {why}. Forecasts follow {instead} instead. {remedy}, or confirm it by season={given}.")
+    instead, given = (f"{instead}, and a look {back} steps back", [chosen, back]) if back else (instead, chosen)
+    warn_user(f"{found} {why}. Taken instead: {instead}. {remedy}, or confirm it by season={given}.")

@@ -93,6 +93,8 @@ def read_like_fit(estimator: Any, X: Any, name: str = "X", fitted: dict[str, Any
 
     The counterpart for series of scikit-learn's `validate_data`. `fitted` are attributes of a fit still going on.
     """
+    if isinstance(X, Cases):  # read already
+        return X
     like = estimator
     if fitted is None:
         check_is_fitted(estimator, "model_")

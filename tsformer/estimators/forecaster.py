@@ -1,66 +1,30 @@
 """TransformerForecaster: forecasts of one or many series, from pandas and back to pandas."""
 
-import copy
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal
 
-import numpy as np
 import pandas as pd
-import torch
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from tsformer import params
-from tsformer.data import windows
-from tsformer.data.batch import Batch
-from tsformer.data.covariates import CovariateScaler
-from tsformer.data.forecasts import Forecast, future_times, past_frame, requested_quantiles, to_frame
-from tsformer.data.frames import (
-    Columns,
-    SeriesSet,
-    are_longer,
-    check_counts,
-    chosen,
-    ends_of,
-    read_series,
-    warn_of_left_out,
-    without_last,
-)
-from tsformer.data.holidays import places_of
-from tsformer.data.messages import warn_user
-from tsformer.data.seasons import choose_season, step_of
+from tsformer.data.forecasts import Forecast, future_times, requested_quantiles, to_frame
+from tsformer.data.frames import SeriesSet
+from tsformer.estimators.backtesting import backtest_frame, minus_mase
 from tsformer.estimators.checks import keep_fitted, place
-from tsformer.estimators.forecasting import (
-    Frame,
-    forecast_ahead,
-    forecast_past,
-    warn_of_seen,
-    warn_of_unobserved,
-    windows_to_forecast,
-)
-from tsformer.estimators.pretrained import ACCEPTED, Start, start_forecaster, steps_to_train
-from tsformer.metrics import mean_absolute_scaled_error
+from tsformer.estimators.forecasting import forecast_ahead, paths_ahead
+from tsformer.estimators.histories import Frame, check_no_labels, read_histories, read_like_fit, read_to_fit
+from tsformer.estimators.learning import learn
+from tsformer.estimators.pretrained import ACCEPTED
 from tsformer.models.encoders import ENCODERS
-from tsformer.models.forecaster import Lengths, SeriesForecaster, choose_lengths
 from tsformer.models.heads import HEADS
 from tsformer.params import ParallelParams, TrainingParams, TransformerParams
-from tsformer.training import calibration
-from tsformer.training.callbacks import SILENT, CallbackSupportMixin, Task, whole_fit, with_callbacks
-from tsformer.training.correlation import learn_correlation
-from tsformer.training.devices import draw_seed, placed, portable, resolve_device, seeded, shared_seed, usual_state
-from tsformer.training.fitting import LOG, Problem, fit_network, log_end, settled, steps_ahead
-from tsformer.training.objectives import forecasting
-from tsformer.training.optim import go_back
-from tsformer.training.parallel import side_by_side
-from tsformer.training.prediction import draw_paths
-from tsformer.training.waiting import waiting_for
-
-LONG = 20  # training horizons in a series from which early_stopping="auto" stops early
+from tsformer.training.callbacks import CallbackSupportMixin, whole_fit, with_callbacks
+from tsformer.training.devices import portable, usual_state
 
 
 @params.documents_parameters_of(TransformerParams, TrainingParams, ParallelParams)
@@ -164,6 +128,9 @@ class TransformerForecaster(TransformerParams, TrainingParams, ParallelParams, C
     training is worth, or covariates are new to them. `batch_size="auto"` stands for a quarter of the number of series,
     but at least 64 and at most 512, and for no more than a quarter of the windows, or 16. An epoch is 50 batches.
 
+    Training decodes 96 steps. Beyond these, bands of series without a season go on growing as changes in the context
+    do, as those of a random walk should; paths of `sample` do not.
+
     References
     ----------
     Vaswani et al. (2017), "Attention is all you need". Patches: Nie et al. (2023), "A time series is worth 64 words".
@@ -250,13 +217,13 @@ class TransformerForecaster(TransformerParams, TrainingParams, ParallelParams, C
         self
         """
         self._validate_params()
-        _check_no_labels(y)
+        check_no_labels(y)
         from_scratch = not (self.warm_start and hasattr(self, "model_"))
         task = whole_fit(self, 2, df, None)
-        series = self._read(df, from_scratch=from_scratch)
+        series = read_to_fit(self, df) if from_scratch else read_like_fit(self, df)
         if getattr(series.times[0], "unit", None) == "ns":  # these end in 2262
             future_times(series, self.horizon)
-        state = self._train(series, from_scratch=from_scratch, task=task)
+        state = learn(self, series, from_scratch=from_scratch, task=task)
         task.end(lambda: state)
         keep_fitted(self, state)
         return self
@@ -280,15 +247,15 @@ class TransformerForecaster(TransformerParams, TrainingParams, ParallelParams, C
         self
         """
         check_is_fitted(self, "model_")
-        _check_no_labels(y)
+        check_no_labels(y)
         if refit and not self.has_history_:
             raise ValueError(
                 "refit=True needs all of the histories, and the file that this forecaster was loaded from holds their "
                 "last values only. Save with tsformer.save(forecaster, path, history=True), or call fit with all rows."
             )
-        series = self._read(df, before=self.series_)
+        series = read_like_fit(self, df, before=self.series_)
         if refit:
-            keep_fitted(self, self._train(series, from_scratch=False))
+            keep_fitted(self, learn(self, series, from_scratch=False))
         else:
             self.series_: SeriesSet = series
         return self
@@ -325,8 +292,8 @@ class TransformerForecaster(TransformerParams, TrainingParams, ParallelParams, C
             In the form of df, with the times of the horizon.
         """
         wanted, levels = requested_quantiles(quantiles, level)
-        series, forecast = forecast_series(self, df, horizon, future, wanted)
-        return to_frame(series, forecast, levels)
+        series = read_histories(self, df)
+        return to_frame(series, forecast_ahead(self, series, horizon, future, wanted), levels)
 
     @usual_state()
     def sample(
@@ -347,12 +314,8 @@ class TransformerForecaster(TransformerParams, TrainingParams, ParallelParams, C
             The paths one under the other, each in the form of predict; the first index level, "path", counts them.
             With an int as random_state the same call gives the same paths.
         """
-        n = params.checked_count(n, "n")
-        horizon = self.horizon if horizon is None else params.checked_count(horizon, "horizon")
-        series, generator = read_histories(self, df), torch.Generator(resolve_device(self.device))
-        given = windows_to_forecast(self, series, horizon, future)
-        paths = draw_paths(self.model_, given, horizon, generator.manual_seed(draw_seed(self.random_state)), n)
-        warn_of_unobserved(self, series, paths[0])
+        n, series = params.checked_count(n, "n"), read_histories(self, df)
+        paths = paths_ahead(self, series, n, horizon, future)
         frames = [pd.DataFrame(to_frame(series, Forecast(path, {}))) for path in paths]
         return pd.concat(frames, keys=range(n), names=["path"])
 
@@ -391,21 +354,8 @@ class TransformerForecaster(TransformerParams, TrainingParams, ParallelParams, C
             (column, "actual") of other frames. The column "cutoff" is the last time that each forecast knows. A series
             with nothing before a cutoff has no forecast there, with a warning. `tsformer.metrics.evaluate` scores it.
         """
-        check_is_fitted(self, "model_")
-        wanted, levels = requested_quantiles(quantiles, level)
-        series = self._read(df)
-        if "cutoff" in {*series.names, series.form.id_col, series.form.time_col}:
-            raise ValueError("The result of backtest has a column 'cutoff'. Rename that column of df.")
-        step = self.horizon if step_size is None else params.checked_count(step_size, "step_size")
-        left = [self.horizon + step * i for i in reversed(range(params.checked_count(n_windows, "n_windows")))]
-        are_longer(series, left[0], f"n_windows={n_windows} needs", "lower n_windows or step_size")
-        if refit:
-            refits = [partial(_refit_and_forecast, clone(self), series, n, wanted) for n in left]
-            forecasts = list(side_by_side(refits, self.n_jobs))
-        else:
-            warn_of_seen(self, series, left[0], "Pass refit=True to train anew before each window")
-            forecasts = forecast_past(self, series, left, wanted)
-        return pd.concat([past_frame(series, *each, levels) for each in zip(left, forecasts, strict=True)])
+        asked = requested_quantiles(quantiles, level)
+        return backtest_frame(self, read_like_fit(self, df), n_windows, step_size, asked, refit=refit)
 
     @usual_state()
     def score(self, df: Frame, y: Any = None) -> float:
@@ -421,20 +371,8 @@ class TransformerForecaster(TransformerParams, TrainingParams, ParallelParams, C
         y : None
             As in fit.
         """
-        check_is_fitted(self, "model_")
-        _check_no_labels(y)
-        series = self._read(df)
-        horizon, remedy = self.horizon, "tsformer.model_selection.TemporalSplit cuts such folds"
-        counts = are_longer(series, horizon, f"score forecasts the last horizon={horizon} and needs", remedy)
-        warn_of_seen(
-            self, series, horizon, f"Give TemporalSplit the forecaster's horizon={horizon}", all_or_nothing=True
-        )
-        [forecast] = forecast_past(self, series, [horizon])
-        units = [unit for rows, counts_too in zip(series.actual, counts, strict=True) if counts_too for unit in rows.T]
-        truth = np.stack([unit[-horizon:] for unit in units])
-        point = forecast.point[counts.repeat(len(series.names))]
-        histories, season = [unit[:-horizon] for unit in units], self.lengths_.season
-        return -mean_absolute_scaled_error(truth, point, y_train=histories, seasonality=season)
+        check_no_labels(y)
+        return minus_mase(self, read_like_fit(self, df))
 
     def __getstate__(self) -> dict[str, Any]:
         return portable(super().__getstate__())
@@ -442,190 +380,3 @@ class TransformerForecaster(TransformerParams, TrainingParams, ParallelParams, C
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         place(self)
-
-    def _read(self, df: Frame, *, from_scratch: bool = False, before: SeriesSet | None = None) -> SeriesSet:
-        columns = Columns(*(getattr(self, name) for name in Columns._fields))
-        expected = None if from_scratch else self.freq_
-        if not from_scratch and columns.covariates != (of_fit := self.series_.form.covariates):
-            named = "past_cols={}, future_cols={}, static_cols={}"
-            raise ValueError(
-                f"The forecaster was fitted with {named.format(*of_fit)}. Got {named.format(*columns.covariates)}; set "
-                "them back, or fit anew."
-            )
-        series = read_series(df, columns, freq=self.freq, fill=self.fill, expected=expected, before=before)
-        if expected is not None and step_of(series.freq) != step_of(expected):
-            raise ValueError(
-                f"df must have the frequency that fit saw, {expected!r}. Got {series.freq!r}; fit another forecaster."
-            )
-        if self.head == "negative_binomial":
-            check_counts(series)
-        return series
-
-    def _train(self, series: SeriesSet, *, from_scratch: bool, task: Task = SILENT) -> dict[str, Any]:
-        """Train a new network, or from the weights that there are, and find how to correct its quantiles."""
-        left = [self.horizon * (i + 1) for i in range(self.calibration_windows)]
-        if not left:
-            return self._learn(series, from_scratch=from_scratch, task=task)
-        what = f"calibration_windows={self.calibration_windows}"
-        if self.head == "point":
-            raise ValueError(f"{what} corrects quantiles, of which head='point' has none. Set it to 0.")
-        kept = are_longer(series, left[-1], f"{what} needs", "lower it")
-        measured = chosen(series, kept)
-        if all(np.isnan(rows[-left[-1] :]).all() for rows in measured.values):
-            raise ValueError(f"{what} holds back missing values only. Take more, or set it to 0.")
-        known = without_last(series, left[-1], short_whole=True)
-        state = self._learn(known, from_scratch=from_scratch, task=task)
-        lengths = state["lengths_"]
-        of_windows = measured, state["covariate_scaler_"], left, lengths.context, self.horizon, lengths.seasons
-        held_back = windows.past_windows(*of_windows, calibration.WINDOWS_PER_BATCH)
-        scores = calibration.conformity_scores(state["model_"], held_back, resolve_device(self.device))
-        if not len(scores):
-            raise ValueError(f"{what} holds back no value that can be forecast. Take more, or set it to 0.")
-        return state | {"conformity_scores_": scores, "series_": series}
-
-    def _learn(self, series: SeriesSet, *, from_scratch: bool, task: Task) -> dict[str, Any]:
-        """Train, or take pretrained weights as they are, and return the fitted attributes."""
-        if from_scratch:
-            lengths, freq = self._choose_lengths(series), series.freq
-            covariates = CovariateScaler.fit(series, calendar=self.calendar, holidays=places_of(self.holidays))
-        else:
-            lengths, freq, covariates = self.lengths_, self.freq_, self.covariate_scaler_
-        built: dict[str, Any] = {"freq_": freq, "lengths_": lengths, "covariate_scaler_": covariates, "series_": series}
-        built |= {"has_history_": True, "trained_until_": ends_of(series)}
-        known = ends_of(series)[:0] if from_scratch else getattr(self, "trained_until_", ends_of(series)[:0])
-        start = self._start(lengths, covariates, from_scratch=from_scratch)
-        horizon = lengths.training_horizon  # windows near an end reach beyond it, where no value is known
-        is_long = np.mean([len(rows) >= LONG * horizon for rows in series.values]) >= 0.5
-        n_steps, why = self._n_steps(series, start, is_long=bool(is_long))
-        device = resolve_device(self.device)
-        LOG.info(
-            f"{type(self).__name__}: {series.n_series} series of up to {max(map(len, series.values))} time points; "
-            f"{lengths}; on {device}, {f'at most {n_steps} steps' if n_steps else 'no training'}: {why}."
-        )
-        if n_steps == 0:
-            untrained = _untrained(self, start)
-            return built | {"model_": untrained, "history_": {}, "n_iter_": 0, "trained_until_": known}
-        histories = windows.join(series.values, *covariates.apply(series, reach=horizon), horizon, lengths.seasons)
-        held_back = self._hold_back(series, histories, horizon, is_long=bool(is_long))
-        # What is held back tells what training is worth; else half of it is taken back.
-        pretrained = start.pretrained if held_back is None and not start.has_new_covariates else None
-        settings = settled(self, max_steps=n_steps, batch_size=windows.WINDOWS_PER_BATCH, seed=shared_seed(self))
-
-        def problem(unseen: Any) -> Problem:
-            of_windows = histories, unseen, lengths.context, horizon, self.batch_size
-            batches, objective = partial(windows.training_windows, *of_windows), forecasting(self.scheduled_sampling)
-            finish = partial(_finish, pretrained, has_quantiles=self.head != "point")
-            return Problem(start.make, batches, windows.BATCHES_PER_EPOCH, objective, finish)
-
-        validation = None
-        if held_back is not None:
-            batches = windows.validation_windows(histories, held_back, lengths.context, horizon)
-            validation = batches, forecasting(scheduled_sampling=1.0)
-        waiting = waiting_for(self, steps_ahead(1, settings, refits=self.refit and held_back is not None))
-        model, history, _ = fit_network(
-            problem(held_back),
-            settings,
-            validation=validation,
-            refit=problem(None) if self.refit else None,
-            task=task,
-            waiting=waiting,
-            attributes=lambda network: {"model_": network, **built},
-        )
-        log_end(self, [history], waiting)
-        built |= {} if history.best_step else {"trained_until_": known}
-        return built | {"model_": model, "history_": history.as_dict(), "n_iter_": history.best_step}
-
-    def _hold_back(
-        self, series: SeriesSet, histories: windows.Histories, horizon: int, *, is_long: bool
-    ) -> torch.Tensor | None:
-        """How many time points of each series early stopping keeps from training; None without it."""
-        is_auto = self.early_stopping == "auto"
-        # The last tenth of a series may hold no holiday, and would tell that they are not worth learning.
-        if not (is_long and not self.holidays if is_auto else self.early_stopping):
-            return None
-        held_back = windows.hold_back(histories, self.validation_fraction, horizon)
-        if not is_auto:
-            warn_of_left_out(series, held_back.numpy() == 0, f"early_stopping holds back {horizon} time points.")
-        return held_back
-
-    def _start(self, lengths: Lengths, covariates: CovariateScaler, *, from_scratch: bool) -> Start:
-        """How the network begins."""
-        if not from_scratch:
-            return Start(partial(copy.deepcopy, self.model_), has_learnt=True)
-        shape = {"encoder": self.encoder, "head": self.head} | params.values_of(TransformerParams, self)
-        return start_forecaster(self.pretrained, shape, lengths.context, covariates.n_past, covariates.n_future)
-
-    def _n_steps(self, series: SeriesSet, start: Start, *, is_long: bool) -> tuple[int, str]:
-        """Settle how many steps to train, and say why."""
-        n_values = sum(int(np.isfinite(rows).sum()) for rows in series.values)
-        if self.max_steps == "auto":
-            return steps_to_train(start, n_values, is_long=is_long)
-        if self.max_steps == 0 and not start.has_learnt:
-            warn_user(
-                "max_steps=0 leaves new weights as they are drawn: forecasts are a fixed mixture of simple ones. Leave "
-                "encoder, head, width and layers as they are, with pretrained='auto', or train."
-            )
-        elif self.max_steps == 0 and start.has_new_covariates:
-            warn_user(
-                "max_steps=0 leaves covariates, the calendar and holidays without effect: the pretrained weights know "
-                "none. Set max_steps='auto', or drop them."
-            )
-        return self.max_steps, "as max_steps says"
-
-    def _choose_lengths(self, series: SeriesSet) -> Lengths:
-        longest = max(map(len, series.values))
-        seasons = choose_season(self.season, series.freq, longest)
-        return choose_lengths(self.horizon, self.context_length, seasons, longest)
-
-
-def _refit_and_forecast(
-    forecaster: TransformerForecaster, series: SeriesSet, n: int, quantiles: Sequence[float]
-) -> Forecast:
-    """Train a forecaster on all but the last n values of series, and forecast from there what comes next."""
-    known = without_last(series, n)
-    known = chosen(known, np.array([len(rows) > 0 for rows in known.values]))
-    keep_fitted(forecaster, forecaster._train(known, from_scratch=True))
-    [forecast] = forecast_past(forecaster, series, [n], quantiles)
-    return forecast
-
-
-def _untrained(forecaster: TransformerForecaster, start: Start) -> SeriesForecaster:
-    """Return the network as it begins."""
-    with seeded(draw_seed(forecaster.random_state), torch.device("cpu")):
-        return placed(start.make(), resolve_device(forecaster.device))
-
-
-def _finish(pretrained: SeriesForecaster | None, model: Any, batches: Iterable[Batch], *, has_quantiles: bool) -> None:
-    """Go back half the way to pretrained weights, if any, and learn how values go together."""
-    if pretrained is not None:
-        go_back(model, pretrained)
-    if has_quantiles:
-        learn_correlation(model, batches)
-
-
-def read_histories(forecaster: TransformerForecaster, df: Frame | None) -> SeriesSet:
-    """Read what a fitted forecaster is to go on from; without a frame it is what fit and update were given."""
-    check_is_fitted(forecaster, "model_")
-    return forecaster.series_ if df is None else forecaster._read(df)
-
-
-@usual_state()
-def forecast_series(
-    forecaster: TransformerForecaster,
-    df: Frame | None = None,
-    horizon: int | None = None,
-    future: Frame | None = None,
-    quantiles: Sequence[float] = (),
-) -> tuple[SeriesSet, Forecast]:
-    """Forecast what follows each series."""
-    horizon = forecaster.horizon if horizon is None else params.checked_count(horizon, "horizon")
-    series = read_histories(forecaster, df)
-    return series, forecast_ahead(forecaster, series, horizon, future, quantiles)
-
-
-def _check_no_labels(y: Any) -> None:
-    if y is not None:
-        raise ValueError(
-            f"y must be None: the series to forecast are in df. Got {type(y).__name__}; pass targets and covariates "
-            "side by side as df, and name covariates by past_cols=, future_cols= and static_cols=."
-        )

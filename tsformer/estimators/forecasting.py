@@ -5,21 +5,20 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
+import torch
 
 from tsformer.data import windows
 from tsformer.data.covariates import read_future
 from tsformer.data.forecasts import Forecast
 from tsformer.data.frames import SeriesSet
-from tsformer.data.frequency import are_of_one_kind
-from tsformer.data.messages import quoted, series_name, shown, warn_user
+from tsformer.data.messages import quoted, series_name, warn_user
 from tsformer.data.rows import Floats
+from tsformer.estimators.histories import Frame
 from tsformer.models.forecaster import PATCH_LENGTH
+from tsformer.params import checked_count
 from tsformer.training.calibration import corrected_levels
-from tsformer.training.devices import resolve_device
-from tsformer.training.prediction import forecast_windows
-
-Frame = pd.Series | pd.DataFrame
+from tsformer.training.devices import draw_seed, resolve_device, usual_state
+from tsformer.training.prediction import draw_paths, forecast_windows
 
 
 def windows_to_forecast(forecaster: Any, series: SeriesSet, horizon: int, future: Frame | None) -> Any:
@@ -29,14 +28,33 @@ def windows_to_forecast(forecaster: Any, series: SeriesSet, horizon: int, future
     return windows.windows_ahead(*of_windows, reach=_reach(forecaster, horizon))
 
 
+@usual_state()
 def forecast_ahead(
-    forecaster: Any, series: SeriesSet, horizon: int, future: Frame | None, quantiles: Sequence[float]
+    forecaster: Any,
+    series: SeriesSet,
+    horizon: int | None = None,
+    future: Frame | None = None,
+    quantiles: Sequence[float] = (),
 ) -> Forecast:
     """Forecast what follows each series."""
+    horizon = forecaster.horizon if horizon is None else checked_count(horizon, "horizon")
     given = windows_to_forecast(forecaster, series, horizon, future)
     forecast = _forecast(forecaster, given, horizon, quantiles)
     warn_of_unobserved(forecaster, series, forecast.point)
     return forecast
+
+
+@usual_state()
+def paths_ahead(
+    forecaster: Any, series: SeriesSet, n: int, horizon: int | None = None, future: Frame | None = None
+) -> Floats:
+    """Draw paths (n, n_windows, H) of what follows each series."""
+    horizon = forecaster.horizon if horizon is None else checked_count(horizon, "horizon")
+    given = windows_to_forecast(forecaster, series, horizon, future)
+    generator = torch.Generator(resolve_device(forecaster.device)).manual_seed(draw_seed(forecaster.random_state))
+    paths = draw_paths(forecaster.model_, given, horizon, generator, n)
+    warn_of_unobserved(forecaster, series, paths[0])
+    return paths
 
 
 def forecast_past(
@@ -82,25 +100,4 @@ def warn_of_unobserved(forecaster: Any, series: SeriesSet, points: Floats) -> No
         warn_user(
             f"{series_name(series.ids[code])}{column} has no observed value in the last {forecaster.lengths_.context} "
             f"time points: its forecast is NaN.{others}"
-        )
-
-
-def warn_of_seen(forecaster: Any, series: SeriesSet, n: int, remedy: str, *, all_or_nothing: bool = False) -> None:
-    """Warn where the network was trained on some of the last n time points of series; `all_or_nothing`: not on all."""
-    until, known = getattr(forecaster, "trained_until_", None), forecaster.series_
-    if until is None or known.names != series.names or not are_of_one_kind(series.times[0], until):
-        return
-    ends = dict(zip(known.ids, until, strict=False))  # series that came by `update` are last
-    seen = [
-        code
-        for code, (id, times) in enumerate(zip(series.ids, series.times, strict=True))
-        if id in ends and len(times) > n and times[-n - 1] < ends[id] and not (all_or_nothing and ends[id] >= times[-1])
-    ]
-    if seen:
-        id = series.ids[seen[0]]
-        others = f", and {len(seen) - 1} other series" if len(seen) > 1 else ""
-        warn_user(
-            f"The network was trained on what it is to forecast: {series_name(id)} up to {shown(ends[id])}{others}. "
-            f"These forecasts, from {shown(series.times[seen[0]][-n])} on, look better than those to come will be. "
-            f"{remedy}, or fit on what comes before."
         )

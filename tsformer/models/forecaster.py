@@ -66,6 +66,7 @@ class Window(NamedTuple):
     described: Tensor  # (B, 1, D), from statistics
     last: Tensor  # (B, P, 2), the last patch: scaled values and which are known
     ahead: Tensor  # (B, M, P, N_AHEAD + n_future + 1): simple forecasts, phase, distance, covariates; the mean's weight
+    growth: Tensor  # (B, 1), by which power of the distance bands go on widening beyond those of training
 
 
 class SeriesForecaster(nn.Module):
@@ -125,7 +126,7 @@ class SeriesForecaster(nn.Module):
         weight = self.shrinkage / (self.shrinkage + known.sum(dim=1).clamp(min=1).to(dtype))
         weight = weight.view(-1, 1, 1, 1).expand(*ahead.shape[:3], 1)
         ahead = torch.cat([in_patches(found.ahead.to(dtype)), ahead, weight], dim=-1)
-        return Window(memory, found.scale, described, last, ahead)
+        return Window(memory, found.scale, described, last, ahead, found.growth.to(dtype))
 
     def forward(self, window: Window, before: Tensor, cache: DecoderCache | None = None) -> Tensor:
         """Return outputs (B, M, P, K) of patches, given those before each, (B, M, P, 2): values and which are known.
@@ -174,6 +175,27 @@ class SeriesForecaster(nn.Module):
             values.append(value.clamp(-self.limit, self.limit))
             before.append(self.as_input(value, known=drawn_by is not None)[:, 0])
         return torch.cat(outputs, dim=1), torch.cat(values, dim=1)
+
+    def bands(self, window: Window, outputs: Tensor, levels: Tensor) -> Tensor:
+        """Return quantiles (B, M, P, Q) of the outputs of a roll-out.
+
+        Beyond the patches that training decodes, bands of random walks would stay as wide as the last of these. They
+        go on growing by the power of the distance by which changes in the window do, around the medians.
+        """
+        spread = window.scale.spread.unsqueeze(-1).to(outputs.dtype)
+        bands = self.head.quantiles(outputs, levels, spread)
+        n_patches = outputs.shape[1]
+        if n_patches <= MOST_PATCHES:
+            return bands
+        low, middle, high = self.head.quantiles(outputs, levels.new_tensor([0.1, 0.5, 0.9]), spread).split(1, dim=-1)
+        width, growth = high - low, window.growth.view(-1, 1, 1, 1)
+        ahead = torch.arange(1, n_patches * PATCH_LENGTH + 1, device=outputs.device).view(1, n_patches, -1, 1)
+        last = width[:, MOST_PATCHES // 2 : MOST_PATCHES].mean(dim=(1, 2), keepdim=True)  # the second half of training
+        wanted = last * (ahead / (0.75 * MOST_PATCHES * PATCH_LENGTH)) ** growth
+        factor = (wanted / width.clamp(min=1e-6)).clamp(min=1.0)
+        wider = middle + factor * (bands - middle)
+        widens = (ahead > MOST_PATCHES * PATCH_LENGTH) & (growth > 0)
+        return torch.where(widens, wider if self.shifted else wider.clamp(min=0.0), bands)  # counts are not negative
 
     def as_input(self, values: Tensor, *, known: bool) -> Tensor:
         """Return scaled values (...) as the decoder reads them, (..., 2)."""

@@ -14,6 +14,7 @@ LIMIT = 15.0  # in units of a window's spread: what the network sees is cut ther
 N_SERIES = 6  # features of each time point of the window
 N_STATISTICS = 15
 N_METHODS = len(simple_forecasts.NAMES)
+CHANGES = 12, 48  # time points over which windows without a season are compared, to tell random walks
 N_AHEAD = N_METHODS + 4  # of each time point of the horizon: simple forecasts, then phase and distance
 
 Seasons = tuple[int, int]  # time points of the season, and of a longer one that is looked back to; 0 = none
@@ -49,6 +50,7 @@ class Described(NamedTuple):
     series: Tensor  # (B, T, N_SERIES), 0 where not observed
     statistics: Tensor  # (B, N_STATISTICS)
     ahead: Tensor  # (B, H, N_AHEAD)
+    growth: Tensor  # (B, 1), by which power of the time between them values differ; 0 with a season
 
 
 def describe(y: Tensor, observed: Tensor, seasons: Seasons, horizon: int, *, shifted: bool) -> Described:
@@ -77,7 +79,8 @@ def describe(y: Tensor, observed: Tensor, seasons: Seasons, horizon: int, *, shi
     methods = scale.apply(found.forecasts).clamp(-2.0 * LIMIT, 2.0 * LIMIT)
     ahead = torch.cat([methods, waves[:, n_timepoints:], distance], dim=-1)
     of_data = Scale(scale.location * size, (scale.spread * size).clamp(max=torch.finfo(size.dtype).max), scale.weight)
-    return Described(of_data, series, _statistics(y, observed, season, scale, found, scaled), ahead)
+    statistics = _statistics(y, observed, season, scale, found, scaled)
+    return Described(of_data, series, statistics, ahead, _growth(y, observed, season))
 
 
 def scale_of(y: Tensor, observed: Tensor, season: int, *, shifted: bool) -> Scale:
@@ -107,6 +110,22 @@ def _seasonal_change(y: Tensor, observed: Tensor, season: int) -> tuple[Tensor, 
     lag = season if season < y.shape[1] else 1
     both = pad(observed[:, lag:] & observed[:, :-lag], (lag, 0))
     return torch.where(both, pad(y[:, lag:] - y[:, :-lag], (lag, 0)), 0.0), both
+
+
+def _growth(y: Tensor, observed: Tensor, season: int) -> Tensor:
+    """By which power (B, 1) of the time between them values differ: 0 for noise, .5 for random walks, at most that."""
+    if season > 1:
+        return torch.zeros_like(y[:, :1])
+    near, far = (_mean_square_change(y, observed, lag) for lag in CHANGES)
+    ratio = far / torch.where(near > 0, near, far.clamp(min=1.0))  # at most 1 of windows that do not change
+    return (ratio.clamp(min=1.0).log() / (2.0 * math.log(CHANGES[1] / CHANGES[0]))).clamp(max=0.5)
+
+
+def _mean_square_change(y: Tensor, observed: Tensor, lag: int) -> Tensor:
+    """Mean square (B, 1) of changes within so many time points; 0 where fewer changes than these are observed."""
+    both = observed[:, lag:] & observed[:, :-lag]
+    mean = masked_mean((y[:, lag:] - y[:, :-lag]).square(), both, 1)
+    return torch.where(both.sum(dim=1, keepdim=True) >= lag, mean, 0.0)
 
 
 def _phase(time: Tensor, season: int) -> Tensor:

@@ -21,10 +21,12 @@ from tsformer.plotting.axes import (
     broken,
     draw_line,
     drawn,
-    few_positions_of,
     for_axis,
     label_times,
     legend_above,
+    page_of,
+    positions_of,
+    some_channels,
     stacked,
 )
 from tsformer.training.neighbours import Scale
@@ -53,7 +55,7 @@ class AnomalyPanel:
         worst = np.sort(np.argsort(-self.anomalies["score"].to_numpy(), kind="stable")[:MAX_NEAR])
         series_ax, score_ax, *near = stacked(ax, len(worst))
         channels = self._channels()
-        left_out = f"{len(channels)} of {self.series.shape[1]} channels" if len(channels) < self.series.shape[1] else ""
+        left_out = some_channels(len(channels), self.series.shape[1])
         title = broken(", ".join(filter(None, [self.name, left_out])), 70)
         series_ax.set_title(title, loc="left", fontsize=TITLE_SIZE, pad=6.0 + above)
         self._plot_series(series_ax, channels)
@@ -145,6 +147,8 @@ class AnomalyDisplay:
     Parameters
     ----------
     panels : list of AnomalyPanel
+    title : str, default=""
+        Of the whole picture, where it shows a page of many.
 
     Attributes
     ----------
@@ -152,10 +156,11 @@ class AnomalyDisplay:
     """
 
     panels: list[AnomalyPanel]
+    title: str = ""
 
     @classmethod
     def from_estimator(
-        cls, estimator: TransformerDetector, X: Any, *, series: Names = None, ax: Axes | None = None
+        cls, estimator: TransformerDetector, X: Any, *, series: Names = None, page: int = 1, ax: Axes | None = None
     ) -> AnomalyDisplay:
         """Find anomalies and draw them.
 
@@ -166,20 +171,22 @@ class AnomalyDisplay:
         X : array-like, Series or DataFrame
             As in its `explain`.
         series : str or sequence, optional
-            Ids of the series to draw, or numbers where they have none; needed beyond six.
+            Ids of the series to draw, or numbers where they have none; by default all.
+        page : int, default=1
+            Which six of the series to draw, where there are more.
         ax : matplotlib Axes, optional
             Place in a grid of subplots for one series; axes for the parts of the picture replace it.
         """
         check_kind(estimator, TransformerDetector)
         recordings = recordings_of(estimator, X)
-        codes = few_positions_of(recordings.ids, series, "series")
+        codes, title = page_of(positions_of(recordings.ids, series, "series"), page, "series")
         panels = [_anomalies_of(estimator, recordings, code) for code in codes]
-        return cls(panels).plot(ax)
+        return cls(panels, title).plot(ax)
 
     def plot(self, ax: Axes | None = None) -> AnomalyDisplay:
         """Draw the panels, on `ax` where there is one."""
         height = 5.2 if any(len(panel.anomalies) for panel in self.panels) else 3.2
-        self.axes_: list[Axes] = drawn(self.panels, ax, height=height, most_columns=1)
+        self.axes_: list[Axes] = drawn(self.panels, ax, self.title, height=height, most_columns=1)
         self.figure_: Figure = self.axes_[0].figure  # type: ignore[assignment]
         return self
 

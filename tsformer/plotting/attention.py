@@ -12,23 +12,26 @@ from sklearn.utils.validation import check_is_fitted
 
 from tsformer.data.batch import Minibatches
 from tsformer.data.cases import Cases
+from tsformer.data.frames import SeriesSet, of_units
 from tsformer.estimators.checks import channel_names, read_like_fit
 from tsformer.estimators.classifier import TransformerClassifier
-from tsformer.estimators.forecaster import TransformerForecaster, forecast_series
-from tsformer.estimators.forecasting import Frame, windows_to_forecast
+from tsformer.estimators.forecaster import TransformerForecaster
+from tsformer.estimators.forecasting import forecast_ahead, windows_to_forecast
+from tsformer.estimators.histories import Frame, read_histories
 from tsformer.inspection import attention_over_history, attention_over_time, check_kind, occlusion, occlusion_over_time
 from tsformer.plotting.axes import (
     MAX_CHANNELS,
-    MAX_PANELS,
     TITLE_SIZE,
     Names,
     broken,
     draw_line,
     drawn,
-    few_positions_of,
     for_axis,
     label_times,
     legend_above,
+    page_of,
+    positions_of,
+    some_channels,
     split,
 )
 from tsformer.plotting.forecast import ForecastPanel, names_of, panel_of
@@ -56,8 +59,8 @@ class CaseAttention:
         n_channels = self.series.shape[1]
         channels = np.sort(np.argsort(-np.abs(self.probability_drop), kind="stable")[:MAX_CHANNELS])
         series_ax, attention_ax, drop_ax, *beside = split(ax, (3, 1, 1), (5, 1) if n_channels > 1 else (1,))
-        left_out = f", {len(channels)} of {n_channels} channels" if len(channels) < n_channels else ""
-        series_ax.set_title(broken(self.name + left_out, 70), loc="left", fontsize=TITLE_SIZE)
+        title = ", ".join(filter(None, [self.name, some_channels(len(channels), n_channels)]))
+        series_ax.set_title(broken(title, 70), loc="left", fontsize=TITLE_SIZE)
         if beside:
             self._plot_channels(series_ax, beside[0], channels)
         else:
@@ -132,6 +135,8 @@ class AttentionDisplay:
     Parameters
     ----------
     panels : list of CaseAttention or list of ForecastAttention
+    title : str, default=""
+        Of the whole picture, where it shows a page of many.
 
     Attributes
     ----------
@@ -149,6 +154,7 @@ class AttentionDisplay:
     """
 
     panels: list[CaseAttention] | list[ForecastAttention]
+    title: str = ""
 
     @classmethod
     def from_estimator(
@@ -159,6 +165,7 @@ class AttentionDisplay:
         horizon: int | None = None,
         future: Frame | None = None,
         series: Names = None,
+        page: int = 1,
         ax: Axes | None = None,
     ) -> AttentionDisplay:
         """Predict and draw.
@@ -168,42 +175,45 @@ class AttentionDisplay:
         estimator : TransformerClassifier or TransformerForecaster
             Fitted.
         X : array-like, list of arrays, Series or DataFrame
-            Of a classifier, up to six cases as in its predict. Of a forecaster, histories; by default those of fit.
+            Of a classifier, cases as in its predict. Of a forecaster, histories; by default those of fit.
         horizon, future
             As in the forecaster's predict.
         series : str or sequence, optional
-            Series of a forecast to draw, as in `ForecastDisplay.from_estimator`; needed beyond six.
+            Series of a forecast to draw, as in `ForecastDisplay.from_estimator`; by default all.
+        page : int, default=1
+            Which six of the cases or series to draw, where there are more.
         ax : matplotlib Axes, optional
             Place in a grid of subplots for one case or series; axes for the parts of the picture replace it.
         """
         check_kind(estimator, TransformerClassifier, TransformerForecaster)
         if isinstance(estimator, TransformerForecaster):
-            return cls(_forecasts_seen(estimator, X, horizon, future, series)).plot(ax)
-        return cls(_cases_seen(estimator, X)).plot(ax)
+            histories = read_histories(estimator, X)
+            units, title = page_of(positions_of(names_of(histories), series, "series forecast"), page, "series")
+            return cls(_forecasts_seen(estimator, *of_units(histories, units), horizon, future), title).plot(ax)
+        check_is_fitted(estimator, "model_")
+        if X is None:
+            raise ValueError("X must hold the cases to draw, as in predict. Got None.")
+        cases = read_like_fit(estimator, X)
+        numbers, title = page_of(range(len(cases)), page, "cases")
+        return cls(_cases_seen(estimator, cases.subset(np.array(numbers)), numbers), title).plot(ax)
 
     def plot(self, ax: Axes | None = None) -> AttentionDisplay:
         """Draw the panels, on `ax` where there is one."""
         height = 4.6 if isinstance(self.panels[0], CaseAttention) else 4.0
-        self.axes_: list[Axes] = drawn(self.panels, ax, height=height)
+        self.axes_: list[Axes] = drawn(self.panels, ax, self.title, height=height)
         self.figure_: Figure = self.axes_[0].figure  # type: ignore[assignment]
         return self
 
 
-def _cases_seen(classifier: TransformerClassifier, X: Any) -> list[CaseAttention]:
-    check_is_fitted(classifier, "model_")
-    if X is None:
-        raise ValueError(f"X must hold the cases to draw, at most {MAX_PANELS}, as in predict. Got None.")
-    cases = read_like_fit(classifier, X)
-    if len(cases) > MAX_PANELS:
-        raise ValueError(f"X must hold at most {MAX_PANELS} cases to draw. Got {len(cases)}; choose some, as in X[:2].")
-    received, drop, over_time = (of(classifier, X) for of in (attention_over_time, occlusion, occlusion_over_time))
+def _cases_seen(classifier: TransformerClassifier, cases: Cases, numbers: list[int]) -> list[CaseAttention]:
+    received, drop, over_time = (of(classifier, cases) for of in (attention_over_time, occlusion, occlusion_over_time))
     lost = np.append(over_time, drop if cases.n_channels > 1 else 0.0)
     scale = min(0.0, 1.1 * float(lost.min())), max(0.1, 1.1 * float(lost.max()))  # next to nothing should look so
     columns = channel_names(classifier, "channel ") if cases.n_channels > 1 else [""]
     panels = []
-    each = zip(classifier.predict_proba(X), Minibatches(cases.data, 1), strict=True)
+    each = zip(classifier.predict_proba(cases), Minibatches(cases.data, 1), strict=True)
     for case, (probability, batch) in enumerate(each):
-        name = f"case {case if cases.ids is None else cases.ids[case]}"
+        name = f"case {numbers[case] if cases.ids is None else cases.ids[case]}"
         name += f": class {classifier.classes_[probability.argmax()]}, probability {probability.max():.2f}"
         observed = batch.observed[0].numpy()
         seen = np.flatnonzero(observed.any(axis=1))
@@ -223,11 +233,14 @@ def _times_of(cases: Cases, case: int, n_timepoints: int) -> pd.Index[Any]:
 
 
 def _forecasts_seen(
-    forecaster: TransformerForecaster, df: Frame | None, horizon: int | None, future: Frame | None, series: Names
+    forecaster: TransformerForecaster,
+    histories: SeriesSet,
+    units: list[int],
+    horizon: int | None,
+    future: Frame | None,
 ) -> list[ForecastAttention]:
-    histories, forecast = forecast_series(forecaster, df, horizon, future)
-    units = few_positions_of(names_of(histories), series, "series forecast")
-    received = attention_over_history(forecaster, df, horizon, future)
+    forecast = forecast_ahead(forecaster, histories, horizon, future)
+    received = attention_over_history(forecaster, histories, horizon, future)
     windows = windows_to_forecast(forecaster, histories, forecast.point.shape[1], future)
     n_observed = [int(observed.any(dim=-1).sum()) for window in windows for observed in window.observed]
     panels = []

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from tsformer.data.messages import quoted
+from tsformer.params import checked_count
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MAX_PANELS = 6
+MAX_PANELS = 6  # on a page
 TITLE_SIZE = 10
 MAX_CHANNELS = 8  # drawn of a case, or of a series with anomalies
 
@@ -30,11 +30,15 @@ def require_matplotlib() -> Any:
     return pyplot
 
 
-def drawn(panels: Sequence[Any], ax: Axes | None, *, height: float = 2.4, most_columns: int = 2) -> list[Axes]:
-    """Draw the panels, on new axes or the one given, and return those that their series are drawn on."""
+def drawn(
+    panels: Sequence[Any], ax: Axes | None, title: str, *, height: float = 2.4, most_columns: int = 2
+) -> list[Axes]:
+    """Draw the panels, on new axes under a title or the one given, and return those that their series are drawn on."""
     if ax is not None and len(panels) > 1:
         raise ValueError(f"ax takes one panel. Got {len(panels)}; choose one case or series, or leave ax out.")
     axes = new_axes(len(panels), height, most_columns) if ax is None else [ax]
+    if title and ax is None:
+        axes[0].figure.suptitle(title, fontsize=11)
     return [panel.plot(panel_ax) for panel, panel_ax in zip(panels, axes, strict=True)]
 
 
@@ -139,11 +143,18 @@ def positions_of(names: list[Any], series: Names, of: str) -> list[int]:
     return [names.index(name) for name in chosen]
 
 
-def few_positions_of(names: list[Any], series: Names, of: str) -> list[int]:
-    """Positions of the names chosen; all where none is, if they are not too many to draw."""
-    if series is None and len(names) > MAX_PANELS:
-        raise ValueError(
-            f"series must name the series to draw where there are more than {MAX_PANELS}. Got none of {len(names)}: "
-            f"{', '.join(map(quoted, names[:3]))} and so on."
-        )
-    return positions_of(names, series, of)
+def page_of(positions: Sequence[int], page: int, what: str, most: int = MAX_PANELS) -> tuple[list[int], str]:
+    """Return those of the series or cases that are on a page of `most`, and a title where these are not all."""
+    page, n_pages = checked_count(page, "page"), -(-len(positions) // most)
+    if page > n_pages:
+        raise ValueError(f"page must be an int in the range [1, {n_pages}] for {len(positions)} {what}. Got {page}.")
+    first = (page - 1) * most
+    on_page = list(positions[first : first + most])
+    which = f"{what.capitalize()} {first + 1}" + (f" to {first + len(on_page)}" if len(on_page) > 1 else "")
+    title = f"{which} of {len(positions)}: page {page} of {n_pages}, {len(positions) - len(on_page)} not shown"
+    return on_page, title if n_pages > 1 else ""
+
+
+def some_channels(n: int, of: int) -> str:
+    """What a title says where only some channels are drawn."""
+    return f"{n} of {of} channels" if n < of else ""

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from tsformer.data.forecasts import Forecast, future_times, quantiles_of, requested_quantiles
-from tsformer.data.frames import SeriesSet
-from tsformer.estimators.forecaster import TransformerForecaster, forecast_series
-from tsformer.estimators.forecasting import Frame
+from tsformer.data.forecast_columns import quantiles_of
+from tsformer.data.forecasts import Forecast, future_times, requested_quantiles
+from tsformer.data.frames import SeriesSet, of_units
+from tsformer.estimators.forecaster import TransformerForecaster
+from tsformer.estimators.forecasting import forecast_ahead
+from tsformer.estimators.histories import Frame, read_histories
 from tsformer.inspection import check_kind
 from tsformer.params import checked_count
 from tsformer.plotting.axes import (
@@ -23,6 +25,7 @@ from tsformer.plotting.axes import (
     for_axis,
     label_times,
     legend_above,
+    page_of,
     positions_of,
 )
 
@@ -111,7 +114,7 @@ class ForecastDisplay:
         series : str or sequence, optional
             Ids of a long frame or of a MultiIndex, or columns of a wide frame, to draw; by default all.
         page : int, default=1
-            Which twelve of the series to draw, where there are more.
+            Which twelve of the series to forecast and draw, where there are more.
         n_history : int, optional
             Time points of the history to draw; by default five horizons.
         ax : matplotlib Axes, optional
@@ -121,13 +124,15 @@ class ForecastDisplay:
         if level is None:
             level = () if estimator.head == "point" else (80, 95)
         quantiles, levels = requested_quantiles(None, level)
+        histories = read_histories(estimator, df)
+        units, title = page_of(positions_of(names_of(histories), series, "series forecast"), page, "series", ON_A_PAGE)
+        histories, units = of_units(histories, units)
         horizon = estimator.horizon if horizon is None else checked_count(horizon, "horizon")
         n_history = 5 * horizon if n_history is None else checked_count(n_history, "n_history")
-        histories, forecast = forecast_series(estimator, df, horizon, future, quantiles)
-        units, title = _page_of(positions_of(names_of(histories), series, "series forecast"), page)
+        forecast = forecast_ahead(estimator, histories, horizon, future, quantiles)
         panels = [panel_of(unit, histories, forecast, n_history, levels or []) for unit in units]
         if other_future is not None:
-            other = forecast_series(estimator, df, horizon, other_future)[1].point
+            other = forecast_ahead(estimator, histories, horizon, other_future).point
             panels = [
                 replace(panel, other=pd.Series(other[unit], panel.point.index))
                 for unit, panel in zip(units, panels, strict=True)
@@ -136,11 +141,9 @@ class ForecastDisplay:
 
     def plot(self, ax: Axes | None = None) -> ForecastDisplay:
         """Draw the panels, on `ax` where there is one."""
-        self.axes_: list[Axes] = drawn(self.panels, ax, most_columns=3)
+        self.axes_: list[Axes] = drawn(self.panels, ax, self.title, most_columns=3)
         legend_above(self.axes_[0])
         self.figure_: Figure = self.axes_[0].figure  # type: ignore[assignment]
-        if self.title and ax is None:
-            self.figure_.suptitle(self.title, fontsize=11)
         return self
 
 
@@ -150,18 +153,6 @@ def names_of(histories: SeriesSet) -> list[Any]:
     if histories.ids[0] is not None:
         names = list(histories.ids) if len(names) == 1 else [(id, name) for id in histories.ids for name in names]
     return names
-
-
-def _page_of(units: list[int], page: int) -> tuple[list[int], str]:
-    """Those of the series that are on a page, and a title that says which, and how many are not."""
-    page, n_pages = checked_count(page, "page"), -(-len(units) // ON_A_PAGE)
-    if page > n_pages:
-        raise ValueError(f"page must be an int in the range [1, {n_pages}] for {len(units)} series. Got {page}.")
-    first = (page - 1) * ON_A_PAGE
-    shown = units[first : first + ON_A_PAGE]
-    which = f"Series {first + 1} to {first + len(shown)} of {len(units)}" if len(shown) > 1 else f"Series {first + 1}"
-    hidden = f"{which}: page {page} of {n_pages}, {len(units) - len(shown)} series not shown"
-    return shown, hidden if n_pages > 1 else ""
 
 
 def panel_of(

@@ -80,6 +80,6 @@ def read_off(model: SeriesForecaster, window: Window, levels: Tensor) -> tuple[T
     point = scale.undo(values.flatten(1))
     if not len(levels):
         return point, point.new_zeros(*point.shape, 0)
-    bands = model.head.quantiles(outputs, levels, scale.spread.unsqueeze(-1).to(outputs.dtype)).flatten(1, 2)
+    bands = model.bands(window, outputs, levels).flatten(1, 2)
     bands = scale.undo(bands.clamp(-model.limit, model.limit))  # as the points are
     return point, bands if model.shifted else bands.round()
