@@ -61,7 +61,7 @@ def test_forecast__wide_file__continues_each_column_with_bands(tmp_path):
             ["--time", "month"],
             "not of the format ISO8601, the first being '01.01.2018'. Name theirs with --date-format, such as %d.%m.%Y",
         ),
-        (lambda df: df.assign(sales="much"), ["--time", "month"], "numeric"),
+        (lambda df: df.assign(sales="much"), ["--time", "month"], "or leave it out: --drop-cols sales. Ids and times"),
         (lambda df: df, ["--time", "month", "--target-cols", "sale"], "no column ['sale']. It has ['month', 'sales', "),
         (lambda df: df, ["--time", "month", "--past-cols", "visits"], "missing: ['visits']"),
         (
@@ -260,7 +260,11 @@ def test_detect__nothing_odd__says_so(tmp_path, capsys):
     [
         (lambda df: df, ["--time", "hour"], "has no column ['hour']. It has ['time', 'load', 'heat']"),
         (lambda df: df, ["--channels", "power"], "has no column ['power']"),
-        (lambda df: df.assign(note="x"), [], "Column 'note' of"),
+        (
+            lambda df: df.assign(**{"a note": "x"}),
+            [],
+            "and has 'x'. Correct it, write it as numbers, or leave it out: --drop-cols 'a note'.",
+        ),
         (lambda df: df, ["--train-until", "2023-12-31"], "Got 0 of 300 up to 2023-12-31"),
         (lambda df: df, ["--train-until", "soon"], "'--train-until' has times that are not of the format ISO8601"),
         (lambda df: df, ["--train-fraction", "1.5"], "--train-fraction must be a number between 0 and 1. Got 1.5"),
