@@ -10,6 +10,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit, log_softmax, softmax
+from sklearn.ensemble import BaggingClassifier
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 from torch import nn
@@ -597,8 +598,9 @@ def test_fit__refit_interrupted__keeps_what_early_stopping_had_chosen_and_begins
         lambda clf: GridSearchCV(clf, {"d_ff": [8, 16]}, cv=2).fit(X, y),
         lambda clf: cross_val_score(clf, X, y, cv=2),
         lambda clf: cross_val_predict(clf, X, y, cv=2),
+        lambda clf: BaggingClassifier(clf, n_estimators=2).fit(X[:, 0], y),
     ],
-    ids=["grid search", "cross-validation", "cross-prediction"],
+    ids=["grid search", "cross-validation", "cross-prediction", "bagging"],
 )
 def test_fit__interrupted_among_many__ends_them_all(compare):
     """A half-trained model must not be compared with whole ones, nor Ctrl-C be pressed once for each fit."""
