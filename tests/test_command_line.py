@@ -554,11 +554,34 @@ def test_load__without_data__refuses_what_only_it_could_answer(arguments, messag
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("load", [True, False])
+def test_classify__test_of_other_columns__is_told_before_training(load, saved, capsys, monkeypatch):
+    monkeypatch.chdir(saved)
+    monkeypatch.setattr("tsformer.TransformerClassifier.fit", lambda *_: pytest.fail("trained first"))
+    cases = recordings()
+    cases.rename(columns={"x": "other"}).to_csv("renamed.csv", index=False)
+    cases.assign(**{"a note": 1.0}).to_csv("wide.csv", index=False)
+    how = [*LONG, "--out", "x.csv", *(["--load", "classify"] if load else [])]
+    for name, message in {
+        "renamed.csv": "renamed.csv has no column ['x'], which",
+        "wide.csv": "has not. Drop them: --drop-cols 'a note'.",
+    }.items():
+        assert main(["classify", *([] if load else ["cases.csv"]), name, *how]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_command__unknown_option__is_told_with_where_they_are_listed(capsys):
+    assert main(["forecast", "data.csv", "--seasons", "7", "--out", "x.csv"]) == 2
+    told = capsys.readouterr().err
+    assert told == "tsformer: error: there is no option --seasons 7. tsformer forecast --help lists those there are.\n"
+
+
 def test_load__channel_that_the_detector_learnt__must_be_there(saved, capsys, monkeypatch):
     monkeypatch.chdir(saved)
     pd.read_csv("machine.csv").drop(columns="load").to_csv("other.csv", index=False)
     assert main(["detect", "other.csv", "--load", "detect", "--out", "x.csv"]) == 2
-    assert "other.csv has no column ['load']" in capsys.readouterr().err
+    assert "other.csv has no column ['load']. It has" in (told := capsys.readouterr().err)
+    assert "The saved model knows it by that name: rename or add the column." in told
 
 
 def shops() -> pd.DataFrame:
@@ -616,6 +639,8 @@ def test_forecast__metrics_that_fail__leave_the_model_saved(tmp_path, capsys, mo
     arguments = ["--time-col", "month", "--horizon", "40", "--max-steps", "0", "--metrics", "--save", "model"]
     assert main(["forecast", "data.csv", *arguments]) == 2
     assert tsformer.load("model").horizon == 40
+    told = "--metrics needs more than 40 time points of a series. The series has 30; give more, or a smaller --horizon."
+    assert told in capsys.readouterr().err
 
 
 def test_detect__labels_saved_and_loaded__says_what_was_found_of_them(tmp_path, capsys, monkeypatch):

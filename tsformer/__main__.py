@@ -17,12 +17,19 @@ PARAMETERS = (
     *("id_col", "time_col", "label_col", "target_cols", "past_cols", "future_cols", "static_cols", "contamination"),
     *("device", "freq", "future", "holidays", "horizon", "level", "max_steps", "season", "window_length"),
 )
+WORDS = {", and fill= to fill those": "", ", or drop them": ", or --drop-cols to drop them"}
+WORDS |= {"n_windows=1 needs": "--metrics needs", "lower n_windows or step_size": "give more, or a smaller --horizon"}
 OPTIONS = {"random_state": "seed"} | {name: name.replace("_", "-") for name in PARAMETERS}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return 0, 2 after an error, which is told in one line, or 130 after Ctrl-C."""
-    options = parser().parse_args(arguments)
+    options, unknown = parser().parse_known_args(arguments)
+    if unknown:
+        _tell(
+            "error", f"there is no option {' '.join(unknown)}. tsformer {options.command} --help lists those there are."
+        )
+        return 2
     if not given(options, options.written):
         _tell("error", "Say what to write: --out CSV, or --save MODEL.")
         return 2
@@ -68,9 +75,8 @@ def _in_options(message: str) -> str:
 
     message = re.sub(r"\bwindow_length\b(?! ?[='])", "--window-length", message)
     name = rf"(?P<name>{'|'.join(OPTIONS)})"
-    message = message.replace(", and fill= to fill those", "").replace(
-        ", or drop them", ", or --drop-cols to drop them"
-    )
+    for python, ours in WORDS.items():
+        message = message.replace(python, ours)
     message = re.sub(r"\bdf\b(?![.\[])", "the table", message)
     message = re.sub(rf"(?:[Tt]he '|^){name}(?:' parameter(?: of \w+)?|(?= must))(?P<value>)", option, message)
     return re.sub(rf"\b{name}=(?P<value>'[^']*'|\[[^]]*\]|\w*)", option, message)

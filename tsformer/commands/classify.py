@@ -1,6 +1,7 @@
 """`tsformer classify`: labelled series and series to label in, labels and how good they are out."""
 
 import argparse
+import shlex
 import time
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,8 @@ def run(options: argparse.Namespace) -> None:
     X_test, y_test = None, None
     if test is not None:
         X_test, y_test = read_cases(test, options, labelled=False, is_first=train is None)
-    if X is not None and X_test is not None:
-        _check_alike(X, X_test, options)
+    if X_test is not None:
+        _check_alike(X, X_test, classifier, options)
     if (options.metrics or options.plot) and y_test is None:
         raise ValueError(
             "--metrics and --plot compare with the labels of TEST, of which there are none; see --label-col."
@@ -63,11 +64,22 @@ def _train_and_test(options: argparse.Namespace) -> tuple[Path | None, Path | No
     return train, test
 
 
-def _check_alike(X: Any, X_test: Any, options: argparse.Namespace) -> None:
-    train, test = options.data
-    if isinstance(X, pd.DataFrame) != isinstance(X_test, pd.DataFrame):
+def _check_alike(X: Any, X_test: Any, classifier: Any, options: argparse.Namespace) -> None:
+    """Check before training that TEST has the columns or channels of TRAIN, or those that a loaded model knows."""
+    train, test = options.data[0], options.data[-1]
+    keys, is_table = columns_of(options).values(), isinstance(X_test, pd.DataFrame)
+    known = getattr(classifier, "feature_names_in_", None) if X is None else X
+    if X is not None and isinstance(X, pd.DataFrame) != is_table:
         raise ValueError(f"TRAIN and TEST must both be .csv, or neither. Got {train} and {test}.")
-    if not isinstance(X, pd.DataFrame) and len(X[0]) != len(X_test[0]):
+    if is_table and known is not None:
+        expected, got = ([name for name in names if name not in keys] for names in (known, X_test))
+        where = "the saved model" if X is None else train
+        if absent := [name for name in expected if name not in got]:
+            raise ValueError(f"{test} has no column {absent[:5]}, which {where} has. Rename or add what is absent.")
+        if further := [name for name in got if name not in expected]:
+            drop = f"--drop-cols {shlex.join(further)}"
+            raise ValueError(f"{test} has the further columns {further[:5]}, which {where} has not. Drop them: {drop}.")
+    elif X is not None and not is_table and len(X[0]) != len(X_test[0]):
         raise ValueError(f"{test} has series of {len(X_test[0])} channels, but {train} of {len(X[0])}.")
 
 

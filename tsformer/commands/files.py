@@ -43,7 +43,10 @@ def read_cases(path: Path, options: argparse.Namespace, *, labelled: bool, is_fi
     if path.suffix in SUFFIXES:
         return read_series(path, labelled)
     if path.suffix != ".csv":
-        raise ValueError(f"{path} must be one of {', '.join(SUFFIXES)}, .csv. Got the suffix {path.suffix!r}.")
+        kinds = ", ".join(SUFFIXES)
+        raise ValueError(
+            f"{path} must be one of {kinds}, .csv. Got the suffix {path.suffix!r}; save it as one of these."
+        )
     df = read_table(path, options, options.label_col, is_first=is_first)
     columns = {"label": options.label_col, "id": options.id_col, "time": options.time_col}
     return tables.labelled_cases(df, path, labelled, **columns, date_format=options.date_format)
@@ -61,6 +64,7 @@ def as_series(
         options.time_col = options.usual["time_col"]
         df = df.rename(columns={tables.UNNAMED: options.time_col})
     keys = {name: option_of(kind) for kind, name in columns_of(options).items()}
+    values = dict.fromkeys(values, "") if options.load and values else values  # no option names those of a saved model
     df = tables.without_row_numbers(df, [*keys, *(values or [])])
     tables.check_columns(df, path, keys | (values or {}))
     named = list(dict.fromkeys([*keys, *(df if values is None else values)]))

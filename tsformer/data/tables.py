@@ -86,9 +86,11 @@ def few(df: pd.DataFrame) -> str:
 
 
 def check_columns(df: pd.DataFrame, path: Path, named: Mapping[str, str]) -> None:
-    """Raise a ValueError that names the columns which a table lacks, and the options that name them."""
+    """Raise a ValueError that names the columns which a table lacks, and the options that name them, if any do."""
     if absent := [column for column in named if column not in df.columns]:
         why = f"Name one of these with {named[absent[0]]}."
+        if not named[absent[0]]:
+            why = "The saved model knows it by that name: rename or add the column."
         if df.shape[1] == 1:
             why = "If these are several, name what separates them: --sep."
         raise ValueError(f"{path} has no column {absent}. It has {few(df)}. {why}")
