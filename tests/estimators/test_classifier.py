@@ -216,10 +216,11 @@ def test_predict_proba__case_alone__equals_the_case_among_others(encoder, poolin
     clf = small(encoder=encoder, pooling=pooling, differences=differences, n_layers=2).fit(cut(X), y)
 
     together = clf.predict_proba(cut(X_long))
-    alone = np.concatenate([clf.predict_proba([series]) for series in cut(X_long)])
+    some = [0, 5, 6, 69]
+    alone = np.concatenate([clf.predict_proba([cut(X_long)[case]]) for case in some])
     backwards = clf.predict_proba(cut(X_long)[::-1])[::-1]
 
-    assert_allclose(alone, together, rtol=0, atol=SAME_COMPANY)
+    assert_allclose(alone, together[some], rtol=0, atol=SAME_COMPANY)
     assert_allclose(backwards, together, rtol=0, atol=SAME_COMPANY)
 
 
@@ -381,7 +382,7 @@ def test_class_weight__dict__equals_the_same_weights_of_cases():
 def test_class_weight__balanced__raises_the_probability_of_the_rare_class():
     X_same, rare = np.tile(X[:1], (24, 1, 1)), np.arange(24) < 4  # series that say nothing about the label
 
-    plain, balanced = (fit_predict(X_same, rare, class_weight=way, **LEARNS) for way in (None, "balanced"))
+    plain, balanced = (fit_predict(X_same, rare, class_weight=way, **LEARNS_SLOWLY) for way in (None, "balanced"))
 
     assert plain[:, 1].max() < 0.3
     assert balanced[:, 1].min() > 0.4
@@ -873,8 +874,8 @@ def test_fit__choice_of_parts_without_differences__learns(encoder, pooling):
 def test_fit__learning_rate__rises_for_a_tenth_of_the_steps_then_falls():
     rates = small(batch_size=24, **LEARNS).fit(X, y).history_["learning_rate"]
 
-    assert np.argmax(rates) <= 3
-    assert max(rates) == pytest.approx(1e-2, rel=0.01)
+    assert np.argmax(rates) <= 2
+    assert max(rates) == pytest.approx(LEARNS["learning_rate"], rel=0.01)
     assert rates[-1] == pytest.approx(0.0, abs=1e-9)
 
 
