@@ -7,7 +7,7 @@ import pytest
 from tsformer import TransformerForecaster
 
 MONTHS = pd.date_range("2015-01-31", periods=84, freq="ME")
-SMALL = {"horizon": 6, "pretrained": None, "max_steps": 20, "batch_size": 16, "random_state": 0}
+SMALL = {"horizon": 6, "pretrained": None, "max_steps": 8, "batch_size": 16, "random_state": 0}
 SMALL |= {"d_model": 16, "n_heads": 2, "n_layers": 1}
 
 seen_by_fit = pytest.mark.filterwarnings("ignore:The network was trained on what it is to forecast:UserWarning")

@@ -1,6 +1,8 @@
+import contextlib
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,6 +11,7 @@ import pytest
 import tsformer
 from tsformer import plotting
 from tsformer.__main__ import main
+from tsformer.commands.options import parser
 from tsformer.datasets import bundled_folder
 
 FOLDER = bundled_folder() / "ItalyPowerDemand"
@@ -58,7 +61,7 @@ def test_forecast__wide_file__continues_each_column_with_bands(tmp_path):
             ["--time", "month"],
             "not of the format ISO8601, the first being '01.01.2018'. Name theirs with --date-format, such as %d.%m.%Y",
         ),
-        (lambda df: df.assign(sales="much"), ["--time", "month"], "numeric"),
+        (lambda df: df.assign(sales="much"), ["--time", "month"], "or leave it out: --drop-cols sales. Ids and times"),
         (lambda df: df, ["--time", "month", "--target-cols", "sale"], "no column ['sale']. It has ['month', 'sales', "),
         (lambda df: df, ["--time", "month", "--past-cols", "visits"], "missing: ['visits']"),
         (
@@ -257,7 +260,11 @@ def test_detect__nothing_odd__says_so(tmp_path, capsys):
     [
         (lambda df: df, ["--time", "hour"], "has no column ['hour']. It has ['time', 'load', 'heat']"),
         (lambda df: df, ["--channels", "power"], "has no column ['power']"),
-        (lambda df: df.assign(note="x"), [], "Column 'note' of"),
+        (
+            lambda df: df.assign(**{"a note": "x"}),
+            [],
+            "and has 'x'. Correct it, write it as numbers, or leave it out: --drop-cols 'a note'.",
+        ),
         (lambda df: df, ["--train-until", "2023-12-31"], "Got 0 of 300 up to 2023-12-31"),
         (lambda df: df, ["--train-until", "soon"], "'--train-until' has times that are not of the format ISO8601"),
         (lambda df: df, ["--train-fraction", "1.5"], "--train-fraction must be a number between 0 and 1. Got 1.5"),
@@ -267,6 +274,11 @@ def test_detect__nothing_odd__says_so(tmp_path, capsys):
         (lambda df: df, ["--plot", "picture.xyz"], "Got picture.xyz"),
         (lambda df: df, ["--window-length", "100"], "Got 300 in all. Give more, or a smaller --window-length."),
         (lambda df: df, ["--window-length", "3"], "error: --window-length must be an int in the range [4, inf)"),
+        (
+            lambda df: df,
+            ["--train-until", "2024-01-07", "--train-fraction", "0.5"],
+            "--train-until and --train-fraction both say which rows are normal. Drop one of them.",
+        ),
         (lambda df: df, ["--reasons", "r.csv"], "Say which they are: --train-until or --train-fraction."),
         (
             lambda df: df.assign(time=range(300)),
@@ -285,13 +297,24 @@ def test_detect__a_mistake__tells_it_in_one_line_and_returns_2(change, arguments
     assert told.count("\n") == 1
 
 
-@pytest.mark.skipif(not hasattr(plotting, "AnomalyDisplay"), reason="no AnomalyDisplay")
-def test_detect__plot__is_drawn(tmp_path):
-    machine().to_csv(tmp_path / "data.csv", index=False)
-    arguments = ["--time", "time", "--train-until", "2024-01-07", "--out", str(tmp_path / "out.csv"), "--quiet"]
-    plot = tmp_path / "anomalies.png"
-    assert main(["detect", str(tmp_path / "data.csv"), *arguments, "--plot", str(plot)]) == 0
-    assert plot.read_bytes().startswith(b"\x89PNG")
+@pytest.mark.parametrize("normal", [["--train-until", "2024-01-07"], []])
+def test_detect__plot__shows_the_scores_and_anomalies_that_are_written(normal, tmp_path, monkeypatch):
+    drawn = []
+    plot = plotting.AnomalyDisplay.plot
+    monkeypatch.setattr(plotting.AnomalyDisplay, "plot", lambda self, *ax: drawn.append(self) or plot(self, *ax))
+    monkeypatch.chdir(tmp_path)
+    rows = machine().assign(id="a").sample(frac=1, random_state=0)
+    rows.to_csv("data.csv", index=False)
+    how = ["--time-col", "time", "--id-col", "id", *normal, "--out", "out.csv", "--plot", "odd.png", "--quiet"]
+    assert main(["detect", "data.csv", *how]) == 0
+    assert Path("odd.png").read_bytes().startswith(b"\x89PNG")
+    table = pd.read_csv("out.csv", parse_dates=["time"]).set_index("time").sort_index()
+    [panel] = drawn[0].panels
+    np.testing.assert_allclose(panel.score.loc[table.index], table["score"])
+    np.testing.assert_allclose(panel.series["load"], machine()["load"])
+    assert ((panel.score.loc[table.index] > panel.threshold) == table["anomaly"]).all()
+    assert table["anomaly"].any()
+    assert len(drawn[0].axes_[0].patches) > 0
 
 
 def test_classify__files_of_different_channels__are_named_before_training(tmp_path, capsys):
@@ -339,6 +362,20 @@ def test_command__without_arguments__exits_with_2_and_no_traceback():
     assert ended.returncode == 2
     assert "usage: tsformer" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["forecast", "--help"], ["detect", "--max-steps", "many"], ["embed", "x.ts"]]
+)
+def test_command__help_or_a_wrong_option__is_answered_without_importing_torch(arguments):
+    code = f"import sys, runpy, atexit; sys.argv = ['tsformer', *{arguments}]"
+    code += (
+        "; atexit.register(lambda: print(*sorted({'torch', 'pandas', 'sklearn'} & {*sys.modules}), file=sys.stderr))"
+    )
+    code += "; runpy.run_module('tsformer', run_name='__main__')"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ended.returncode in (0, 2)
+    assert ended.stderr.endswith("\n\n") or ended.stderr == "\n"
 
 
 # A model that is saved and loaded, covariates, and what is known.
@@ -396,9 +433,9 @@ def test_classify__saved_and_loaded__labels_alike_and_says_how_well(tmp_path, ca
         (["train.csv", "--load", "forecaster", *LONG], "holds a TransformerForecaster, but tsformer classify takes a"),
         (
             ["train.csv", "--load", "forecaster", "--max-steps", "3"],
-            "--max-steps has no effect on a model that is loaded",
+            "--max-steps cannot be given with --load: a saved model stays as it was made. Drop it, or train anew",
         ),
-        (["train.csv", "--load", "forecaster", "--pretrained-only"], "--pretrained-only has no effect on a model"),
+        (["train.csv", "--load", "forecaster", "--pretrained-only"], "--pretrained-only cannot be given with --load"),
         (["train.csv", "train.csv", *LONG, "--pretrained-only", "--max-steps", "9"], "--max-steps has no effect with"),
         (["train.csv", "train.csv", "train.csv"], "Pass TRAIN and TEST, or with --load TEST alone"),
     ],
@@ -441,6 +478,110 @@ def test_forecast__covariates_saved_and_loaded__forecasts_alike_without_naming_c
     assert list(tables[0].columns) == ["shop", "month", "sales", "sales-lo-80", "sales-hi-80"]
     for table in tables[1:]:
         pd.testing.assert_frame_equal(table, tables[0])
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory) -> Path:
+    """A folder with a model of each command, fitted to columns of names that are not the usual ones."""
+    folder = tmp_path_factory.mktemp("saved")
+    recordings().to_csv(folder / "cases.csv", index=False)
+    machine().assign(id="a").to_csv(folder / "machine.csv", index=False)
+    frame = pd.concat([months().assign(shop=shop) for shop in "ab"])
+    frame.drop(columns="price").to_csv(folder / "sales.csv", index=False)
+    columns = ["--id-col", "id", "--time-col", "time", "--channels", "load", "--train-fraction", "0.5"]
+    forecast = ["--id-col", "shop", "--time-col", "month", "--target-cols", "sales", "--max-steps", "0"]
+    models = {
+        "classify": ["cases.csv", *LONG, "--pretrained-only"],
+        "embed": ["cases.csv", *LONG],
+        "detect": ["machine.csv", *columns],
+        "forecast": ["sales.csv", *forecast, "--horizon", "3"],
+    }
+    with contextlib.chdir(folder):
+        for command, arguments in models.items():
+            assert main([command, *arguments, "--save", command, "--quiet"]) == 0
+    return folder
+
+
+FILES = {"classify": "cases.csv", "embed": "cases.csv", "detect": "machine.csv", "forecast": "sales.csv"}
+
+
+@pytest.mark.parametrize("command", FILES)
+def test_load__model_of_any_command__knows_its_columns_and_takes_no_option_that_it_has_fixed(
+    command, saved, capsys, monkeypatch
+):
+    monkeypatch.chdir(saved)
+    load = [command, FILES[command], "--load", command, "--out", f"{command}.csv"]
+    assert main([*load, *(LONG[:2] if FILES[command] == "cases.csv" else [])]) == 0
+    expected = {"classify": ["id", "prediction"], "embed": ["id", "kind"], "detect": ["id", "time", "score"]}
+    expected["forecast"] = ["shop", "month", "sales"]
+    assert list(pd.read_csv(f"{command}.csv").columns[: len(expected[command])]) == expected[command]
+    for name in parser().parse_args(load).of_new:
+        text = {"pretrained_only": [], "train_fraction": ["0.5"], "contamination": ["0.1"]}.get(name, ["7"])
+        option = f"--{name.replace('_', '-')}"
+        assert main([*load, option, *text]) == 2
+        assert f"{option} cannot be given with --load" in capsys.readouterr().err
+
+
+def test_load__columns_renamed__are_named_by_options(saved, monkeypatch):
+    monkeypatch.chdir(saved)
+    pd.read_csv("sales.csv").rename(columns={"shop": "branch", "month": "day"}).to_csv("renamed.csv", index=False)
+    load = ["--load", "forecast", "--out"]
+    assert main(["forecast", "renamed.csv", "--id-col", "branch", "--time-col", "day", *load, "a.csv"]) == 0
+    assert main(["forecast", *load, "b.csv"]) == 0
+    assert list(pd.read_csv("a.csv").columns[:2]) == ["branch", "day"]
+    assert (pd.read_csv("a.csv").to_numpy() == pd.read_csv("b.csv").to_numpy()).all()
+
+
+def test_load__horizon_and_level__are_applied(saved, monkeypatch):
+    monkeypatch.chdir(saved)
+    assert main(["forecast", "--load", "forecast", "--horizon", "5", "--level", "50", "--out", "long.csv"]) == 0
+    table = pd.read_csv("long.csv")
+    assert list(table.columns) == ["shop", "month", "sales", "sales-lo-50", "sales-hi-50"]
+    assert len(table) == 10
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--time-col", "day", "--sep", ";"], "--time-col and --sep: DATA, which they are of, is not given."),
+        (["--metrics"], "--metrics compares with the end of DATA, which is not given."),
+        (["--future", "sales.csv"], "--future holds rows of columns known ahead"),
+    ],
+)
+def test_load__without_data__refuses_what_only_it_could_answer(arguments, message, saved, capsys, monkeypatch):
+    monkeypatch.chdir(saved)
+    assert main(["forecast", "--load", "forecast", *arguments, "--out", "x.csv"]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("load", [True, False])
+def test_classify__test_of_other_columns__is_told_before_training(load, saved, capsys, monkeypatch):
+    monkeypatch.chdir(saved)
+    monkeypatch.setattr("tsformer.TransformerClassifier.fit", lambda *_: pytest.fail("trained first"))
+    cases = recordings()
+    cases.rename(columns={"x": "other"}).to_csv("renamed.csv", index=False)
+    cases.assign(**{"a note": 1.0}).to_csv("wide.csv", index=False)
+    how = [*LONG, "--out", "x.csv", *(["--load", "classify"] if load else [])]
+    for name, message in {
+        "renamed.csv": "renamed.csv has no column ['x'], which",
+        "wide.csv": "has not. Drop them: --drop-cols 'a note'.",
+    }.items():
+        assert main(["classify", *([] if load else ["cases.csv"]), name, *how]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_command__unknown_option__is_told_with_where_they_are_listed(capsys):
+    assert main(["forecast", "data.csv", "--seasons", "7", "--out", "x.csv"]) == 2
+    told = capsys.readouterr().err
+    assert told == "tsformer: error: there is no option --seasons 7. tsformer forecast --help lists those there are.\n"
+
+
+def test_load__channel_that_the_detector_learnt__must_be_there(saved, capsys, monkeypatch):
+    monkeypatch.chdir(saved)
+    pd.read_csv("machine.csv").drop(columns="load").to_csv("other.csv", index=False)
+    assert main(["detect", "other.csv", "--load", "detect", "--out", "x.csv"]) == 2
+    assert "other.csv has no column ['load']. It has" in (told := capsys.readouterr().err)
+    assert "The saved model knows it by that name: rename or add the column." in told
 
 
 def shops() -> pd.DataFrame:
@@ -498,6 +639,8 @@ def test_forecast__metrics_that_fail__leave_the_model_saved(tmp_path, capsys, mo
     arguments = ["--time-col", "month", "--horizon", "40", "--max-steps", "0", "--metrics", "--save", "model"]
     assert main(["forecast", "data.csv", *arguments]) == 2
     assert tsformer.load("model").horizon == 40
+    told = "--metrics needs more than 40 time points of a series. The series has 30; give more, or a smaller --horizon."
+    assert told in capsys.readouterr().err
 
 
 def test_detect__labels_saved_and_loaded__says_what_was_found_of_them(tmp_path, capsys, monkeypatch):

@@ -110,18 +110,14 @@ def test_classifier__encoder_of_one_length__takes_shorter_series_padded(tmp_path
 
 
 @needs_onnx
+@pytest.mark.slow  # torch takes half a minute to export one
 @pytest.mark.parametrize(
     "params",
     [
         {"n_layers": 2},
-        *(
-            pytest.param(params, marks=pytest.mark.slow)
-            for params in (
-                {"head": "student_t"},
-                {"head": "point", "encoder": "conv_stem"},
-                {"head": "negative_binomial", "encoder": "shifted_window"},
-            )
-        ),
+        {"head": "student_t"},
+        {"head": "point", "encoder": "conv_stem"},
+        {"head": "negative_binomial", "encoder": "shifted_window"},
     ],
 )
 def test_forecaster__loop_of_the_example__gives_the_forecasts_of_predict(params, tmp_path, monkeypatch):

@@ -470,7 +470,7 @@ WRONG_FRAMES = {
     ),
     "text in a channel": (
         LONG.assign(v="x"),
-        r"The channel column \('v'\) should have a numeric data type, got 'str'\. C",
+        r"The channel column \('v'\) should have a numeric data type, got 'str'\. C.*out with drop\(columns='v'\)",
     ),
     "infinity": (
         changed(7, u=np.inf),

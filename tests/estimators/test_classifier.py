@@ -10,6 +10,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit, log_softmax, softmax
+from sklearn.ensemble import BaggingClassifier
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 from torch import nn
@@ -215,10 +216,11 @@ def test_predict_proba__case_alone__equals_the_case_among_others(encoder, poolin
     clf = small(encoder=encoder, pooling=pooling, differences=differences, n_layers=2).fit(cut(X), y)
 
     together = clf.predict_proba(cut(X_long))
-    alone = np.concatenate([clf.predict_proba([series]) for series in cut(X_long)])
+    some = [0, 5, 6, 69]
+    alone = np.concatenate([clf.predict_proba([cut(X_long)[case]]) for case in some])
     backwards = clf.predict_proba(cut(X_long)[::-1])[::-1]
 
-    assert_allclose(alone, together, rtol=0, atol=SAME_COMPANY)
+    assert_allclose(alone, together[some], rtol=0, atol=SAME_COMPANY)
     assert_allclose(backwards, together, rtol=0, atol=SAME_COMPANY)
 
 
@@ -380,7 +382,7 @@ def test_class_weight__dict__equals_the_same_weights_of_cases():
 def test_class_weight__balanced__raises_the_probability_of_the_rare_class():
     X_same, rare = np.tile(X[:1], (24, 1, 1)), np.arange(24) < 4  # series that say nothing about the label
 
-    plain, balanced = (fit_predict(X_same, rare, class_weight=way, **LEARNS) for way in (None, "balanced"))
+    plain, balanced = (fit_predict(X_same, rare, class_weight=way, **LEARNS_SLOWLY) for way in (None, "balanced"))
 
     assert plain[:, 1].max() < 0.3
     assert balanced[:, 1].min() > 0.4
@@ -597,8 +599,9 @@ def test_fit__refit_interrupted__keeps_what_early_stopping_had_chosen_and_begins
         lambda clf: GridSearchCV(clf, {"d_ff": [8, 16]}, cv=2).fit(X, y),
         lambda clf: cross_val_score(clf, X, y, cv=2),
         lambda clf: cross_val_predict(clf, X, y, cv=2),
+        lambda clf: BaggingClassifier(clf, n_estimators=2).fit(X[:, 0], y),
     ],
-    ids=["grid search", "cross-validation", "cross-prediction"],
+    ids=["grid search", "cross-validation", "cross-prediction", "bagging"],
 )
 def test_fit__interrupted_among_many__ends_them_all(compare):
     """A half-trained model must not be compared with whole ones, nor Ctrl-C be pressed once for each fit."""
@@ -871,8 +874,8 @@ def test_fit__choice_of_parts_without_differences__learns(encoder, pooling):
 def test_fit__learning_rate__rises_for_a_tenth_of_the_steps_then_falls():
     rates = small(batch_size=24, **LEARNS).fit(X, y).history_["learning_rate"]
 
-    assert np.argmax(rates) <= 3
-    assert max(rates) == pytest.approx(1e-2, rel=0.01)
+    assert np.argmax(rates) <= 2
+    assert max(rates) == pytest.approx(LEARNS["learning_rate"], rel=0.01)
     assert rates[-1] == pytest.approx(0.0, abs=1e-9)
 
 

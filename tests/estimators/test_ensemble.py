@@ -193,7 +193,7 @@ def test_clone__three_networks__fits_to_the_same_result():
 
 
 def test_grid_search__number_and_scaling_of_networks__are_parameters_as_others():
-    grid = {"n_estimators": [1, 2], "scaling": ["robust", ("standard", "robust")]}
+    grid = [{"n_estimators": [1], "scaling": ["robust"]}, {"n_estimators": [2], "scaling": [("standard", "robust")]}]
 
     search = GridSearchCV(small(**LEARNS), grid, cv=2, error_score="raise").fit(X, y)
 
@@ -216,7 +216,7 @@ def test_early_stopping__three_networks__each_stops_by_itself_on_the_same_cases(
 
 
 def test_refit__three_networks__each_trains_for_the_steps_it_chose():
-    params = {"early_stopping": True, "validation_fraction": 0.25, "max_steps": 40, "learning_rate": 1e-2}
+    params = {"early_stopping": True, "validation_fraction": 0.25, "max_steps": 15, "learning_rate": 1e-2}
     stopped, refitted = (three(refit=refit, **params).fit(X, y) for refit in (False, True))
 
     assert refitted.n_iter_.tolist() == stopped.n_iter_.tolist()

@@ -62,7 +62,7 @@ MADE = {
 
 def classifier(made):
     width = {"d_model": 16, "n_heads": 2, "n_layers": 1, "d_ff": 16}
-    return TransformerClassifier(max_steps=80, random_state=0, **width, **MADE[made])
+    return TransformerClassifier(max_steps=24, learning_rate=1e-2, random_state=0, **width, **MADE[made])
 
 
 def right(made, in_fit, later):

@@ -66,7 +66,7 @@ def pretrain(folder):
 
 
 def forecast(folder):
-    forecaster = small_forecaster(**COVARIATES, calibration_windows=1).fit(PAST)
+    forecaster = small_forecaster(**COVARIATES, calibration_windows=1, max_steps=2).fit(PAST)
     drawn = forecaster.sample(2, future=AHEAD)
     tsformer.save(forecaster, folder / "forecaster.safetensors", history=True)
     again = tsformer.load(folder / "forecaster.safetensors").set_params(warm_start=True).fit(PAST)

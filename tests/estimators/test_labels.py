@@ -11,6 +11,8 @@ import torch
 from numpy.testing import assert_array_equal
 
 import tsformer
+from tsformer import TransformerClassifier
+from tsformer.estimators.checks import read_to_fit
 
 from .waves import small, waves
 
@@ -92,8 +94,21 @@ def test_fit__array_api_dispatch__is_as_without(of, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "X", [X.transpose(0, 2, 1)[:, :, :1], torch.from_numpy(X[:, 0, :, None]), list(X[:, 0, :, None])]
+    "exchanged", [X.transpose(0, 2, 1)[:, :, :1], torch.from_numpy(X[:, 0, :, None]), list(X[:, 0, :, None])]
 )
-def test_fit__one_time_point_of_many_channels__warns_that_axes_may_be_exchanged(X):
+def test_fit__one_time_point_of_many_channels__warns_that_axes_may_be_exchanged(exchanged):
     with pytest.warns(UserWarning, match=r"X has 30 channels of a single time point.*pass X.transpose\(0, 2, 1\)"):
-        small(max_steps=1).fit(X, y)
+        small(max_steps=1).fit(exchanged, y)
+
+
+def test_fit__stacked_rows_of_time_points__warns_that_axes_may_be_exchanged():
+    with pytest.warns(UserWarning, match=r"X has 30 channels of no more than 2 time points\. .*pass X.transpose"):
+        small(max_steps=1).fit(X.transpose(0, 2, 1), y)
+
+
+@pytest.mark.parametrize(
+    "shape", [(963, 144), (1345, 270), (200, 22), (144, 62), (24, 51), (1, 8), (2, 8)], ids=lambda shape: f"{shape}"
+)
+def test_read_to_fit__shapes_of_real_sets__raise_no_doubt(shape):
+    cases, _ = read_to_fit(TransformerClassifier(), np.zeros((2, *shape)), from_scratch=True)
+    assert (cases.n_channels, cases.data.n_timepoints) == shape

@@ -7,8 +7,8 @@ import sys
 
 import numpy as np
 import pytest
+from forecasts import SMALL, wave
 from forecasts import small as small_forecaster
-from forecasts import wave
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -69,7 +69,7 @@ def test_log__fit__has_the_choices_and_the_outcome(caplog):
     X, y = waves()
     with caplog.at_level(logging.INFO, logger="tsformer"):
         clf = small(n_estimators=2, max_steps="auto", batch_size=3, n_layers=0).set_params(max_steps=4).fit(X, y)
-        small(max_steps="auto", n_layers=0, d_model=4).fit(X[:, :1], y)
+        small(max_steps="auto", n_layers=0, d_model=4).fit(X[:4, :1, :8], y[:4])
         forecaster = small_forecaster(early_stopping=True).fit(wave())
     assert {record.levelname for record in caplog.records} == {"INFO"}
     start, end, second, _, series, last = (record.getMessage() for record in caplog.records)
@@ -80,7 +80,9 @@ def test_log__fit__has_the_choices_and_the_outcome(caplog):
     assert end.startswith("TransformerClassifier: fitted in ")
     assert f"steps behind the weights: 4, 4, last training loss: {clf.history_['loss'][0]:.4g}" in end
     assert "at most 400 steps of up to 16 cases" in second
-    assert f"1 series of up to 72 time points; {forecaster.lengths_}; on cpu, at most 20 steps" in series
+    assert (
+        f"1 series of up to 72 time points; {forecaster.lengths_}; on cpu, at most {SMALL['max_steps']} steps" in series
+    )
     assert f"steps behind the weights: {forecaster.n_iter_}" in last
 
 

@@ -9,8 +9,8 @@ from tsformer import TransformerClassifier
 
 Labelled = tuple[NDArray[np.float64], NDArray[np.int64]]
 
-LEARNS = {"max_steps": 30, "learning_rate": 1e-2}  # enough for the default encoder to tell the waves apart
-LEARNS_SLOWLY = LEARNS | {"max_steps": 60}  # enough for the others
+LEARNS = {"max_steps": 20, "learning_rate": 2e-2}  # enough for the default encoder to tell the waves apart
+LEARNS_SLOWLY = LEARNS | {"max_steps": 30}  # enough for the others
 
 
 def waves(

@@ -88,13 +88,13 @@ def test_pickle__fitted__predicts_the_same():
 
 
 def test_cross_val_score__of_scikit_learn__learns_in_each_fold():
-    assert cross_val_score(small(**LEARNS), X, y, cv=3).min() >= 0.75
+    assert cross_val_score(small(**LEARNS), X, y, cv=2).min() >= 0.75
 
 
 def test_grid_search__one_setting_cannot_learn__finds_the_other():
-    search = GridSearchCV(small(**LEARNS), {"learning_rate": [1e-12, 1e-2]}, cv=2).fit(X, y)
+    search = GridSearchCV(small(**LEARNS), {"learning_rate": [1e-12, LEARNS["learning_rate"]]}, cv=2).fit(X, y)
 
-    assert search.best_params_ == {"learning_rate": 1e-2}
+    assert search.best_params_ == {"learning_rate": LEARNS["learning_rate"]}
 
 
 def test_pipeline__resampled_and_normalised_by_aeon__learns():
@@ -105,4 +105,4 @@ def test_pipeline__resampled_and_normalised_by_aeon__learns():
 
 
 def test_fit_predict__of_aeon__cross_validates():
-    assert (small(**LEARNS).fit_predict(X, y, cv_size=3) == y).mean() >= 0.75
+    assert (small(**LEARNS).fit_predict(X, y, cv_size=2) == y).mean() >= 0.75

@@ -21,7 +21,7 @@ import tsformer
 from tsformer.interop.sktime import TransformerForecaster
 
 EXCLUDED: dict[str, str] = {}
-SMALL = {"horizon": 4, "max_steps": 5, "batch_size": 16, "d_model": 8, "n_heads": 2, "n_layers": 1, "d_ff": 8}
+SMALL = {"horizon": 4, "max_steps": 2, "batch_size": 16, "d_model": 8, "n_heads": 2, "n_layers": 1, "d_ff": 8}
 SMALL |= {"pretrained": None, "early_stopping": False, "random_state": 0, "device": "cpu"}
 # Meta-forecasters of sktime 1.2 warn of a change in themselves.
 ignore_sktimes_warning = pytest.mark.filterwarnings("ignore:The default of config ``remember_data``:FutureWarning")
@@ -539,11 +539,11 @@ def test_pretrain__covariates_in_any_order__are_told_by_their_names(order):
 
 
 def test_evaluate__expanding_windows__refitted_and_updated_give_a_row_each():
-    folds = ExpandingWindowSplitter(fh=[1, 2, 3], initial_window=50, step_length=3)
+    folds = ExpandingWindowSplitter(fh=[1, 2, 3], initial_window=54, step_length=3)
 
     for strategy in ("refit", "update", "no-update_params"):
         scores = evaluate(small(), cv=folds, y=wave(), strategy=strategy, error_score="raise")
-        assert len(scores) == 3
+        assert len(scores) == 2
         assert np.isfinite(scores["test_MeanAbsolutePercentageError"]).all()
 
 
@@ -562,7 +562,7 @@ def test_grid_search__one_setting_sees_no_season__finds_the_other():
     folds = ExpandingWindowSplitter(fh=[1, 2, 3], initial_window=52, step_length=5)
     grid = {"season": [1, 12]}
 
-    search = ForecastingGridSearchCV(small(max_steps=30), folds, grid, backend=None, error_score="raise").fit(wave())
+    search = ForecastingGridSearchCV(small(max_steps=15), folds, grid, backend=None, error_score="raise").fit(wave())
 
     assert search.best_params_ == {"season": 12}
     assert len(search.predict(fh=[1, 2, 3])) == 3

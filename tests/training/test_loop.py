@@ -280,8 +280,8 @@ def test_train__warm_up_from_constant_schedule__starts_low():
 
 def test_train__progress__shows_a_bar_that_ends(capsys):
     waiting = Waiting("Level", 6, has_bar=True)
-    waiting.begin("network")
-    climb(n_steps=6, waiting=waiting)
+    with waiting.network("network"):
+        climb(n_steps=6, waiting=waiting)
     waiting.end()
     shown = capsys.readouterr().err
     assert "network: " in shown

@@ -9,7 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from joblib import parallel_config
-from sklearn.model_selection import cross_val_score
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import BaggingClassifier, StackingClassifier, VotingClassifier
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from tqdm.auto import tqdm
 
 from tsformer import (
     SemiSupervisedTransformerClassifier,
@@ -82,8 +88,8 @@ def test_step__one_fit_of_few_slow_steps__is_told_after_the_second(capsys):
 
 def test_leave_out__steps_that_early_stopping_saved__shortens_bar_and_estimate(capsys):
     told = Waiting("Fit", 30, has_bar=True)
-    told.begin("network 1 of 2")
-    told.step()
+    with told.network("network 1 of 2"):
+        told.step()
     told.leave_out(20)
     told.end()
     assert "1/10" in capsys.readouterr().err.splitlines()[-1].split("\r")[-1]
@@ -144,6 +150,43 @@ def test_fit__in_a_cross_validation_or_into_a_file__says_nothing(monkeypatch):
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     TransformerClassifier(**NETWORKS).fit(X, Y)
     assert sys.stderr.getvalue() == ""
+
+
+TABLE = X[:, 0]  # as scikit-learn's own checks want it
+SEVERAL = {
+    "bagging": lambda network: BaggingClassifier(network, n_estimators=2),
+    "stacking": lambda network: StackingClassifier([("a", network), ("b", network)], cv=2),
+    "voting": lambda network: VotingClassifier([("a", network), ("b", network)]),
+    "one versus the rest": OneVsRestClassifier,
+    "calibrated": lambda network: CalibratedClassifierCV(network, cv=2),
+}
+
+
+@pytest.mark.parametrize("several", SEVERAL)
+def test_fit__one_of_several_in_another_estimator__says_nothing(several, monkeypatch):
+    terminal = at_a_terminal(monkeypatch)
+    SEVERAL[several](TransformerClassifier(**NETWORKS | {"n_estimators": 1})).fit(TABLE, Y)
+    assert terminal.getvalue() == ""
+
+
+def test_fit__step_of_a_pipeline_or_refit_of_a_search__says_how_long_it_took(monkeypatch):
+    terminal = at_a_terminal(monkeypatch)
+    network = TransformerClassifier(**NETWORKS)
+    make_pipeline(FunctionTransformer(), network).fit(X, Y)
+    GridSearchCV(network, {"n_estimators": [1]}, cv=2).fit(X, Y)
+    assert terminal.getvalue().count("fitted in") == 2
+
+
+def failing(x, observed):
+    raise ArithmeticError("broken")
+
+
+def test_fit__error_in_training__closes_the_bar(monkeypatch):
+    bars = []
+    monkeypatch.setattr(waiting, "tqdm", lambda **how: bars.append(tqdm(**how, file=io.StringIO())) or bars[0])
+    with pytest.raises(ArithmeticError):
+        TransformerClassifier(**NETWORKS, augment=failing, verbose=True).fit(X, Y)
+    assert [bar.disable for bar in bars] == [True]  # which close sets
 
 
 def test_backtest__windows_trained_by_workers__says_nothing(monkeypatch):

@@ -170,7 +170,10 @@ def _way_to_numbers(column: pd.Series[Any], kind: str) -> str:
     text = pd.to_numeric(column, errors="coerce").isna() & column.notna()
     if text.all() or not text.any():
         covariates = " A covariate is named in past_cols=, future_cols= or static_cols=." if kind == "target" else ""
-        return f"Convert it with astype(float), drop labels, or name ids and times in id_col= or time_col=.{covariates}"
+        return (
+            f"Convert it with astype(float), leave it out with drop(columns={column.name!r}), or name ids and times in "
+            f"id_col= or time_col=.{covariates}"
+        )
     row = int(np.flatnonzero(text)[0])
     return (
         f"The first value that is no number is {column.iloc[row]!r} in row {row}: correct it, or make such values "

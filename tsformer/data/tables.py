@@ -3,6 +3,7 @@
 import csv
 import re
 import reprlib
+import shlex
 from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -85,9 +86,11 @@ def few(df: pd.DataFrame) -> str:
 
 
 def check_columns(df: pd.DataFrame, path: Path, named: Mapping[str, str]) -> None:
-    """Raise a ValueError that names the columns which a table lacks, and the options that name them."""
+    """Raise a ValueError that names the columns which a table lacks, and the options that name them, if any do."""
     if absent := [column for column in named if column not in df.columns]:
         why = f"Name one of these with {named[absent[0]]}."
+        if not named[absent[0]]:
+            why = "The saved model knows it by that name: rename or add the column."
         if df.shape[1] == 1:
             why = "If these are several, name what separates them: --sep."
         raise ValueError(f"{path} has no column {absent}. It has {few(df)}. {why}")
@@ -109,8 +112,8 @@ def check_numbers(df: pd.DataFrame, columns: Iterable[Hashable], path: Path) -> 
         wrong = df[name][df[name].notna() & pd.to_numeric(df[name], errors="coerce").isna()]
         shown = f", and has {reprlib.repr(str(wrong.iloc[0]))}" if len(wrong) else ""
         raise ValueError(
-            f"Column {quoted(name)} of {path} must be numeric{shown}. Correct it, write it as numbers, or leave "
-            "the column out. Ids and times are told by --id-col and --time-col."
+            f"Column {quoted(name)} of {path} must be numeric{shown}. Correct it, write it as numbers, or leave it "
+            f"out: --drop-cols {shlex.quote(str(name))}. Ids and times are told by --id-col and --time-col."
         )
 
 

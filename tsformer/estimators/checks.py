@@ -20,6 +20,9 @@ from tsformer.data.cases import Cases, by_id, check_n_channels, read_cases
 from tsformer.data.messages import warn_user
 from tsformer.training.devices import placed, portable, resolve_device, usual_state
 
+EXCHANGED = (
+    10  # channels a time point from which on axes look exchanged; of real sets InsectWingbeat has most, 200 / 22
+)
 # What fitted attributes say of the cases of fit.
 FEATURES = ("n_features_in_", "n_channels_", "feature_names_in_", "fitted_on_table_")
 
@@ -77,11 +80,12 @@ def read_to_fit(estimator: Any, X: Any, *, from_scratch: bool) -> tuple[Cases, d
         cases = read_like_fit(estimator, X)
         return cases, {name: value for name, value in vars(estimator).items() if name in FEATURES}
     cases = read_cases(X, id_col=estimator.id_col, time_col=estimator.time_col)
-    if len(cases) and cases.data.n_timepoints == 1 < cases.n_channels:
+    n_channels, n_timepoints = cases.n_channels, cases.data.n_timepoints
+    if len(cases) and (n_timepoints == 1 < n_channels or n_channels > EXCHANGED * n_timepoints):
+        points = "a single time point" if n_timepoints == 1 else f"no more than {n_timepoints} time points"
         warn_user(
-            f"X has {cases.n_channels} channels of a single time point, so that there is no time to look along. If its "
-            "axes are (n_cases, n_timepoints, n_channels), pass X.transpose(0, 2, 1), or of a list "
-            "[series.T for series in X]."
+            f"X has {n_channels} channels of {points}. If its axes are (n_cases, n_timepoints, n_channels), time is "
+            "not looked along: pass X.transpose(0, 2, 1), or of a list [series.T for series in X]."
         )
     read = {"n_features_in_": cases.header.shape[1], "n_channels_": cases.n_channels}
     names = _get_feature_names(cases.header)

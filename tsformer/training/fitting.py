@@ -86,8 +86,8 @@ def fit_network(
         training.part("epoch").end(lambda: attributes(copy.deepcopy(network)))
         return training.stopped
 
-    waiting.begin(title)
-    fitted = _train(problem, params, cosine(n_steps, warmup_steps), early_stopping, waiting, after_epoch)
+    with waiting.network(title):
+        fitted = _train(problem, params, cosine(n_steps, warmup_steps), early_stopping, waiting, after_epoch)
     training.end(lambda: attributes(fitted.model))
     waiting.leave_out(n_steps - (fitted.history.step or [0])[-1])
     if refit is None or validation is None:

@@ -4,7 +4,8 @@ import logging
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,6 +15,10 @@ from tsformer.training import distributed
 
 TOLD_FROM = 10.0  # seconds of a fit from which on it is worth two lines
 MEASURED = 2.0  # seconds of training by which the whole is judged
+MANY = (  # what fits an estimator several times, of which one fit tells nothing; a pipeline fits it once
+    *(f"sklearn.{part}" for part in ("calibration", "ensemble", "feature_selection", "model_selection._validation")),
+    *("sklearn.multiclass", "sklearn.multioutput", "sklearn.semi_supervised", "sktime.forecasting.model_evaluation"),
+)
 
 
 @dataclass
@@ -38,12 +43,19 @@ class Waiting:
     def __post_init__(self) -> None:
         self.start = self.clock()
 
-    def begin(self, title: str) -> None:
-        """Begin the training of a network."""
+    @contextmanager
+    def network(self, title: str) -> Iterator[None]:
+        """Watch the training of a network; an error in it closes the bar, to which others would write on."""
         if self.has_bar:
             if self._bar is None:
                 self._bar = tqdm(total=self.n_steps, initial=self.done, unit="step", desc=title)
             self._bar.set_description(title)
+        try:
+            yield
+        except BaseException:
+            if self._bar is not None:
+                self._bar.close()
+            raise
 
     def step(self) -> None:
         """Count a step of training."""
@@ -120,11 +132,11 @@ def is_watched() -> bool:
 
 
 def is_one_of_many() -> bool:
-    """Whether a fit is one of a cross-validation, a search or a backtest; who calls is read from the stack."""
+    """Whether a fit is one of a cross-validation, a search, an ensemble or a backtest; the stack tells who calls."""
     for frame, _ in traceback.walk_stack(None):
         module = frame.f_globals.get("__name__", "")
         own = module.startswith("tsformer.") and frame.f_code.co_name == "_refit_and_forecast"  # also in a worker
-        if own or module.startswith(("sklearn.model_selection._validation", "sktime.forecasting.model_evaluation")):
+        if own or module.startswith(MANY):
             return True
     return False
 
