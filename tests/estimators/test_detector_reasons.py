@@ -123,6 +123,17 @@ def test_explain__missing_stretch__is_none(fitted):
     assert not ((table["start"] < 700) & (table["end"] >= 640)).any()
 
 
+def test_explain__constant_channel_that_changes_for_good__is_blamed_and_hides_no_others():
+    dead = np.zeros(N_TRAIN)
+    detector = TransformerDetector(device="cpu").fit(np.stack([wave()[:N_TRAIN], dead]))
+    changed = (np.arange(480) >= 100).astype(float)
+    table = detector.explain(np.stack([odd_wave()[N_TRAIN:], changed]))
+    assert names(table[table["channel"] == 1]) == [(100, 479, "level shift")]
+    assert names(table[table["channel"] == 0])[-1] == (320, 320, "spike")
+    (shift,) = table[table["channel"] == 1].itertuples()
+    assert (shift.value, shift.expected, shift.lower, shift.upper) == (1.0, 0.0, 0.0, 0.0)
+
+
 def test_explain__saved_and_loaded__is_the_same(tmp_path, fitted_on_hours):
     save(fitted_on_hours, tmp_path / "detector.safetensors")
     loaded = load(tmp_path / "detector.safetensors")
