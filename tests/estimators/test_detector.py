@@ -304,14 +304,14 @@ def test_dead_channel__beside_another__hides_nothing_and_is_found_when_it_lives(
 def test_constant__series__either_witness_finds_a_change(witnesses):
     detector = TransformerDetector(witnesses=witnesses).fit(np.full(100, 3.0))
     assert {50, 51} <= set(found(detector.predict(np.repeat([3.0, 3.1], 50))))
-    assert detector.training_scores_.max() == 0.0
+    assert_allclose(detector.training_scores_, 0.0, atol=1e-6)
 
 
 def test_fit__time_first__is_told_with_the_way_out():
     with pytest.raises(ValueError, match=r"X, read as \(channels, time\), has 300 .* pass X\.T\.$"):
         TransformerDetector().fit(wave(300, 2).T)
-    with pytest.warns(UserWarning, match=r"^X, read as \(channels, time\), has 41 channels, 40 long\. .* X\.T\.$"):
-        TransformerDetector(witnesses="forecast").fit(wave(40, 41))
+    with pytest.warns(UserWarning, match=r"^X, read as \(channels, time\), has 17 channels, 16 long\. .* X\.T\.$"):
+        TransformerDetector(window_length=4).fit(wave(16, 17))
 
 
 @pytest.mark.parametrize("n", [1, 2, 31])
