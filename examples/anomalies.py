@@ -143,8 +143,8 @@ print(f"{'threshold':30s}{-detector.offset_:6.1f}")
 ## What it cannot do
 
 - A sensor that is stuck for two hours changes four values by little. It passes the threshold by
-  a hair, and `explain` blames the temperature of that day. A rule, "four equal values in a row",
-  finds it at once: keep such rules beside any detector.
+  a hair, and `explain` names the channel, but the hours after. A rule, "four equal values in a
+  row", finds it at once: keep such rules beside any detector.
 - The normal month must hold what is normal. A public holiday that it has not seen is an anomaly.
 - What creeps in over weeks can pass for normal: a stretch of half a day hardly changes.
 """

@@ -51,7 +51,9 @@ def scores_around(n: int, start: int, end: int) -> np.ndarray:
 
 def explained(values, start, end, usual):
     rows = np.atleast_2d(values).T
-    (found,) = find_anomalies(rows, scores_around(len(rows), start, end), 1.0, usual)
+    scores = scores_around(len(rows), start, end)
+    alone = scores[:, None] if rows.shape[1] == 1 else np.zeros(rows.shape)
+    (found,) = find_anomalies(rows, scores, alone, 1.0, usual)
     return found
 
 
@@ -179,7 +181,7 @@ def test_find_anomalies__at_the_edge__are_compared_by_one_side(at):
 
 def test_find_anomalies__all_is_odd__is_one_anomaly():
     values = np.full(500, 3.0)
-    (found,) = find_anomalies(values[:, None], np.full(500, 2.0), 1.0, usual_of(sine(400)))
+    (found,) = find_anomalies(values[:, None], np.full(500, 2.0), np.full((500, 1), 2.0), 1.0, usual_of(sine(400)))
     assert (found.kind, found.start, found.end) == (FLAT, 0, 500)
 
 
@@ -195,14 +197,51 @@ def test_find_anomalies__two_that_are_apart__come_in_order():
     values, *second = with_flat(values, 600)
     scores = np.maximum(scores_around(960, *first), scores_around(960, *second) + 1.0)
     scores[scores == 1.0] = 0.0
-    found = find_anomalies(values[:, None], scores, 1.5, usual_of(sine(960)))
+    found = find_anomalies(values[:, None], scores, scores[:, None], 1.5, usual_of(sine(960)))
     assert [one.kind for one in found] == [LEVEL, FLAT]
+
+
+def changed_for_good() -> tuple[np.ndarray, np.ndarray]:
+    """Two channels, the second constant until it rises at 500, and their scores; the first has steps at 200 and 700."""
+    values, *first = with_level(sine(960, 1), 200)
+    values, *second = with_level(values, 700)
+    alone = np.stack([np.maximum(scores_around(960, *first), scores_around(960, *second)), np.zeros(960)], axis=1)
+    alone[480:, 1] = 1000.0
+    return np.stack([values, (np.arange(960) >= 500).astype(float)], axis=1), alone
+
+
+def test_find_anomalies__constant_channel_that_changes_for_good__is_named_and_hides_no_others():
+    rows, alone = changed_for_good()
+    found = find_anomalies(rows, alone.max(axis=1), alone, 1.0, usual_of(np.stack([sine(960), np.zeros(960)])))
+    told = [(one.kind, one.channel, one.start, one.end) for one in found]
+    assert [one[:2] for one in told] == [(LEVEL, 0), (LEVEL, 1), (LEVEL, 0)]
+    assert_allclose([one[2] for one in told], [200, 500, 700], atol=3)
+    assert told[1][3] == 960
+    assert_allclose(found[1].zone.expected[:, 1], 0.0)
+
+
+@pytest.mark.parametrize("end", [3000, 2500])
+def test_find_anomalies__level_that_stays_long__begins_at_the_step_and_lasts(end):
+    values, t = sine(3000, 1), np.arange(3000)
+    values[500:end] += 2.0
+    scores = np.where((t >= 490) & (t < end + LENGTH // 2), 5.0, 0.0)
+    scores[500] = 20.0
+    (found,) = find_anomalies(values[:, None], scores, scores[:, None], 1.0, usual_of(sine(960)))
+    assert (found.kind, found.end, abs(found.start - 500) <= 4) == (LEVEL, end, True)
+
+
+def test_find_anomalies__the_same_in_two_channels__is_one():
+    rows = np.stack([sine(960, 1), sine(960, 2)], axis=1)
+    rows[500:524] += 2.0
+    scores = scores_around(960, 500, 524)
+    (found,) = find_anomalies(rows, scores, np.stack([scores, scores / 2.0], axis=1), 1.0, usual_of(rows[:400].T))
+    assert (found.kind, found.channel, found.score) == (LEVEL, 0, 3.0)
 
 
 def test_find_anomalies__nothing_above_the_threshold__are_none():
     scores = np.full(300, 0.5)
     scores[100:120] = np.nan
-    assert find_anomalies(sine(300)[:, None], scores, 1.0, usual_of(sine(960))) == []
+    assert find_anomalies(sine(300)[:, None], scores, scores[:, None], 1.0, usual_of(sine(960))) == []
 
 
 def test_stretches__gaps__are_closed_up_to_a_length():
@@ -223,7 +262,7 @@ def test_distances__query_with_gaps__are_means_over_what_is_known():
     query[2, 0] = np.nan
     wanted = np.arange(7) != 4
     by_hand = [np.nanmean(np.square(query - courses.values[i : i + 7])[wanted]) for i in range(44)]
-    assert_allclose(distances(courses, query, wanted), by_hand)
+    assert_allclose(distances(courses, query, wanted[:, None]), by_hand)
 
 
 def test_distances__stretches_over_two_runs__are_infinite():

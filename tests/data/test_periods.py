@@ -62,3 +62,14 @@ def test_find_period__one_extreme_value__hides_it_not(value):
     rows = wave(40)
     rows[100] = value
     assert find_period([rows]) == pytest.approx(40, rel=0.1)
+
+
+def test_find_period__cycles_that_repeat_best_after_several__is_one_of_them():
+    cycle, differences = RNG.normal(size=50), RNG.normal(size=(2, 50))
+    one, another = cycle + 0.55 * differences
+    assert find_period([np.tile(np.r_[one, one, another], 10)[:, None]]) == 50
+
+
+def test_find_period__days_that_differ_by_weekday__is_a_week():
+    week = np.repeat([1.0, 1.0, 0.9, 1.0, 1.1, 0.1, 0.0], 24) * np.tile(1.0 + np.sin(np.arange(24) / 24 * 2 * np.pi), 7)
+    assert find_period([np.tile(week, 10)[:, None]]) == 168

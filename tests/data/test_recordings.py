@@ -1,5 +1,7 @@
 """Series of any form as recordings, and values a time point back in that form."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -113,9 +115,23 @@ def test_read__frames_in_a_list__are_refused_with_the_way_out():
     assert read(pd.concat(frames, keys=range(2))).channels == ["u", "v"]
 
 
-def test_read__more_channels_than_time_points__warns():
-    with pytest.warns(UserWarning, match=r"X has 30 channels of 2 time points\. If time comes first, pass X\.T"):
-        read(np.ones((30, 2)))
+@pytest.mark.parametrize(
+    ("X", "way"),
+    [
+        (np.ones((30, 2)), r"30 channels, 2 long\. If time comes first, pass X\.T\.$"),
+        (np.ones((5, 30, 2)), r"30 channels, 2 long\. If time comes first, pass X\.swapaxes\(1, 2\)\.$"),
+        ([np.ones((30, 2))] * 3, r"30 channels, 2 long\. If time comes first, pass \[x\.T for x in X\]\.$"),
+    ],
+)
+def test_turned__more_channels_than_time_points__tells_the_way_out(X, way):
+    assert re.search(way, read(X).turned)
+    with pytest.raises(ValueError, match=rf"must have the channels that fit saw, \[0, 1\]\. Got .*{way}"):
+        as_fitted(read(X), [0, 1])
+
+
+@pytest.mark.parametrize("X", [np.ones((2, 30)), np.ones((5, 2, 30)), np.ones((3, 3)), np.ones(3), long_frame()])
+def test_turned__as_many_time_points_as_channels_or_a_frame__is_empty(X):
+    assert read(X).turned == ""
 
 
 # And back

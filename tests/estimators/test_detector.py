@@ -300,6 +300,20 @@ def test_dead_channel__beside_another__hides_nothing_and_is_found_when_it_lives(
     assert not set(found(detector.predict(x))) & set(range(150))
 
 
+@pytest.mark.parametrize("witnesses", ["both", "neighbours", "forecast"])
+def test_constant__series__either_witness_finds_a_change(witnesses):
+    detector = TransformerDetector(witnesses=witnesses).fit(np.full(100, 3.0))
+    assert {50, 51} <= set(found(detector.predict(np.repeat([3.0, 3.1], 50))))
+    assert_allclose(detector.training_scores_, 0.0, atol=1e-6)
+
+
+def test_fit__time_first__is_told_with_the_way_out():
+    with pytest.raises(ValueError, match=r"X, read as \(channels, time\), has 300 .* pass X\.T\.$"):
+        TransformerDetector().fit(wave(300, 2).T)
+    with pytest.warns(UserWarning, match=r"^X, read as \(channels, time\), has 17 channels, 16 long\. .* X\.T\.$"):
+        TransformerDetector(window_length=4).fit(wave(16, 17))
+
+
 @pytest.mark.parametrize("n", [1, 2, 31])
 def test_fit__fewer_time_points_than_four_windows__is_refused_with_the_numbers(n):
     message = rf"fit needs 32 time points in all, 4 times the window_length of 8, .* Got {n} in all\. Give more, or a"

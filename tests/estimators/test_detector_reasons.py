@@ -70,7 +70,8 @@ def test_explain__score__is_the_highest_of_score_samples_inside(fitted):
 def test_explain__other_units__scale_values_alone(fitted):
     factor, shift = 1e4, -3e5
     other = TransformerDetector(device="cpu").fit(odd_wave()[:N_TRAIN] * factor + shift)
-    table, scaled = fitted.explain(odd_wave()), other.explain(odd_wave() * factor + shift)
+    later = odd_wave()[N_TRAIN:]
+    table, scaled = fitted.explain(later), other.explain(later * factor + shift)
     assert names(table) == names(scaled)
     worst, scaled = (each.nlargest(2, "score") for each in (table, scaled))
     for column in ("value", "expected", "lower", "upper"):
@@ -102,17 +103,18 @@ def test_explain__long_frame__has_ids_of_both():
     parts = {"a": odd_wave(1), "b": wave(2)}
     frame = pd.concat([pd.DataFrame({"unique_id": id, "ds": HOURS, "y": x}) for id, x in parts.items()])
     detector = TransformerDetector(device="cpu").fit(frame[frame["ds"] < HOURS[N_TRAIN]])
-    table = detector.explain(frame)
+    table = detector.explain(frame[frame["ds"] >= HOURS[N_TRAIN]])
     assert list(table.columns) == ["unique_id", *COLUMNS, "similar_id"]
     assert names(table[table["unique_id"] == "a"])[1] == (HOURS[800], HOURS[800], "spike")
     assert set(table["similar_id"]) <= {"a", "b"}
 
 
 def test_explain__list_of_arrays__numbers_them(fitted):
-    table = fitted.explain([wave(), odd_wave()])
+    later = odd_wave()[N_TRAIN:]
+    table = fitted.explain([wave()[N_TRAIN:], later])
     assert list(table.columns) == ["unique_id", *COLUMNS]
     pd.testing.assert_frame_equal(
-        table[table["unique_id"] == 1].drop(columns="unique_id").reset_index(drop=True), fitted.explain(odd_wave())
+        table[table["unique_id"] == 1].drop(columns="unique_id").reset_index(drop=True), fitted.explain(later)
     )
 
 
@@ -123,10 +125,22 @@ def test_explain__missing_stretch__is_none(fitted):
     assert not ((table["start"] < 700) & (table["end"] >= 640)).any()
 
 
+def test_explain__constant_channel_that_changes_for_good__is_blamed_and_hides_no_others():
+    dead = np.zeros(N_TRAIN)
+    detector = TransformerDetector(device="cpu").fit(np.stack([wave()[:N_TRAIN], dead]))
+    changed = (np.arange(480) >= 100).astype(float)
+    table = detector.explain(np.stack([odd_wave()[N_TRAIN:], changed]))
+    assert names(table[table["channel"] == 1]) == [(100, 479, "level shift")]
+    assert names(table[table["channel"] == 0])[-1] == (320, 320, "spike")
+    (shift,) = table[table["channel"] == 1].itertuples()
+    assert (shift.value, shift.expected, shift.lower, shift.upper) == (1.0, 0.0, 0.0, 0.0)
+
+
 def test_explain__saved_and_loaded__is_the_same(tmp_path, fitted_on_hours):
     save(fitted_on_hours, tmp_path / "detector.safetensors")
     loaded = load(tmp_path / "detector.safetensors")
-    pd.testing.assert_frame_equal(loaded.explain(SERIES), fitted_on_hours.explain(SERIES))
+    later = SERIES[N_TRAIN:]
+    pd.testing.assert_frame_equal(loaded.explain(later), fitted_on_hours.explain(later))
 
 
 def test_update__normal_series__give_expectations_and_similar_windows():

@@ -4,6 +4,7 @@ Where an interval begins and ends, and what kind it is, is told by comparison wi
 values before and after were about the same.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,8 @@ KINDS = (SPIKE, LEVEL, FLAT, AMPLITUDE, PHASE, NOISE, SHAPE)
 
 N_COURSES = 20
 FEWEST_BESIDE = 16  # points before and after that are compared
+LONGEST_ZONE = 16  # windows: what lasts longer is told by its beginning
+ENOUGH_BESIDE = 0.25  # fraction of them that must be normal, for what is not to be left out
 STRAYING, FARTHEST = 1.5, 6.0  # usual residuals: what lies outside the usual, and what more counts no more
 SMALLEST = 1e-3  # usual residual
 TINY = 1e-6  # usual steps and jags
@@ -108,15 +111,56 @@ def learn_usual(courses: Courses, length: int, period: int) -> Usual:
     return Usual(courses, [_texture(channel, length) for channel in courses.values.T], length, period)
 
 
-def find_anomalies(rows: Floats, scores: Floats, threshold: float, usual: Usual) -> list[Anomaly]:
-    """Explain where the scores (T,) of scaled rows (T, C) lie above a threshold, in the order of time."""
-    odd = stretches(scores > threshold, max(2, usual.length // 4))
-    found = [_explained(rows, scores, core(scores, start, end, threshold), usual) for start, end in odd]
+class Odd(NamedTuple):
+    """Points whose scores lie above the threshold, in one channel, or in none but in all together (None)."""
+
+    channel: int | None
+    start: int  # of the core, around the highest score
+    end: int
+    last: int  # the point after the last one above the threshold
+    score: float
+
+
+def find_anomalies(rows: Floats, scores: Floats, alone: Floats, threshold: float, usual: Usual) -> list[Anomaly]:
+    """Explain where scores of scaled rows (T, C) lie above a threshold, in the order of time.
+
+    These are scores of all channels together (T,), and of each alone (T, C).
+    """
+    is_odd = alone > threshold
+    found = [_explained(rows, is_odd, odd, usual) for odd in _odd_stretches(scores, alone, threshold, usual.length)]
     kept: list[Anomaly] = []
     for one in sorted(found, key=lambda anomaly: -anomaly.score):
-        if not any(one.start < other.end and other.start < one.end for other in kept):
+        if not any(_are_same(one, other, usual.length) for other in kept):
             kept.append(one)
     return sorted(kept, key=lambda anomaly: anomaly.start)
+
+
+def _odd_stretches(scores: Floats, alone: Floats, threshold: float, length: int) -> list[Odd]:
+    """Find what is odd in each channel, and what is so in all together but in none."""
+    gap = max(2, length // 4)
+    found = [
+        Odd(channel, *core(own, start, end, threshold), end, float(np.nanmax(own[start:end])))
+        for channel, own in enumerate(alone.T)
+        for start, end in stretches(own > threshold, gap)
+    ]
+    is_odd: NDArray[np.bool_] = np.any(alone > threshold, axis=1)
+    together = [
+        Odd(None, *core(scores, start, end, threshold), end, float(np.nanmax(scores[start:end])))
+        for start, end in stretches(scores > threshold, gap)
+        if not is_odd[start:end].any()
+    ]
+    return found + together
+
+
+def _are_same(one: Anomaly, other: Anomaly, length: int) -> bool:
+    """Tell whether two anomalies are one: in one channel, or of about the same beginning or end.
+
+    Another channel may be odd while a change in this one lasts.
+    """
+    if one.start >= other.end or other.start >= one.end:
+        return False
+    near = min(abs(one.start - other.start), abs(one.end - other.end)) < length
+    return one.channel == other.channel or near
 
 
 def stretches(is_odd: NDArray[np.bool_], gap: int) -> list[tuple[int, int]]:
@@ -139,23 +183,30 @@ def core(scores: Floats, start: int, end: int, threshold: float) -> tuple[int, i
     )
 
 
-def _explained(rows: Floats, scores: Floats, odd: tuple[int, int], usual: Usual) -> Anomaly:
-    zone = _zone(rows, *odd, usual)
+def _explained(rows: Floats, is_odd: NDArray[np.bool_], odd: Odd, usual: Usual) -> Anomaly:
+    channels = range(rows.shape[1]) if odd.channel is None else [odd.channel]
+    zone = _zone(rows, is_odd, odd, usual)
     residuals = _in_usual_ones(zone)
-    piece = _by_texture(rows, zone, residuals, usual)
+    piece = _by_texture(rows, zone, residuals, usual, channels)
     if piece is None:
         jumped = _after_a_jump(rows, zone, usual)
         if jumped is None:
-            piece = _by_residuals(zone, residuals, odd, usual)
+            piece = _by_residuals(zone, residuals, odd, usual, channels)
         else:
             zone, piece = jumped
             residuals = _in_usual_ones(zone)
+    piece = piece._replace(end=_end_of(piece, zone, odd, len(rows), usual.length))
     start, end = max(0, piece.start), min(len(rows), piece.end)
     inside = np.abs(residuals[max(0, start - zone.start) : max(1, end - zone.start), piece.channel])
     at = max(start, zone.start) + (int(inside.argmax()) if len(inside) else 0)
-    highest = float(np.nanmax(scores[slice(*odd)]))
     similar = _most_similar(rows, start, end, usual)
-    return Anomaly(piece.kind, start, end, piece.channel, highest, min(at, end - 1), zone, similar)
+    return Anomaly(piece.kind, start, end, piece.channel, odd.score, min(at, end - 1), zone, similar)
+
+
+def _end_of(piece: Piece, zone: Zone, odd: Odd, n_timepoints: int, length: int) -> int:
+    """Where what is odd up to the end of its zone ends: with the scores, which fall half a window later."""
+    last = odd.last if odd.last == n_timepoints else odd.last - length // 2
+    return max(piece.end, last) if piece.end >= zone.end else piece.end
 
 
 def _most_similar(rows: Floats, start: int, end: int, usual: Usual) -> int:
@@ -168,18 +219,22 @@ def _most_similar(rows: Floats, start: int, end: int, usual: Usual) -> int:
 # What is normal there
 
 
-def _zone(rows: Floats, start: int, end: int, usual: Usual) -> Zone:
-    """Find what is normal around a stretch by what comes before and after, a window on each side."""
-    room = usual.courses.longest // 2
-    start, end = max(0, start - usual.length), min(len(rows), end + usual.length)
-    excess = max(0, end - start - room)
-    start, end = start + excess // 2, end - (excess - excess // 2)
+def _zone(rows: Floats, is_odd: NDArray[np.bool_], odd: Odd, usual: Usual) -> Zone:
+    """Find what is normal around a core by what comes before and after, a window on each side.
+
+    What is odd (T, C) there as well does not count, if there is enough beside it.
+    """
+    room = min(usual.courses.longest // 2, LONGEST_ZONE * usual.length)
+    start = max(0, odd.start - usual.length)
+    end = min(len(rows), odd.end + usual.length, start + room)
     beside = min(max(usual.length, FEWEST_BESIDE), (usual.courses.longest - (end - start)) // 2)
     first, last = max(0, start - beside), min(len(rows), end + beside)
-    query = rows[first:last]
-    is_beside = np.full(len(query), True)
+    is_beside = np.full((last - first, 1), True)
     is_beside[start - first : end - first] = False
-    found = distances(usual.courses, query, is_beside)
+    is_normal = is_beside & ~is_odd[first:last] & ~np.isnan(rows[first:last])
+    enough = is_normal.sum() >= ENOUGH_BESIDE * is_beside.sum() * rows.shape[1]
+    query = np.where(is_odd[first:last] & enough, np.nan, rows[first:last])
+    found = distances(usual.courses, query, is_normal if enough else is_beside)
     apart = max(1, (usual.period if usual.period > 1 else end - start) // 2)
     places = _like_best(found, apart)
     if not len(places):  # nothing is known beside it
@@ -257,10 +312,11 @@ def _means(values: Floats, width: int) -> Floats:
     return means
 
 
-def _by_texture(rows: Floats, zone: Zone, residuals: Floats, usual: Usual) -> Piece | None:
+def _by_texture(rows: Floats, zone: Zone, residuals: Floats, usual: Usual, channels: Iterable[int]) -> Piece | None:
     """What tells by itself: a flat stretch, else noise, else a spike."""
     found = []
-    for c, texture in enumerate(usual.textures):
+    for c in channels:
+        texture = usual.textures[c]
         piece = _textured(rows, c, zone.start, zone.end, texture)
         if piece is None:
             continue
@@ -345,10 +401,10 @@ def _after_a_jump(rows: Floats, zone: Zone, usual: Usual) -> tuple[Zone, Piece] 
 # By residuals: spike, flat, changed amplitude, level shift, changed shape
 
 
-def _by_residuals(zone: Zone, residuals: Floats, odd: tuple[int, int], usual: Usual) -> Piece:
+def _by_residuals(zone: Zone, residuals: Floats, odd: Odd, usual: Usual, channels: Iterable[int]) -> Piece:
     """Find the simplest change that makes what is seen of what is expected, in the channel that strays most."""
-    segments = [_best(np.minimum(np.abs(r), FARTHEST) - STRAYING) for r in residuals.T]
-    channel = int(np.argmax([gain for _, _, gain in segments]))
+    segments = {c: _best(np.minimum(np.abs(residuals[:, c]), FARTHEST) - STRAYING) for c in channels}
+    channel = max(segments, key=lambda c: segments[c][2])
     first, last, gain = segments[channel]
     energy, least = np.square(residuals[:, channel]), max(3, usual.length // 5)
     expected, weights = zone.expected[:, channel], 1.0 / _usual_residuals(zone)[:, channel]
@@ -369,7 +425,7 @@ def _by_residuals(zone: Zone, residuals: Floats, odd: tuple[int, int], usual: Us
             return piece(AMPLITUDE, amplitude.start, amplitude.end)
     elif by_level > EXPLAINED:
         return piece(LEVEL, level.start, level.end)
-    start, end = odd[0] - zone.start, odd[1] - zone.start
+    start, end = odd.start - zone.start, odd.end - zone.start
     return piece(SHAPE, min(first, start), max(last, end)) if gain > 0.0 else piece(SHAPE, start, end)
 
 

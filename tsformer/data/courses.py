@@ -58,12 +58,13 @@ def runs_of(is_normal: NDArray[np.bool_], least: int) -> list[slice]:
 def distances(courses: Courses, query: Floats, wanted: NDArray[np.bool_] | None = None) -> Floats:
     """Mean squared difference of a query (m, C) from the stretch that begins at each point: (N - m + 1,).
 
-    What is missing in the query or not `wanted` (m,) does not count; infinite where a stretch is none.
+    What is missing in the query or not `wanted` (m, C or 1) does not count; infinite where a stretch is none.
     """
     m = len(query)
     if m > len(courses.values):
         return np.empty(0)
-    use = ~np.isnan(query) if wanted is None else wanted[:, None] & ~np.isnan(query)
+    asked_of = np.broadcast_to(True if wanted is None else wanted, query.shape)
+    use = asked_of & ~np.isnan(query)
     asked = np.where(use, query, 0.0)
     total = np.square(asked).sum() + sum(
         _correlated(np.square(x), mask) - 2.0 * _correlated(x, q)
@@ -71,7 +72,7 @@ def distances(courses: Courses, query: Floats, wanted: NDArray[np.bool_] | None 
     )
     together = courses.runs[m - 1 :] == courses.runs[: len(courses.runs) - m + 1]
     n = use.sum()
-    enough = n >= KNOWN * (use.size if wanted is None else wanted.sum() * use.shape[1])
+    enough = n >= KNOWN * asked_of.sum()
     return np.where(together & enough, np.maximum(total, 0.0) / max(n, 1), np.inf)
 
 

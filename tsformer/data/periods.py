@@ -11,6 +11,7 @@ SHORTEST, LONGEST = 16, 1000  # time points that a period may have
 FEWEST = 4  # periods in a series that shows one
 NEARLY = 0.9  # of the highest autocorrelation: the first peak so high is the period, later ones are its multiples
 WEAKEST = 0.2  # autocorrelation of a period
+A_PART, NEAR = 0.8, 0.05  # of the autocorrelation of a multiple, on average over all multiples; distance from these
 FARTHEST = 10.0  # from the median, in ranges of the middle nine tenths: one value beyond would hide all others
 
 
@@ -28,7 +29,22 @@ def find_period(series: Sequence[Floats]) -> int:
     peaks = lags[(r[lags] > r[lags - 1]) & (r[lags] >= r[lags + 1])]
     if not len(peaks) or (highest := r[peaks].max()) < WEAKEST:
         return 1
-    return int(peaks[r[peaks] >= NEARLY * highest][0])
+    period = int(peaks[r[peaks] >= NEARLY * highest][0])
+    parts = [part for part in peaks[peaks <= period // 2 + NEAR * period].tolist() if _is_part(part, period, r)]
+    return parts[0] if parts else period
+
+
+def _is_part(part: int, period: int, r: Floats) -> bool:
+    """Tell whether a period is but a multiple of `part`: at the other multiples series repeat about as well.
+
+    Where a period varies, or its cycles differ, chance decides which multiple has the highest autocorrelation.
+    """
+    n, near = round(period / part), max(1, int(NEAR * part))
+    if abs(period - n * part) > near:
+        return False
+    return bool(
+        np.mean([r[i * part - near : i * part + near + 1].max() for i in range(1, n + 1)]) >= A_PART * r[period]
+    )
 
 
 def _autocovariance(channel: Floats, longest: int) -> Floats:

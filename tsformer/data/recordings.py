@@ -13,7 +13,7 @@ import pandas as pd
 
 from tsformer.data import frames
 from tsformer.data.frames import Columns, SeriesSet
-from tsformer.data.messages import quoted, series_name, warn_user
+from tsformer.data.messages import quoted, series_name
 from tsformer.data.rows import Floats, rows_of
 
 
@@ -32,6 +32,18 @@ class Recordings(NamedTuple):
         if self.frame is not None:
             return list(self.frame.ids)
         return [None] if len(self.values) == 1 else list(range(len(self.values)))
+
+    @property
+    def turned(self) -> str:
+        """What to say of arrays with more channels than time points, in which time may come first; else empty."""
+        if self.frame is not None or any(len(rows) >= len(self.channels) for rows in self.values):
+            return ""
+        is_stacked = np.ndim(self.given) == 3 and not isinstance(self.given, list | tuple)
+        way = "X.swapaxes(1, 2)" if is_stacked else "[x.T for x in X]" if _is_list_of_series(self.given) else "X.T"
+        return (
+            f" X, read as (channels, time), has {len(self.channels)} channels, {max(map(len, self.values))} long. If "
+            f"time comes first, pass {way}."
+        )
 
     def times(self, code: int) -> pd.Index[Any]:
         """The times of a series: those of a frame, or else the numbers of its time points."""
@@ -99,12 +111,7 @@ def _values_of(part: Any, name: str) -> Floats:
         )
     if values.dtype.kind not in "fiub":
         raise ValueError(f"{name} must hold numbers. Got {values.dtype}.")
-    values = np.atleast_2d(values)
-    if len(values) > values.shape[1]:
-        warn_user(
-            f"{name} has {len(values)} channels of {values.shape[1]} time points. If time comes first, pass {name}.T."
-        )
-    values = values.T.astype(np.float64)
+    values = np.atleast_2d(values).T.astype(np.float64)
     if (infinite := np.isinf(values)).any():
         row, channel = np.argwhere(infinite)[0]
         raise ValueError(
@@ -122,7 +129,9 @@ def as_fitted(recordings: Recordings, fitted: Sequence[Hashable]) -> Recordings:
     got, known = recordings.channels, list(fitted)
     are_named = recordings.frame is not None and known != list(range(len(known)))
     if len(got) != len(known) or (are_named and set(got) != set(known)):
-        raise ValueError(f"X must have the channels that fit saw, {reprlib.repr(known)}. Got {reprlib.repr(got)}.")
+        raise ValueError(
+            f"X must have the channels that fit saw, {reprlib.repr(known)}. Got {reprlib.repr(got)}.{recordings.turned}"
+        )
     if not are_named or got == known:
         return recordings
     order = [got.index(name) for name in known]

@@ -1,6 +1,6 @@
 """TransformerDetector: which time points of series are not as usual, without labels and without training."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal
@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from tsformer.data.anomalies import Anomaly, find_anomalies, learn_usual
 from tsformer.data.courses import Courses, no_courses, runs_of
 from tsformer.data.frames import Columns
+from tsformer.data.messages import warn_user
 from tsformer.data.periods import find_period
 from tsformer.data.recordings import Recordings, as_fitted, check_known, check_lengths, in_form, read_recordings
 from tsformer.data.rows import Floats
@@ -25,7 +26,7 @@ from tsformer.estimators.reasons import table_of
 from tsformer.models.channel_encoder import ChannelEncoder
 from tsformer.models.witnesses import Witnesses
 from tsformer.params import COUNT
-from tsformer.training.anomalies import Normal, find_evidence, highest_usual, learn_normal, summed
+from tsformer.training.anomalies import Normal, find_evidence, highest_usual, learn_normal, of_channels, summed
 from tsformer.training.devices import placed, portable, ready_to_predict, resolve_device, usual_state
 from tsformer.training.neighbours import extended, fit_scale, stride_of, windows_of
 
@@ -250,8 +251,8 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
             - `id_col`, of several series
             - start, end: its first and last time; numbers of time points for arrays
             - channel: the one that strays most
-            - score: its highest anomaly score, minus that of score_samples; rarity: the fraction of training scores
-              above it
+            - score: its highest anomaly score, minus that of score_samples, or what its channel alone has of it;
+              rarity: the fraction of training scores above it
             - kind: "spike", "level shift", "flat", "changed amplitude", "missing or doubled cycle", "noise" or "changed
               shape"
             - value, expected, lower, upper: where the channel strays most, what it is, the median of normal series, and
@@ -317,7 +318,9 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
         scale = fit_scale(recordings.values)
         series = [scale.apply(rows) for rows in recordings.values]
         period = find_period(series)
-        length = choose_length(self.window_length, list(map(len, recordings.values)), period)
+        length = choose_length(self.window_length, list(map(len, recordings.values)), period, recordings.turned)
+        if recordings.turned:
+            warn_user(recordings.turned.strip())
         names = ("pretrained", "max_steps", "device", "random_state", "verbose")
         pretrainer = TransformerPretrainer(**{name: getattr(self, name) for name in names})
         encoder = fit_encoder(pretrainer, series, length)
@@ -343,10 +346,7 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
 
     def _scores(self, recordings: Recordings) -> list[Floats]:
         """How anomalous each time point is: higher is more so."""
-        device = resolve_device(self.device)
-        model, normal = ready_to_predict(self.model_, device), self.normal_
-        evidence = (find_evidence(model, normal, values, device) for values in recordings.values)
-        return [summed(each, normal, self.witnesses) for each in evidence]
+        return [summed(each, self.normal_, self.witnesses) for each in evidence_of(self, recordings)]
 
 
 def fit_encoder(pretrainer: TransformerPretrainer, series: Sequence[Floats], length: int) -> ChannelEncoder:
@@ -363,16 +363,26 @@ def recordings_of(detector: TransformerDetector, X: Any) -> Recordings:
     return detector._read_like_fit(X)
 
 
+def evidence_of(detector: TransformerDetector, recordings: Recordings) -> Iterator[Floats]:
+    """Yield what speaks against the time points of each series, as `find_evidence` does."""
+    device = resolve_device(detector.device)
+    model = ready_to_predict(detector.model_, device)
+    yield from (find_evidence(model, detector.normal_, values, device) for values in recordings.values)
+
+
 def explained(detector: TransformerDetector, recordings: Recordings) -> tuple[list[Floats], list[list[Anomaly]]]:
     """Return the anomaly scores (T,) and the anomalies of each series."""
-    scores, normal = detector._scores(recordings), detector.normal_
+    normal, witnesses, scores, found = detector.normal_, detector.witnesses, list[Floats](), list[list[Anomaly]]()
     usual = learn_usual(detector.courses_, normal.memory.length, normal.period)
-    rows = map(normal.scale.apply, recordings.values)
-    return scores, [find_anomalies(*each, -detector.offset_, usual) for each in zip(rows, scores, strict=True)]
+    for values, evidence in zip(recordings.values, evidence_of(detector, recordings), strict=True):
+        scores.append(summed(evidence, normal, witnesses))
+        alone = of_channels(evidence, normal, witnesses)
+        found.append(find_anomalies(normal.scale.apply(values), scores[-1], alone, -detector.offset_, usual))
+    return scores, found
 
 
-def choose_length(window_length: int | str, lengths: Sequence[int], period: int) -> int:
-    """Choose the time points of a window for training series of these lengths."""
+def choose_length(window_length: int | str, lengths: Sequence[int], period: int, hint: str = "") -> int:
+    """Choose the time points of a window for training series of these lengths; a hint goes into the error."""
     longest = min(sum(lengths) // FEWEST_WINDOWS, min(lengths))
     usual = WITHOUT_PERIOD if period == 1 else period // 2
     at_most = min(sum(lengths) // WINDOWS_IN_TRAINING, min(lengths))
@@ -381,7 +391,8 @@ def choose_length(window_length: int | str, lengths: Sequence[int], period: int)
         found = "in all" if len(lengths) == 1 else f"in all, and {min(lengths)} in the shortest series"
         raise ValueError(
             f"fit needs {FEWEST_WINDOWS * length} time points in all, {FEWEST_WINDOWS} times the window_length of "
-            f"{length}, and {length} in each series. Got {sum(lengths)} {found}. Give more, or a smaller window_length."
+            f"{length}, and {length} in each series. Got {sum(lengths)} {found}. Give more, or a smaller "
+            f"window_length.{hint}"
         )
     return length
 

@@ -13,6 +13,7 @@ from tsformer.training.surprise import expected, half_widths, surprise
 
 RARE = 0.99  # quantile of evidence on normal series that counts as 1
 SMALLEST_UNIT = 1e-3  # of evidence, so that series without any variation do not blow up rounding
+SMALLEST_TAIL = 1.0  # half widths of forecast bands
 FORECAST_WEIGHT = 0.5  # beside the neighbours; chosen on made series
 STANDS_OUT = 3.0
 NARROWEST = 0.2  # forecast band, of the usual one
@@ -48,7 +49,9 @@ def learn_normal(
         for rows, band, mine in zip(series, bands, own, strict=True)
     ]
     center, rare = _quantiles(np.concatenate(evidence), [0.5, RARE])
-    calibration = Calibration(center, np.maximum(rare - center, SMALLEST_UNIT), narrowest)
+    smallest = np.full(len(center), SMALLEST_UNIT)
+    smallest[-len(narrowest) :] = SMALLEST_TAIL
+    calibration = Calibration(center, np.maximum(rare - center, smallest), narrowest)
     return Normal(scale, period, memory, calibration), evidence
 
 
@@ -81,15 +84,34 @@ def _side_by_side(
 def summed(evidence: Floats, normal: Normal, witnesses: str) -> Floats:
     """Scores (T,) of evidence: 0 is usual, higher is more anomalous, NaN is unknown.
 
-    Of what speaks the channel that says most counts, alone or all of them together. Without a period no window has the
-    values of another.
+    Of what is said by shape, values and forecast the channel that says most counts, alone or all of them together.
+    """
+    shape, values, tails = (part.max(axis=1) for part in _calibrated(evidence, normal))
+    return _weighed(shape, values, tails, witnesses)
+
+
+def of_channels(evidence: Floats, normal: Normal, witnesses: str) -> Floats:
+    """Scores (T, C) of each channel alone, which are at most those of all."""
+    shape, values, tails = _calibrated(evidence, normal)
+    n_channels = tails.shape[1]
+    return _weighed(shape[:, :n_channels], values[:, :n_channels], tails, witnesses)
+
+
+def _calibrated(evidence: Floats, normal: Normal) -> tuple[Floats, Floats, Floats]:
+    """Evidence by shape (T, V), values (T, V) and forecast (T, C): 0 is usual, 1 rare on normal series.
+
+    Without a period no window has the values of another. They count where they, and so shapes, were constant.
     """
     calibration = normal.calibration
     calibrated = (evidence - calibration.center) / calibration.unit
-    n_channels = len(calibration.narrowest)
-    n_views = (evidence.shape[1] - n_channels) // 2
-    shape, values, tails = (part.max(axis=1) for part in np.split(calibrated, [n_views, 2 * n_views], axis=1))
-    neighbours: Floats = shape + values if normal.period > 1 else shape
+    n_views = (evidence.shape[1] - len(calibration.narrowest)) // 2
+    shape, values, tails = np.split(calibrated, [n_views, 2 * n_views], axis=1)
+    values_count = (normal.period > 1) | (calibration.unit[:n_views] <= SMALLEST_UNIT)
+    return shape, np.where(values_count, values, 0.0), tails
+
+
+def _weighed(shape: Floats, values: Floats, tails: Floats, witnesses: str) -> Floats:
+    neighbours = shape + values
     forecast = np.where(np.isnan(tails) & ~np.isnan(shape), 0.0, tails)  # the first values have no forecast
     return {"neighbours": neighbours, "forecast": forecast, "both": neighbours + FORECAST_WEIGHT * forecast}[witnesses]
 
