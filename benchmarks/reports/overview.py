@@ -142,12 +142,10 @@ def ages() -> str:
     changed = {
         name: newest.changed_since(question, table[newest.is_ours(table)]) for name, (question, table) in rows.items()
     }
-    told = []
-    for change in (change["told"] for change in newest.CHANGES):
-        older = [name for name in changed if change in changed[name]]
-        if older:
-            told.append(f"{' and of '.join(older)} are from before {change}")
-    return f"The figures of {', those of '.join(told)}." if told else ""
+    sentences = [
+        f"Figures of {name} are from before {', and before '.join(told)}." for name, told in changed.items() if told
+    ]
+    return " ".join(sentences)
 
 
 MADE = {"summary": summary, "times": times, "files": newest.index, "losses": losses}
