@@ -83,10 +83,12 @@ def reasons() -> pd.DataFrame:
 
 def false_alarms() -> str:
     """Say how many anomalies there are, and how often there is none where one is told."""
-    alarms = reason_rows()["false_alarms"].dropna()
+    rows = reason_rows()
+    alarms = rows["false_alarms"].dropna()
     return (
-        f'{len(reason_rows())} made anomalies. "Right kind" and "right place" (an overlap of .3 or more) are fractions '
+        f'{len(rows)} made anomalies. "Right kind" and "right place" (an overlap of .3 or more) are fractions '
         f"of those found. False alarms: {alarms.mean():.2f} a series, median {alarms.median():.0f}."
+        f"{age_note('anomaly-reasons', rows)}"
     )
 
 

@@ -166,7 +166,8 @@ def parts_worth() -> str:
     }.items():
         worth[part] = accuracy[scratch] - accuracy[f"{DEFAULT}(pretrained=None, {parameter})"]
     told = ", ".join(f"{part} {points['uea']:+.1f} and {points['ucr']:+.1f}" for part, points in worth.items())
-    return f"In points of accuracy on UEA and on UCR: {told}."
+    rows = newest("classification-parts")
+    return f"In points of accuracy on UEA and on UCR: {told}.{age_note('classification-parts', rows[is_ours(rows)])}"
 
 
 def encoders() -> pd.DataFrame:

@@ -27,10 +27,11 @@ def read_plain(path: Path) -> pd.DataFrame:
 def newest(question: str, read: Callable[[Path], pd.DataFrame] = read_plain, key: Sequence[str] = ()) -> pd.DataFrame:
     """Read the rows of a question.
 
-    Ours come from the first file that has any; a rival's, for each value of the `key`, from the first that has it.
+    Ours come from the first file that has any; a rival's, for each value of the `key`, from the first that has it, and
+    without a key all from the first.
     """
     rows, *older = [read(path) for path in files(question)]
-    for table in older:
+    for table in older if key else ():
         if is_ours(rows).any():
             table = table[~is_ours(table)]
         known = pd.MultiIndex.from_frame(rows[list(key)])

@@ -76,6 +76,16 @@ def test_transform__frozen_of_one_channel__is_the_embedding_alone(pretrainer):
     assert_allclose(embedded, pretrainer.transform(X_test)[:, :n_features], atol=1e-12)
 
 
+def test_fit__several_channels__leaves_a_model_that_can_learn_and_take_weights(pretrainer):
+    model = frozen(pretrainer).fit(X, y).model_.frozen
+    x = torch.from_numpy(X[:4]).transpose(1, 2)
+    for weight in model.parameters():
+        weight.requires_grad_()
+    model(x, torch.ones_like(x, dtype=torch.bool))[:, 0].sum().backward()
+    assert (model.head.weight.grad != 0).any()
+    model.load_state_dict(model.state_dict())
+
+
 def test_fit__classes_that_differ_by_correlation_alone__are_told_apart():
     rng, labels = np.random.default_rng(0), np.arange(80) % 2
     first, second = rng.normal(size=(2, 80, 100))

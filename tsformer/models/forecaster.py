@@ -191,8 +191,9 @@ class SeriesForecaster(nn.Module):
         width, growth = high - low, window.growth.view(-1, 1, 1, 1)
         ahead = torch.arange(1, n_patches * PATCH_LENGTH + 1, device=outputs.device).view(1, n_patches, -1, 1)
         last = width[:, MOST_PATCHES // 2 : MOST_PATCHES].mean(dim=(1, 2), keepdim=True)  # the second half of training
-        wanted = last * (ahead / (0.75 * MOST_PATCHES * PATCH_LENGTH)) ** growth
-        factor = (wanted / width.clamp(min=1e-6)).clamp(min=1.0)
+        growing = (ahead / (0.75 * MOST_PATCHES * PATCH_LENGTH)) ** growth
+        wanted = last * growing
+        factor = (wanted / width.clamp(min=1e-6)).clamp(max=growing).clamp(min=1.0)  # a count's band may have no width
         wider = middle + factor * (bands - middle)
         widens = (ahead > MOST_PATCHES * PATCH_LENGTH) & (growth > 0)
         return torch.where(widens, wider if self.shifted else wider.clamp(min=0.0), bands)  # counts are not negative

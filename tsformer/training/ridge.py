@@ -90,7 +90,7 @@ def squashed(
     return relations, joined(scalers), features
 
 
-@torch.inference_mode()
+@torch.no_grad()  # not inference_mode: what is fitted is kept
 def related(data: StoredCases, channels: list[int]) -> tuple[ChannelRelations, Tensor]:
     """Fit what tells how some channels vary together; return it with its features (N, F)."""
 
