@@ -230,6 +230,53 @@ def test_find_anomalies__level_that_stays_long__begins_at_the_step_and_lasts(end
     assert (found.kind, found.end, abs(found.start - 500) <= 4) == (LEVEL, end, True)
 
 
+@pytest.mark.parametrize("n", [36, 45, 60])
+@pytest.mark.parametrize("at", [8, 28, 44, 52])
+def test_find_anomalies__courses_of_less_than_two_windows__zone_holds_what_is_odd(n, at):
+    t, starts = np.arange(60), range(0, PERIOD, 5)
+    courses = [sine(120, start)[start : start + n] for start in starts]
+    values = sine(60, 99)
+    values[at] += 4.0
+    scores = np.where(np.abs(t - at) < LENGTH, 3.0, 0.0)  # as long as a spike is in windows
+    (found,) = find_anomalies(values[:, None], scores, scores[:, None], 1.0, usual_of(*courses, period=1))
+    assert (found.zone.start <= at < found.zone.end, found.at) == (True, at)
+
+
+@pytest.mark.parametrize("later", [0, 12, 22, 23, 24, 25])
+@pytest.mark.parametrize("period", [12, PERIOD])
+def test_find_anomalies__core_beside_a_jump__where_it_strays_lies_inside_and_in_its_zone(period, later):
+    t = np.arange(480)
+    values = np.sin(2.0 * np.pi * (t + np.where(t < 240, 0, max(3, period // 4))) / period)
+    scores = np.where((t >= 240 - LENGTH // 2 - later) & (t < 240 - later), 3.0, 0.0)
+    usual = usual_of(np.sin(2.0 * np.pi * np.arange(480) / period), period=period)
+    for found in find_anomalies(values[:, None], scores, scores[:, None], 1.0, usual):
+        assert max(found.start, found.zone.start) <= found.at < min(found.end, found.zone.end)
+
+
+def with_scores_of(channel: int, scores: np.ndarray) -> np.ndarray:
+    alone = np.zeros((len(scores), 2))
+    alone[:, channel] = scores
+    return alone
+
+
+@pytest.mark.parametrize("channel", [0, 1])
+def test_find_anomalies__half_a_cycle_missing_in_both_channels__is_of_the_one_that_scores_say(channel):
+    rows = np.stack([without_half(sine(960, i), 480)[0] for i in (1, 2)], axis=1)
+    scores = scores_around(len(rows), 474, 486)
+    usual = usual_of(np.stack([sine(960), sine(960, 3)]))
+    (found,) = find_anomalies(rows, scores, with_scores_of(channel, scores), 1.0, usual)
+    assert (found.kind, found.channel) == (PHASE, channel)
+
+
+def test_find_anomalies__half_a_cycle_missing_in_another_channel__is_no_reason():
+    rows = np.stack([without_half(sine(960, 1), 500)[0], sine(960, 2)[:-24] / 2.0], axis=1)
+    rows[460:484, 1] -= 1.0
+    scores = scores_around(len(rows), 460, 484)
+    usual = usual_of(np.stack([sine(960), sine(960, 3) / 2.0]))
+    (found,) = find_anomalies(rows, scores, with_scores_of(1, scores), 1.0, usual)
+    assert (found.kind, found.channel, abs(found.start - 460) <= 3) == (LEVEL, 1, True)
+
+
 def test_find_anomalies__the_same_in_two_channels__is_one():
     rows = np.stack([sine(960, 1), sine(960, 2)], axis=1)
     rows[500:524] += 2.0

@@ -4,7 +4,7 @@ Where an interval begins and ends, and what kind it is, is told by comparison wi
 values before and after were about the same.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -189,7 +189,7 @@ def _explained(rows: Floats, is_odd: NDArray[np.bool_], odd: Odd, usual: Usual) 
     residuals = _in_usual_ones(zone)
     piece = _by_texture(rows, zone, residuals, usual, channels)
     if piece is None:
-        jumped = _after_a_jump(rows, zone, usual)
+        jumped = _after_a_jump(rows, zone, usual, channels)
         if jumped is None:
             piece = _by_residuals(zone, residuals, odd, usual, channels)
         else:
@@ -200,7 +200,7 @@ def _explained(rows: Floats, is_odd: NDArray[np.bool_], odd: Odd, usual: Usual) 
     inside = np.abs(residuals[max(0, start - zone.start) : max(1, end - zone.start), piece.channel])
     at = max(start, zone.start) + (int(inside.argmax()) if len(inside) else 0)
     similar = _most_similar(rows, start, end, usual)
-    return Anomaly(piece.kind, start, end, piece.channel, odd.score, min(at, end - 1), zone, similar)
+    return Anomaly(piece.kind, start, end, piece.channel, odd.score, min(at, end - 1, zone.end - 1), zone, similar)
 
 
 def _end_of(piece: Piece, zone: Zone, odd: Odd, n_timepoints: int, length: int) -> int:
@@ -224,9 +224,7 @@ def _zone(rows: Floats, is_odd: NDArray[np.bool_], odd: Odd, usual: Usual) -> Zo
 
     What is odd (T, C) there as well does not count, if there is enough beside it.
     """
-    room = min(usual.courses.longest // 2, LONGEST_ZONE * usual.length)
-    start = max(0, odd.start - usual.length)
-    end = min(len(rows), odd.end + usual.length, start + room)
+    start, end = _bounds(odd, len(rows), usual)
     beside = min(max(usual.length, FEWEST_BESIDE), (usual.courses.longest - (end - start)) // 2)
     first, last = max(0, start - beside), min(len(rows), end + beside)
     is_beside = np.full((last - first, 1), True)
@@ -244,6 +242,18 @@ def _zone(rows: Floats, is_odd: NDArray[np.bool_], odd: Odd, usual: Usual) -> Zo
     courses = usual.courses.values[places[:, None] + np.arange(len(query))]
     inner = slice(start - first, end - first)
     return Zone(start, rows[start:end], courses[:, inner] + _lifts(query, courses, inner))
+
+
+def _bounds(odd: Odd, n_timepoints: int, usual: Usual) -> tuple[int, int]:
+    """Where the zone of a core begins and ends: a window beside it, if courses are long enough.
+
+    If not, the end is cut, as a core begins half a window before what is odd; of less than two windows both sides are.
+    """
+    room = min(usual.courses.longest // 2, LONGEST_ZONE * usual.length)
+    start, end = odd.start - usual.length, odd.end + usual.length
+    start += min(max(0, end - start - room) // 2, max(0, 2 * usual.length - room))
+    start = max(0, start)
+    return start, min(n_timepoints, end, start + room)
 
 
 def _like_best(found: Floats, apart: int) -> Indices:
@@ -312,7 +322,7 @@ def _means(values: Floats, width: int) -> Floats:
     return means
 
 
-def _by_texture(rows: Floats, zone: Zone, residuals: Floats, usual: Usual, channels: Iterable[int]) -> Piece | None:
+def _by_texture(rows: Floats, zone: Zone, residuals: Floats, usual: Usual, channels: Sequence[int]) -> Piece | None:
     """What tells by itself: a flat stretch, else noise, else a spike."""
     found = []
     for c in channels:
@@ -368,14 +378,15 @@ def _best(gains: Floats) -> tuple[int, int, float]:
 # By what comes after: missing or doubled cycle
 
 
-def _after_a_jump(rows: Floats, zone: Zone, usual: Usual) -> tuple[Zone, Piece] | None:
-    """What was expected after what came before, if what comes after fits that at another time only."""
+def _after_a_jump(rows: Floats, zone: Zone, usual: Usual, channels: Sequence[int]) -> tuple[Zone, Piece] | None:
+    """What was expected after what came before, if in some channels what comes after fits that at another time only."""
     period, m = usual.period, zone.end - zone.start
     before, after = rows[max(0, zone.start - period) : zone.start], rows[zone.end : zone.end + period]
     if period == 1 or min(len(before), len(after)) < period // 2:
         return None
     half, values = period // 2, usual.courses.values
-    as_before, as_after = distances(usual.courses, before), distances(usual.courses, after)
+    is_wanted = np.isin(np.arange(rows.shape[1]), channels)
+    as_before, as_after = (distances(usual.courses, side, is_wanted) for side in (before, after))
     follow = np.arange(len(as_before)) + len(before) + m  # where what comes after is expected
     as_before[(follow < half) | (follow + half >= len(as_after))] = np.inf
     places = _like_best(as_before, half) + len(before)
@@ -389,11 +400,13 @@ def _after_a_jump(rows: Floats, zone: Zone, usual: Usual) -> tuple[Zone, Piece] 
         return None
     expected = values[places[:, None] + np.arange(m)]
     later = values[(places[:, None] + offset + np.arange(m)).clip(0, len(values) - 1)]
-    wrong = [np.nan_to_num(np.square(zone.values - np.median(c, axis=0))).sum(axis=1) for c in (expected, later)]
+    residuals = [(zone.values - np.median(c, axis=0))[:, is_wanted] for c in (expected, later)]
+    wrong = [np.nan_to_num(np.square(each)).sum(axis=1) for each in residuals]
     costs = np.r_[0.0, wrong[0].cumsum()] + np.r_[wrong[1][::-1].cumsum()[::-1], 0.0]
-    seam, size = zone.start + int(costs.argmin()), abs(offset)
+    seam, size = zone.start + min(int(costs.argmin()), m - 1), abs(offset)
     jumped = zone._replace(courses=expected)
-    channel = int(np.abs(_in_usual_ones(jumped)).mean(axis=0).argmax())
+    straying = np.abs(_in_usual_ones(jumped)).mean(axis=0)
+    channel = max(channels, key=lambda c: float(straying[c]))
     # What is left out begins and ends at the seam, what is repeated begins there: a period does not tell them apart.
     return jumped, Piece(PHASE, seam - size // 4, seam + size - size // 4, channel)
 
@@ -401,7 +414,7 @@ def _after_a_jump(rows: Floats, zone: Zone, usual: Usual) -> tuple[Zone, Piece] 
 # By residuals: spike, flat, changed amplitude, level shift, changed shape
 
 
-def _by_residuals(zone: Zone, residuals: Floats, odd: Odd, usual: Usual, channels: Iterable[int]) -> Piece:
+def _by_residuals(zone: Zone, residuals: Floats, odd: Odd, usual: Usual, channels: Sequence[int]) -> Piece:
     """Find the simplest change that makes what is seen of what is expected, in the channel that strays most."""
     segments = {c: _best(np.minimum(np.abs(residuals[:, c]), FARTHEST) - STRAYING) for c in channels}
     channel = max(segments, key=lambda c: segments[c][2])

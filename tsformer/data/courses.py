@@ -58,7 +58,7 @@ def runs_of(is_normal: NDArray[np.bool_], least: int) -> list[slice]:
 def distances(courses: Courses, query: Floats, wanted: NDArray[np.bool_] | None = None) -> Floats:
     """Mean squared difference of a query (m, C) from the stretch that begins at each point: (N - m + 1,).
 
-    What is missing in the query or not `wanted` (m, C or 1) does not count; infinite where a stretch is none.
+    What is missing in the query or not `wanted` (m or 1, C or 1) does not count; infinite where a stretch is none.
     """
     m = len(query)
     if m > len(courses.values):

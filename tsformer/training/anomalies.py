@@ -86,7 +86,7 @@ def summed(evidence: Floats, normal: Normal, witnesses: str) -> Floats:
 
     Of what is said by shape, values and forecast the channel that says most counts, alone or all of them together.
     """
-    shape, values, tails = (part.max(axis=1) for part in _calibrated(evidence, normal))
+    shape, values, tails = (np.fmax.reduce(part, axis=1) for part in _calibrated(evidence, normal))
     return _weighed(shape, values, tails, witnesses)
 
 
@@ -100,20 +100,21 @@ def of_channels(evidence: Floats, normal: Normal, witnesses: str) -> Floats:
 def _calibrated(evidence: Floats, normal: Normal) -> tuple[Floats, Floats, Floats]:
     """Evidence by shape (T, V), values (T, V) and forecast (T, C): 0 is usual, 1 rare on normal series.
 
-    Without a period no window has the values of another. They count where they, and so shapes, were constant.
+    Without a period no window has the values of another. They count where they, and so shapes, were constant. What has
+    no forecast, as the first values or those after a gap of their channel, is usual if shapes are known.
     """
     calibration = normal.calibration
     calibrated = (evidence - calibration.center) / calibration.unit
     n_views = (evidence.shape[1] - len(calibration.narrowest)) // 2
     shape, values, tails = np.split(calibrated, [n_views, 2 * n_views], axis=1)
     values_count = (normal.period > 1) | (calibration.unit[:n_views] <= SMALLEST_UNIT)
+    tails = np.where(np.isnan(tails) & ~np.isnan(shape[:, :1]), 0.0, tails)
     return shape, np.where(values_count, values, 0.0), tails
 
 
 def _weighed(shape: Floats, values: Floats, tails: Floats, witnesses: str) -> Floats:
     neighbours = shape + values
-    forecast = np.where(np.isnan(tails) & ~np.isnan(shape), 0.0, tails)  # the first values have no forecast
-    return {"neighbours": neighbours, "forecast": forecast, "both": neighbours + FORECAST_WEIGHT * forecast}[witnesses]
+    return {"neighbours": neighbours, "forecast": tails, "both": neighbours + FORECAST_WEIGHT * tails}[witnesses]
 
 
 def highest_usual(scores: Sequence[Floats], length: int) -> float:
