@@ -78,15 +78,15 @@ def reasons() -> pd.DataFrame:
         found = part[part["found"] == 1]
         shares = [part["found"].mean(), found["right"].mean(), (found["iou"] >= 0.3).mean()]
         table[f"{kind} ({len(part)})"] = [f"{100 * share:.0f} %" for share in shares]
-    return pd.DataFrame(table, ["found", "right kind", "right place"]).T.rename_axis("made")
+    return pd.DataFrame(table, ["found", "right kind", "right place"]).T.rename_axis("synthetic anomaly")
 
 
 def false_alarms() -> str:
     """Say how many anomalies there are, and how often there is none where one is told."""
     alarms = reason_rows()["false_alarms"].dropna()
     return (
-        f'{len(reason_rows())} made anomalies. "Right kind" and "right place" (an overlap of .3 or more) are fractions '
-        f"of those found. False alarms: {alarms.mean():.2f} a series, median {alarms.median():.0f}."
+        f'{len(reason_rows())} synthetic anomalies. "Right kind" and "right place" (an overlap of .3 or more) are '
+        f"fractions of those found. False alarms: {alarms.mean():.2f} a series, median {alarms.median():.0f}."
     )
 
 
