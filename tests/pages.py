@@ -1,12 +1,14 @@
-"""Pages of Markdown whose Python runs: README.md and docs/*.md.
+"""Pages of Markdown whose Python and commands run: README.md and docs/*.md.
 
-A block of ```text right after a block of Python shows what that block prints. `python tests/pages.py PAGE ...` formats
+Blocks of ```python run, and those of ```sh, not those of ```bash. A block of ```text right after one shows what it
+prints. `python tests/pages.py PAGE ...` formats
 the code of pages, runs it, and writes what it prints into these blocks; leave a new one empty.
 """
 
 import contextlib
 import io
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -15,10 +17,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from tsformer.__main__ import main
 from tsformer.datasets import load_classification
 
 ROOT = Path(__file__).parents[1]
-BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.DOTALL | re.MULTILINE)
 PAGES = [page for page in [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))] if BLOCK.search(page.read_text())]
 WIDTH = 78  # columns of a block: more would have to be scrolled sideways
 FORMAT = [sys.executable, "-m", "ruff", "format", "--quiet", "--isolated", f"--line-length={WIDTH}"]
@@ -38,9 +41,22 @@ def run(page: Path) -> list[tuple[str | None, str]]:
     for block in BLOCK.finditer(page.read_text()):
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
-            exec(compile(block[1], page.name, "exec"), names)
-        results.append((block[2], printed.getvalue()))
+            if block[1] == "sh":
+                run_commands(block[2])
+            else:
+                exec(compile(block[2], page.name, "exec"), names)
+        results.append((block[3], printed.getvalue()))
     return results
+
+
+def run_commands(lines: str) -> None:
+    """Run the commands of a block, ours in this process: torch takes seconds to import."""
+    for command in lines.replace("\\\n", " ").splitlines():
+        if command.startswith("tsformer "):
+            with contextlib.redirect_stderr(sys.stdout):
+                main(shlex.split(command)[1:])
+        else:
+            print(subprocess.run(command, shell=True, check=True, capture_output=True, text=True).stdout, end="")
 
 
 def write_recordings() -> None:
@@ -68,7 +84,7 @@ def write_outputs(page: Path) -> None:
 
     def renewed(block: re.Match[str]) -> str:
         shown, printed = next(results)
-        code = f"```python\n{block[1]}```\n"
+        code = f"```{block[1]}\n{block[2]}```\n"
         lines = [wrapped(line.rstrip()) + "\n" for line in printed.splitlines()]
         return code if shown is None else f"{code}\n```text\n{''.join(lines)}```\n"
 

@@ -61,7 +61,11 @@ def test_forecast__wide_file__continues_each_column_with_bands(tmp_path):
             ["--time", "month"],
             "not of the format ISO8601, the first being '01.01.2018'. Name theirs with --date-format, such as %d.%m.%Y",
         ),
-        (lambda df: df.assign(sales="much"), ["--time", "month"], "or leave it out: --drop-cols sales. Ids and times"),
+        (
+            lambda df: df.assign(sales="much"),
+            ["--time", "month"],
+            "name it with --id-col or --time-col; else correct it",
+        ),
         (lambda df: df, ["--time", "month", "--target-cols", "sale"], "no column ['sale']. It has ['month', 'sales', "),
         (lambda df: df, ["--time", "month", "--past-cols", "visits"], "missing: ['visits']"),
         (
@@ -247,6 +251,35 @@ def test_detect__series_by_ids_without_normal_rows__judges_all_in_their_order(tm
     assert "'NA', 2024-01-04 " in printed
 
 
+@pytest.mark.parametrize("ids", [False, True])
+@pytest.mark.parametrize("label", [False, True])
+def test_detect__first_column_without_a_name__is_times_or_row_numbers_and_never_a_channel(
+    ids, label, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    df = machine(120, odd=90).rename(columns={"time": "ds"}).assign(odd=0)
+    df = df.assign(unique_id="a") if ids else df.set_index("ds")
+    df.to_csv("unnamed.csv", index_label="")
+    df.reset_index(drop=ids).to_csv("named.csv", index=False)
+    how = [*(["--label-col", "odd"] if label else ["--drop-cols", "odd"]), "--train-fraction", "0.5", "--save", "model"]
+    tables = []
+    for name in ("unnamed.csv", "named.csv"):
+        assert main(["detect", name, *how, "--out", "out.csv", "--quiet"]) == 0
+        assert tsformer.load("model").channels_ == ["load", "heat"]
+        tables.append(pd.read_csv("out.csv"))
+    pd.testing.assert_frame_equal(*tables)
+
+
+def test_forecast__times_without_a_name__are_read_in_the_rows_ahead_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    df = months().set_index("month").rename_axis(None)
+    df[:-3].to_csv("data.csv")
+    df[-3:].drop(columns="sales").to_csv("ahead.csv")
+    columns = ["--target-cols", "sales", "--future-cols", "price", "--future", "ahead.csv"]
+    assert main(["forecast", "data.csv", *columns, "--horizon", "3", "--max-steps", "1", "--out", "out.csv"]) == 0
+    assert list(pd.read_csv("out.csv")["ds"]) == [f"2022-{month}-01" for month in (10, 11, 12)]
+
+
 def test_detect__nothing_odd__says_so(tmp_path, capsys):
     pd.DataFrame({"ds": range(200), "x": [i % 20 for i in range(200)]}).to_csv(tmp_path / "data.csv", index=False)
     out = tmp_path / "out.csv"
@@ -263,10 +296,11 @@ def test_detect__nothing_odd__says_so(tmp_path, capsys):
         (
             lambda df: df.assign(**{"a note": "x"}),
             [],
-            "and has 'x'. Correct it, write it as numbers, or leave it out: --drop-cols 'a note'.",
+            "and has 'x'. If it has ids or times, name it with --id-col or --time-col; else correct it, "
+            "or leave it out: --drop-cols 'a note'.",
         ),
         (lambda df: df, ["--train-until", "2023-12-31"], "Got 0 of 300 up to 2023-12-31"),
-        (lambda df: df, ["--train-until", "soon"], "'--train-until' has times that are not of the format ISO8601"),
+        (lambda df: df, ["--train-until", "soon"], "--train-until must be a time of the format ISO8601, as"),
         (lambda df: df, ["--train-fraction", "1.5"], "--train-fraction must be a number between 0 and 1. Got 1.5"),
         (lambda df: df, ["--train-fraction", "0.05"], "fit needs 32 time points in all"),
         (lambda df: df, ["--contamination", "2"], "error: --contamination must be a float in the range (0.0, 0.5]"),
@@ -278,6 +312,11 @@ def test_detect__nothing_odd__says_so(tmp_path, capsys):
             lambda df: df,
             ["--train-until", "2024-01-07", "--train-fraction", "0.5"],
             "--train-until and --train-fraction both say which rows are normal. Drop one of them.",
+        ),
+        (
+            lambda df: df,
+            ["--train-fraction", "0", "--reasons", "r.csv"],
+            "--train-fraction must be a number between 0 and 1. Got 0.0",
         ),
         (lambda df: df, ["--reasons", "r.csv"], "Say which they are: --train-until or --train-fraction."),
         (
@@ -315,6 +354,21 @@ def test_detect__plot__shows_the_scores_and_anomalies_that_are_written(normal, t
     assert ((panel.score.loc[table.index] > panel.threshold) == table["anomaly"]).all()
     assert table["anomaly"].any()
     assert len(drawn[0].axes_[0].patches) > 0
+
+
+@pytest.mark.parametrize("normal", [pytest.param(["--train-fraction", "0.6"], marks=pytest.mark.slow), []])
+def test_detect__plot_of_more_series_than_a_page_has__says_how_many_it_leaves_out(
+    normal, tmp_path, capsys, monkeypatch
+):
+    drawn = []
+    plot = plotting.AnomalyDisplay.plot
+    monkeypatch.setattr(plotting.AnomalyDisplay, "plot", lambda self, *ax: drawn.append(self) or plot(self, *ax))
+    monkeypatch.chdir(tmp_path)
+    pd.concat([machine(60, odd=40).assign(id=f"{i}") for i in range(7)]).to_csv("data.csv", index=False)
+    how = ["--time-col", "time", "--id-col", "id", "--window-length", "8", "--plot", "odd.png", "--quiet"]
+    assert main(["detect", "data.csv", *how, *normal]) == 0
+    assert drawn[0].title == "Series 1 to 6 of 7: page 1 of 2, 1 not shown"
+    assert "Drew 6 series in odd.png." in capsys.readouterr().out
 
 
 def test_classify__files_of_different_channels__are_named_before_training(tmp_path, capsys):
@@ -540,6 +594,26 @@ def test_load__horizon_and_level__are_applied(saved, monkeypatch):
     assert len(table) == 10
 
 
+@pytest.mark.parametrize("option", ["--max-steps", "--seed"])
+def test_load__option_that_a_model_has_fixed__is_refused_when_it_is_zero(option, saved, capsys, monkeypatch):
+    monkeypatch.chdir(saved)
+    assert main(["forecast", "--load", "forecast", option, "0", "--out", "x.csv"]) == 2
+    assert f"{option} cannot be given with --load" in capsys.readouterr().err
+
+
+def test_load__forecaster_that_fills_gaps__is_compared_with_naive_of_the_filled_series(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    values = 3.0 + np.arange(60) % 5 + np.random.default_rng(0).normal(0, 0.1, 60)
+    values[4::5] = np.nan
+    df = pd.DataFrame({"ds": range(60), "y": values})
+    df.to_csv("data.csv", index=False)
+    forecaster = tsformer.TransformerForecaster(horizon=5, season=5, fill=0.0, max_steps=0).fit(df.set_index("ds")["y"])
+    tsformer.save(forecaster, "model")
+    assert main(["forecast", "data.csv", "--load", "model", "--metrics"]) == 0
+    told = capsys.readouterr().out
+    assert float(re.search(r"seasonal naive +\S+ +(\S+)", told)[1]) < 0.2
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -576,12 +650,21 @@ def test_command__unknown_option__is_told_with_where_they_are_listed(capsys):
     assert told == "tsformer: error: there is no option --seasons 7. tsformer forecast --help lists those there are.\n"
 
 
+def test_command__file_too_many__is_told_as_such(capsys):
+    assert main(["forecast", "a.csv", "b.csv", "--out", "x.csv"]) == 2
+    assert "error: unexpected argument b.csv. tsformer forecast --help lists" in capsys.readouterr().err
+
+
 def test_load__channel_that_the_detector_learnt__must_be_there(saved, capsys, monkeypatch):
     monkeypatch.chdir(saved)
     pd.read_csv("machine.csv").drop(columns="load").to_csv("other.csv", index=False)
     assert main(["detect", "other.csv", "--load", "detect", "--out", "x.csv"]) == 2
     assert "other.csv has no column ['load']. It has" in (told := capsys.readouterr().err)
     assert "The saved model knows it by that name: rename or add the column." in told
+    assert main(["detect", "machine.csv", "--load", "detect", "--label-col", "odd", "--out", "x.csv"]) == 2
+    assert "no column ['odd']. It has ['time', 'load', 'heat', 'id']. Name one of these with --label-col." in (
+        capsys.readouterr().err
+    )
 
 
 def shops() -> pd.DataFrame:

@@ -26,9 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return 0, 2 after an error, which is told in one line, or 130 after Ctrl-C."""
     options, unknown = parser().parse_known_args(arguments)
     if unknown:
-        _tell(
-            "error", f"there is no option {' '.join(unknown)}. tsformer {options.command} --help lists those there are."
-        )
+        what = "there is no option" if unknown[0].startswith("-") else "unexpected argument"
+        _tell("error", f"{what} {' '.join(unknown)}. tsformer {options.command} --help lists those there are.")
         return 2
     if not given(options, options.written):
         _tell("error", "Say what to write: --out CSV, or --save MODEL.")

@@ -169,8 +169,6 @@ def interval_coverage(
             "interval_coverage takes arrays as lower and upper, or a frame that holds both bounds and its level: "
             "interval_coverage(y_true, y_pred, level=90)."
         )
-    if level is not None and not 1 <= level < 100:
-        raise ValueError(f"level must be a percentage in the range [1, 100), such as 90. Got {level!r} instead.")
     labels = ["lower", "upper"] if level is None else band_labels(level)
     cases = _read(y_true, lower, labels, (id_col, time_col, target_cols), upper=upper)
     low, high = np.moveaxis(cases.forecasts, -1, 0)

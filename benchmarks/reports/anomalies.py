@@ -99,14 +99,14 @@ def reasons() -> pd.DataFrame:
         found = part[part["found"] == 1]
         shares = [part["found"].mean(), found["right"].mean(), (found["iou"] >= 0.3).mean()]
         table[f"{kind} ({len(part)})"] = [f"{100 * share:.0f} %" for share in shares]
-    return pd.DataFrame(table, ["found", "right kind", "right place"]).T.rename_axis("made")
+    return pd.DataFrame(table, ["found", "right kind", "right place"]).T.rename_axis("synthetic anomaly")
 
 
 def reasons_right() -> str:
     """Say how many of the anomalies that are found are named rightly, and how many placed rightly."""
     _, kind, place = reasons().iloc[-1]
     return (
-        f"On series made with known anomalies (`benchmarks/anomaly_reasons.py`) {kind} of those that are found have "
+        f"On synthetic anomalies (`benchmarks/anomaly_reasons.py`) {kind} of those that are found have "
         f"the right kind, and {place} share .3 of the interval or more."
     )
 
@@ -116,7 +116,7 @@ def false_alarms() -> str:
     rows = reason_rows()
     alarms = rows["false_alarms"].dropna()
     return (
-        f'{len(rows)} made anomalies. "Right kind" and "right place" (an overlap of .3 or more) are fractions '
+        f'{len(rows)} synthetic anomalies. "Right kind" and "right place" (an overlap of .3 or more) are fractions '
         f"of those found. False alarms: {alarms.mean():.2f} a series, median {alarms.median():.0f}."
         f"{age_note('anomaly-reasons', rows)}"
     )

@@ -31,7 +31,7 @@ def summary() -> pd.DataFrame:
         ("Forecast, trained: ETTh1", "MSE", mse.loc["ETTh1", "default"], mse.loc["ETTh1", ["DLinear"]], -1),
         *(
             (f"Anomalies: {len(table)} {name}", "VUS-PR", *ours_and_two_best(table), 1)
-            for name, table in {"made series": made, "of the UCR archive": archive}.items()
+            for name, table in {"synthetic series": made, "of the UCR archive": archive}.items()
         ),
     ]
     return pd.DataFrame([summary_line(*row) for row in rows]).set_index("Data")
@@ -76,7 +76,7 @@ def times() -> pd.DataFrame:
             panel.loc[["fit", "predict, with bands"], "seconds"].sum(),
             nobody,
         ),
-        "Find anomalies: fit and score, median of the made series": (
+        "Find anomalies: fit and score, median of the synthetic series": (
             detectors[anomalies.DETECTOR],
             detectors[["Sub-KNN", "matrix profile"]],
         ),

@@ -111,7 +111,7 @@ def test_labelled_cases__long__have_a_label_for_each_id(tmp_path):
         (LONG.assign(label=["01", "02", "02"]), LONG_BY, r"has several labels for the case 'b'\. Give it one"),
         (CASES.assign(label=["01", None]), WIDE_BY, r"has no label in row 2 below the names"),
         (CASES.assign(t0="x"), WIDE_BY, r"Column 't0' of data\.csv must be numeric, and has 'x'"),
-        (CASES, WIDE_BY | {"id": None}, r"Column 'id' of data\.csv must be numeric, and has 'b'\. .* by --id"),
+        (CASES, WIDE_BY | {"id": None}, r"Column 'id' of data\.csv must be numeric, and has 'b'\. .* with --id"),
         (CASES, WIDE_BY | {"id": "name"}, r"has no column \['name'\]\. It has \['id', 'label', 't0', 't1'\]"),
         (LONG, LONG_BY | {"id": None}, r"--time-col means a row for each case and time\. .* cases apart: --id-col"),
     ],

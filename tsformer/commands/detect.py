@@ -10,9 +10,11 @@ from sklearn.metrics import average_precision_score, precision_score, recall_sco
 from tsformer import plotting
 from tsformer.commands.files import as_series, columns_of, read_table
 from tsformer.commands.models import check_written, draw, listed, loaded, parameters, save
+from tsformer.commands.options import given
 from tsformer.data import tables
 from tsformer.data.messages import quoted, shown
 from tsformer.estimators.detector import TransformerDetector
+from tsformer.plotting.axes import page_of
 
 WITHOUT_TRAINING = 0.01  # contamination where no rows are said to be normal
 MOST_SHOWN = 5
@@ -45,19 +47,18 @@ def run(options: argparse.Namespace) -> None:
     if known is not None and options.metrics:
         print(_metrics(table, known[judged]))
     if options.plot is not None:
-        first = None if options.id_col is None else list(df[options.id_col].unique()[: plotting.MAX_PANELS])
         if is_normal is None and options.load is None:
-            display = _drawn(df, table, -detector.offset_, first, options)
+            display = _drawn(df, table, -detector.offset_, options)
         else:
-            display = plotting.AnomalyDisplay.from_estimator(detector, df, series=first)
-        draw(display.figure_, options.plot, "them" if first is None else f"{len(first)} series")
+            display = plotting.AnomalyDisplay.from_estimator(detector, df)
+        draw(display.figure_, options.plot, "them" if options.id_col is None else f"{len(display.panels)} series")
 
 
 def _check_normal(options: argparse.Namespace) -> None:
     """Check that normal rows are named once, and where they are needed."""
     if options.train_until is not None and options.train_fraction is not None:
         raise ValueError("--train-until and --train-fraction both say which rows are normal. Drop one of them.")
-    if options.reasons is not None and not (options.load or options.train_until or options.train_fraction):
+    if options.reasons is not None and not given(options, ["load", "train_until", "train_fraction"]):
         raise ValueError("--reasons compares with normal rows. Say which they are: --train-until or --train-fraction.")
 
 
@@ -67,11 +68,8 @@ def _read(detector: TransformerDetector | None, options: argparse.Namespace) -> 
     channels = options.channels
     if detector is not None and all(isinstance(name, str) for name in detector.channels_):
         channels = detector.channels_
-    values = dict.fromkeys(
-        channels or table.columns.drop(list(columns_of(options).values()), errors="ignore"), "--channels"
-    )
-    label = {} if options.label_col is None else {options.label_col: "--label-col"}
-    return as_series(table, options.data, options, values | label)
+    values = None if channels is None else dict.fromkeys(channels, "--channels")
+    return as_series(table, options.data, options, values, label=options.label_col)
 
 
 def _learnt(
@@ -129,14 +127,7 @@ def _normal_rows(df: pd.DataFrame, options: argparse.Namespace) -> tuple[Any, st
     times = df.index.to_series() if options.id_col is None else df[options.time_col]
     groups = pd.Series(0, times.index) if options.id_col is None else df[options.id_col]
     if options.train_until is not None:
-        text = pd.Series([options.train_until], name="--train-until")
-        if pd.api.types.is_integer_dtype(times):
-            if not options.train_until.lstrip("-").isdecimal():
-                raise ValueError(
-                    f"--train-until must be a whole number, as the times are. Got {options.train_until!r}."
-                )
-            text = text.astype(int)
-        last = tables.read_dates(text, options.date_format).iloc[0]
+        last = _last_normal(times, options)
         is_normal, words = times <= last, f" after {shown(last)}"
     elif options.train_fraction is not None:
         if not 0.0 < options.train_fraction < 1.0:
@@ -151,6 +142,16 @@ def _normal_rows(df: pd.DataFrame, options: argparse.Namespace) -> tuple[Any, st
             f"{int(is_normal.sum())} of {len(df)}{words.replace('after', 'up to')}."
         )
     return is_normal.to_numpy(), words
+
+
+def _last_normal(times: pd.Series, options: argparse.Namespace) -> Any:
+    """Read --train-until as the times are."""
+    is_count, text = pd.api.types.is_integer_dtype(times), options.train_until
+    try:
+        return int(text) if is_count else tables.read_dates(pd.Series([text]), options.date_format).iloc[0]
+    except ValueError as error:
+        kind = "a whole number" if is_count else f"a time of the format {options.date_format or 'ISO8601'}"
+        raise ValueError(f"--train-until must be {kind}, as the times are. Got {text!r}.") from error
 
 
 def _found(table: pd.DataFrame, options: argparse.Namespace) -> str:
@@ -177,19 +178,22 @@ def _stretches(table: pd.DataFrame, options: argparse.Namespace) -> list[pd.Data
     return [part for _, part in rows.groupby(begins.cumsum()) if part["anomaly"].iloc[0]]
 
 
-def _drawn(df: pd.DataFrame, table: pd.DataFrame, threshold: float, ids: Any, options: argparse.Namespace) -> Any:
+def _drawn(df: pd.DataFrame, table: pd.DataFrame, threshold: float, options: argparse.Namespace) -> Any:
     """Draw series with the scores that they have got: of rows that it has learnt, a detector finds none odd."""
     times = df.index if options.id_col is None else pd.Index(df[options.time_col])
     values, panels = df.drop(columns=list(columns_of(options).values()), errors="ignore"), []
-    for id in ids or [None]:
+    all_ids = [None] if options.id_col is None else list(df[options.id_col].unique())
+    on_page, title = page_of(range(len(all_ids)), 1, "series")
+    ids = [all_ids[i] for i in on_page]
+    for id in ids:
         mine = np.arange(len(df)) if id is None else np.flatnonzero(df[options.id_col] == id)
         mine = mine[times[mine].argsort()]
         series, score = values.iloc[mine].set_axis(times[mine]), table["score"].iloc[mine].set_axis(times[mine])
         none = pd.DataFrame({"score": [], "channel": []})
-        panels.append(plotting.AnomalyPanel(id or "", series, score, threshold, none, []))
-    display = plotting.AnomalyDisplay(panels).plot()
-    axes = dict(zip(ids or [None], display.axes_, strict=True))
+        panels.append(plotting.AnomalyPanel("" if id is None else str(id), series, score, threshold, none, []))
+    display = plotting.AnomalyDisplay(panels, title).plot()
+    axes = dict(zip(ids, display.axes_, strict=True))
     for part in _stretches(table, options):
-        if ax := axes.get(part[options.id_col].iloc[0] if ids else None):
+        if ax := axes.get(None if options.id_col is None else part[options.id_col].iloc[0]):
             ax.axvspan(*part[options.time_col].iloc[[0, -1]], color="C3", alpha=0.2, lw=0.8)
     return display

@@ -53,17 +53,25 @@ def read_cases(path: Path, options: argparse.Namespace, *, labelled: bool, is_fi
 
 
 def as_series(
-    df: pd.DataFrame, path: Path, options: argparse.Namespace, values: dict[str, str] | None, *, exact: bool = False
+    df: pd.DataFrame,
+    path: Path,
+    options: argparse.Namespace,
+    values: dict[str, str] | None,
+    *,
+    label: str | None = None,
+    exact: bool = False,
 ) -> tuple[pd.DataFrame, str | int | None]:
     """Make of a table a frame of series, long with ids and wide without; return the frequency of its times too.
 
     `values` has its columns and what names them, None is all; those that it has not are left out, or refused if it is
-    to be exact.
+    to be exact. `label` is a column beside the values.
     """
     if options.time_col is None:
-        options.time_col = options.usual["time_col"]
+        options.time_col, options.unnamed_times = options.usual["time_col"], True
+    if options.unnamed_times and options.time_col not in df:
         df = df.rename(columns={tables.UNNAMED: options.time_col})
     keys = {name: option_of(kind) for kind, name in columns_of(options).items()}
+    keys |= {} if label is None else {label: "--label-col"}
     values = dict.fromkeys(values, "") if options.load and values else values  # no option names those of a saved model
     df = tables.without_row_numbers(df, [*keys, *(values or [])])
     tables.check_columns(df, path, keys | (values or {}))

@@ -101,8 +101,8 @@ def _errors(forecaster: TransformerForecaster, df: Any, options: argparse.Namesp
     """Forecast the last horizon of df, by a model trained on what comes before, and compare with seasonal naive."""
     refit = options.load is None and forecaster.n_iter_ > 0
     backtest = forecaster.backtest(df, level=options.level, refit=refit)
-    how: dict[str, Any] = {"season": forecaster.lengths_.season, "freq": forecaster.freq} | columns_of(options)
-    scores = metrics.evaluate(backtest, df, **how).iloc[0]
+    how: dict[str, Any] = {"freq": forecaster.freq, "fill": forecaster.fill} | columns_of(options)
+    scores = metrics.evaluate(backtest, df, season=forecaster.lengths_.season, **how).iloc[0]
     shown = {"MASE": "mase", "MAE": "mae", "WAPE": "wape"}
     shown |= {f"in {level:g} %": f"coverage_{level:g}" for level in options.level}
     rows = {"forecast": "", "seasonal naive": "naive_"}

@@ -100,7 +100,9 @@ def _add_command(commands: Any, name: str, files: str, what: str, out: str) -> G
     groups = map(command.add_argument_group, titles)
     add = Groups(command.add_argument, *(partial(_add, *each) for each in zip(groups, names, strict=True)))
     usual = {"id_col": "unique_id", "time_col": "ds"}  # the columns, where a file has them and no others are named
-    command.set_defaults(**dict(zip(("written", "of_files", "of_new"), names, strict=True)), usual=usual)
+    command.set_defaults(
+        **dict(zip(("written", "of_files", "of_new"), names, strict=True)), usual=usual, unnamed_times=False
+    )
     add.general("--load", type=Path, metavar="MODEL", help="use a saved model as it is")
     add.general("--device", default="auto", help="auto, cpu, cuda or cuda:<number> (default: auto)")
     add.general("--quiet", action="store_true", help="show no progress")
@@ -128,7 +130,8 @@ def option_of(name: str) -> str:
 
 def given(options: argparse.Namespace, names: list[str]) -> list[str]:
     """Return those of some options that are given."""
-    return [option_of(name) for name in names if getattr(options, name) not in (None, False)]
+    values = {name: getattr(options, name) for name in names}  # 0 is given, though it equals False
+    return [option_of(name) for name, value in values.items() if value is not None and value is not False]
 
 
 def _steps(text: str) -> int | str:

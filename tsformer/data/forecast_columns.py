@@ -22,13 +22,18 @@ def quantiles_of(level: Sequence[float]) -> list[float]:
 
 
 def _bounds(percent: float) -> tuple[float, float]:
+    _check_level(percent)
+    return (100 - percent) / 200, (100 + percent) / 200
+
+
+def _check_level(percent: float) -> None:
     if not 1 <= percent < 100:
         raise ValueError(f"A level must be a percentage in the range [1, 100), such as 90. Got {percent!r} instead.")
-    return (100 - percent) / 200, (100 + percent) / 200
 
 
 def band_labels(percent: float) -> list[str]:
     """Return what the lower and the upper end of a band are called."""
+    _check_level(percent)
     return [f"lo-{as_text(percent)}", f"hi-{as_text(percent)}"]
 
 

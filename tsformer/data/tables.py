@@ -112,8 +112,8 @@ def check_numbers(df: pd.DataFrame, columns: Iterable[Hashable], path: Path) -> 
         wrong = df[name][df[name].notna() & pd.to_numeric(df[name], errors="coerce").isna()]
         shown = f", and has {reprlib.repr(str(wrong.iloc[0]))}" if len(wrong) else ""
         raise ValueError(
-            f"Column {quoted(name)} of {path} must be numeric{shown}. Correct it, write it as numbers, or leave it "
-            f"out: --drop-cols {shlex.quote(str(name))}. Ids and times are told by --id-col and --time-col."
+            f"Column {quoted(name)} of {path} must be numeric{shown}. If it has ids or times, name it with --id-col or "
+            f"--time-col; else correct it, or leave it out: --drop-cols {shlex.quote(str(name))}."
         )
 
 
