@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.linalg import logm
 
-from tsformer.models.relations import ChannelRelations, logarithm
+from tsformer.models.relations import ChannelRelations, Logarithm
 
 
 def cases(n_cases=6, n_channels=3, t=40, seed=0):
@@ -23,7 +23,7 @@ def test_logarithm__matrices_between_the_bounds__is_that_of_scipy(n, error):
     matrices = factor @ factor.transpose(0, 2, 1)
     matrices = matrices / matrices.trace(axis1=1, axis2=2)[:, None, None] * n + 0.1 * np.eye(n)
 
-    found = logarithm(torch.from_numpy(matrices), 0.1, n + 0.1).numpy()
+    found = Logarithm(0.1, n + 0.1)(torch.from_numpy(matrices)).numpy()
 
     assert np.abs(found - np.stack([logm(matrix) for matrix in matrices])).max() < error
 

@@ -23,7 +23,8 @@ class ChannelRelations(nn.Module):
         super().__init__()
         self.scaler = TailScaler(n_channels)
         self.slopes = FirstDifferences(n_channels)
-        self.n_features = n_channels * (2 * n_channels + 1)
+        self.n_channels, self.n_features = n_channels, n_channels * (2 * n_channels + 1)
+        self.logarithm = Logarithm(SHRINKAGE, 2 * n_channels + SHRINKAGE)
 
     def fit(self, series: Chunks) -> "ChannelRelations":
         """Take the unit of each channel and of its slope from the training series."""
@@ -36,26 +37,31 @@ class ChannelRelations(nn.Module):
         values, observed = self.slopes(self.scaler(x.double(), observed), observed)
         values = torch.where(observed, values - masked_mean(values, observed, 1), 0.0)
         covariance = values.transpose(1, 2) @ values / observed.any(dim=2).sum(dim=1).clamp(min=1)[:, None, None]
-        n = values.shape[2]
+        n = 2 * self.n_channels
         size = covariance.diagonal(dim1=1, dim2=2).mean(dim=1).clamp(min=SMALLEST)[:, None, None]
         one = torch.eye(n, dtype=values.dtype, device=values.device)
-        found = logarithm(covariance / size + SHRINKAGE * one, SHRINKAGE, n + SHRINKAGE) + size.log() * one
+        found = self.logarithm(covariance / size + SHRINKAGE * one) + size.log() * one
         rows, columns = torch.triu_indices(n, n, device=values.device)
         return found[:, rows, columns]
 
 
-def logarithm(matrix: Tensor, low: float, high: float) -> Tensor:
+class Logarithm:
     """The logarithm of symmetric matrices (B, n, n) whose eigenvalues lie between two numbers, as a polynomial.
 
     An eigendecomposition would be exact, and is not among the operations of ONNX.
     """
-    middle, half = (high + low) / 2, (high - low) / 2
-    coefficients = Chebyshev.interpolate(np.log, DEGREE, domain=[low, high]).coef.tolist()
-    one = torch.eye(matrix.shape[1], dtype=matrix.dtype, device=matrix.device)
-    scaled = (matrix - middle * one) / half
-    before, power = one.expand_as(matrix), scaled
-    total = coefficients[0] * before + coefficients[1] * power
-    for coefficient in coefficients[2:]:
-        before, power = power, 2.0 * scaled @ power - before
-        total = total + coefficient * power
-    return total
+
+    def __init__(self, low: float, high: float) -> None:
+        self.middle, self.half = (high + low) / 2, (high - low) / 2
+        self.coefficients = Chebyshev.interpolate(np.log, DEGREE, domain=[low, high]).coef.tolist()
+
+    def __call__(self, matrix: Tensor) -> Tensor:
+        """Return the logarithms (B, n, n)."""
+        one = torch.eye(matrix.shape[1], dtype=matrix.dtype, device=matrix.device)
+        scaled = (matrix - self.middle * one) / self.half
+        before, power = one.expand_as(matrix), scaled
+        total = self.coefficients[0] * before + self.coefficients[1] * power
+        for coefficient in self.coefficients[2:]:
+            before, power = power, 2.0 * scaled @ power - before
+            total = total + coefficient * power
+        return total
