@@ -112,14 +112,14 @@ def anomalous_days() -> tuple[Any, Any]:
 
 
 def draw_forecast(ax: Axes, passengers: Any, forecast: Any, ink: str) -> None:
-    """Draw a series, its forecast with bands, and what came."""
+    """Draw a series, its forecast with bands, and the actual values."""
     history = passengers[-72:-11]
     ax.plot(history.index, history, color=ink, lw=1.2)
     for level, alpha in ((95, 0.25), (80, 0.35)):
         band = forecast[f"lo-{level}"], forecast[f"hi-{level}"]
         ax.fill_between(forecast.index, *band, color=BLUE, alpha=alpha, lw=0, label=f"{level} % band")
     ax.plot(forecast["point"], color=BLUE, lw=2, label="forecast")
-    ax.plot(passengers[-12:], color=ORANGE, lw=1.5, ls=(0, (1, 1)), label="what came")
+    ax.plot(passengers[-12:], color=ORANGE, lw=1.5, ls=(0, (1, 1)), label="actual")
     ax.legend(loc="upper left", frameon=False, ncols=2)
     ax.set_title("Forecast: airline passengers, no training", loc="left")
 
