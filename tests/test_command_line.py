@@ -619,7 +619,7 @@ def test_load__forecaster_that_fills_gaps__is_compared_with_naive_of_the_filled_
     [
         (["--time-col", "day", "--sep", ";"], "--time-col and --sep: DATA, which they are of, is not given."),
         (["--metrics"], "--metrics compares with the end of DATA, which is not given."),
-        (["--future", "sales.csv"], "--future holds rows of columns known ahead"),
+        (["--future", "sales.csv"], "known ahead. The saved model knows of none: leave it out."),
     ],
 )
 def test_load__without_data__refuses_what_only_it_could_answer(arguments, message, saved, capsys, monkeypatch):
