@@ -27,6 +27,7 @@ def test_page__python_blocks_in_order__run_and_print_what_it_shows(page, tmp_pat
             assert numbers == pytest.approx(expected_numbers, rel=0.02, abs=0.01), printed
 
 
+@pytest.mark.slow
 def test_site__built_strictly__has_no_warning(tmp_path):
     build = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(tmp_path)]
     ran = subprocess.run(build, cwd=ROOT, capture_output=True, text=True)

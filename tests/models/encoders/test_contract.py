@@ -180,6 +180,7 @@ def test_record_attention__last_layer_over_time__hides_what_the_mask_of_the_toke
     assert torch.equal(over_time[-1].any(dim=-2), token_mask[:, None].expand(-1, N_HEADS, -1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BUILDERS)
 def test_encoder__one_batch__is_learned_by_heart(name):
     x, observed = random_series()
