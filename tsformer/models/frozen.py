@@ -144,11 +144,14 @@ def blank_frozen(
     n_channels: int,
     n_classes: int,
     n_landmarks: int,
-    channels: list[int] | None = None,  # these two as in files of before
+    channels: list[int] | None = None,
     related: bool = False,
     **settings: Any,
 ) -> FrozenClassifier:
-    """Make a network that is yet to be given weights; n_landmarks=0: linear. `settings`: of `blank_channel_encoder`."""
+    """Make a network that is yet to be given weights; n_landmarks=0: linear. `settings`: of `blank_channel_encoder`.
+
+    Files that do not name `channels`, or whether these are `related`, were saved before there was a choice.
+    """
     channels = list(range(n_channels)) if channels is None else channels
     if not {*channels} <= {*range(n_channels)}:
         raise ValueError(f"the channels {channels} are not among {n_channels}")
