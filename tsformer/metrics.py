@@ -12,19 +12,17 @@ default "y" in long frames, else all columns.
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pandas.api.types import is_numeric_dtype
 from scipy.special import ndtri
-from sklearn.utils import check_array
 
 from tsformer.data.backtests import Points, histories_of, read_backtest
-from tsformer.data.forecast_columns import as_text, band_labels, forecast_columns, quantile_label
-from tsformer.data.messages import quoted, shown, warn_user
-from tsformer.data.rows import Rows, numbers_of, rows_of
+from tsformer.data.comparisons import Comparison, read_comparison
+from tsformer.data.forecast_columns import as_text, band_labels
+from tsformer.data.messages import quoted, warn_user
 from tsformer.data.seasons import choose_season
 from tsformer.params import checked_count
 
@@ -38,8 +36,6 @@ __all__ = [
 ]
 
 ROUNDING = 10  # relative steps of a dtype: a history that changes by no more is constant but for rounding
-
-KEY = ["id", "column", "time"]  # what frames are matched by
 
 Floats = NDArray[np.floating[Any]]
 Values = Any  # array-like, Series or DataFrame
@@ -70,7 +66,7 @@ def mean_absolute_scaled_error(
     >>> mean_absolute_scaled_error([5.0, 7.0], [4.0, 4.0], y_train=[1.0, 3.0, 2.0, 3.0])
     1.5
     """
-    cases = _read(y_true, y_pred, [None], (id_col, time_col, target_cols), y_train)
+    cases = read_comparison(y_true, y_pred, [None], (id_col, time_col, target_cols), y_train)
     errors = _mean(np.abs(cases.truth - cases.forecasts[..., 0])) / _scales(cases, season, power=1)
     return _result(errors, cases, by_series)
 
@@ -90,7 +86,7 @@ def root_mean_squared_scaled_error(
 
     It is the error of the M5 competition (Makridakis et al. 2022).
     """
-    cases = _read(y_true, y_pred, [None], (id_col, time_col, target_cols), y_train)
+    cases = read_comparison(y_true, y_pred, [None], (id_col, time_col, target_cols), y_train)
     scales = _scales(cases, season, power=2)[:, None]  # before squaring: of 1e200 a square is infinite
     return _result(np.sqrt(_mean(((cases.truth - cases.forecasts[..., 0]) / scales) ** 2)), cases, by_series)
 
@@ -108,7 +104,7 @@ def symmetric_mean_absolute_percentage_error(
 
     Where both are 0 the error is 0 (Makridakis 1993). Competitions such as M4 report 200 times this.
     """
-    cases = _read(y_true, y_pred, [None], (id_col, time_col, target_cols))
+    cases = read_comparison(y_true, y_pred, [None], (id_col, time_col, target_cols))
     forecast = cases.forecasts[..., 0]
     size = np.abs(cases.truth) + np.abs(forecast)
     return _result(_mean(np.abs(cases.truth - forecast) / np.where(size == 0, 1.0, size)), cases, by_series)
@@ -136,7 +132,7 @@ def weighted_quantile_loss(
         raise ValueError(
             f"quantiles must lie between 0 and 1, both excluded. Got {quantiles!r}; a quantile of 10 % is 0.1."
         )
-    cases = _read(y_true, y_pred, [float(level) for level in levels], (id_col, time_col, target_cols))
+    cases = read_comparison(y_true, y_pred, [float(level) for level in levels], (id_col, time_col, target_cols))
     errors = cases.truth[..., None] - cases.forecasts
     losses = 2 * np.maximum(levels * errors, (levels - 1) * errors).mean(axis=-1)  # NaN where any of them is
     sizes = np.where(np.isnan(losses), np.nan, np.abs(cases.truth))
@@ -170,7 +166,7 @@ def interval_coverage(
             "interval_coverage(y_true, y_pred, level=90)."
         )
     labels = ["lower", "upper"] if level is None else band_labels(level)
-    cases = _read(y_true, lower, labels, (id_col, time_col, target_cols), upper=upper)
+    cases = read_comparison(y_true, lower, labels, (id_col, time_col, target_cols), upper=upper)
     low, high = np.moveaxis(cases.forecasts, -1, 0)
     inside = np.where(np.isnan(cases.truth + low + high), np.nan, (low <= cases.truth) & (cases.truth <= high))
     return _result(_mean(inside), cases, by_series)
@@ -253,33 +249,7 @@ def evaluate(
     return result.set_axis(names[groups[by]], axis=0)
 
 
-class _Cases(NamedTuple):
-    """Truth (n_series, horizon), forecasts (n_series, horizon, n_labels), histories, and how frames name the series."""
-
-    truth: Floats
-    forecasts: Floats
-    histories: list[Floats] | None
-    names: pd.Index[Any] | None = None
-
-
-def _read(
-    y_true: Any, y_pred: Any, labels: list[Any], columns: tuple[Any, Any, Any], y_train: Any = None, upper: Any = None
-) -> _Cases:
-    """Read frames or arrays; `labels` are [None] for the point forecast, quantiles, or what names the two bounds."""
-    given = [values for values in (y_true, y_pred, y_train) if values is not None]
-    are_frames = {isinstance(values, pd.Series | pd.DataFrame) for values in given}
-    if len(are_frames) > 1:
-        raise TypeError(
-            "y_true, y_pred and y_train must all be arrays, or all pandas Series or DataFrames, whose rows are matched "
-            f"by series and time. Got {', '.join(type(values).__name__ for values in given)}."
-        )
-    if are_frames == {True}:
-        return _from_frames(y_true, y_pred, labels, columns, y_train)
-    forecasts = {"y_pred": y_pred} if upper is None else {"lower": y_pred, "upper": upper}
-    return _from_arrays(y_true, forecasts, labels, y_train)
-
-
-def _scales(cases: _Cases, season: int, power: int) -> Floats:
+def _scales(cases: Comparison, season: int, power: int) -> Floats:
     """Power mean of seasonal differences of each history (n_series,); NaN, and a warning, where there is none."""
     season = checked_count(season, "season")
     if cases.histories is None:
@@ -322,7 +292,7 @@ def _mean(values: Floats) -> Floats:
     return pd.DataFrame(values).mean(axis=1).to_numpy()
 
 
-def _result(values: Floats, cases: _Cases, by_series: bool) -> Score:
+def _result(values: Floats, cases: Comparison, by_series: bool) -> Score:
     if np.isnan(values).all():
         raise ValueError(
             "There is nothing to score: no time point of a series with a score has both truth and forecast."
@@ -332,180 +302,8 @@ def _result(values: Floats, cases: _Cases, by_series: bool) -> Score:
     return values if cases.names is None else pd.Series(values, index=cases.names)
 
 
-def _name(cases: _Cases, number: int) -> str:
+def _name(cases: Comparison, number: int) -> str:
     return f"Series {number}" if cases.names is None else f"Series {cases.names[[number]].tolist()[0]!r}"
-
-
-# Arrays
-
-
-def _from_arrays(y_true: Any, forecasts: dict[str, Any], labels: list[Any], y_train: Any) -> _Cases:
-    truth = _floats(y_true, "y_true").astype(np.float64)
-    if truth.ndim not in (1, 2) or truth.size == 0:
-        raise ValueError(f"y_true must have shape (horizon,) or (n_series, horizon). Got {truth.shape}.")
-    by_quantile = isinstance(labels[0], float)
-    shape = (*truth.shape, len(labels)) if by_quantile else truth.shape
-    parts = {name: _floats(values, name).astype(np.float64) for name, values in forecasts.items()}
-    for name, part in parts.items():
-        if part.shape != shape:
-            meant = "that of y_true and n_quantiles" if by_quantile else "that of y_true"
-            raise ValueError(f"{name} must have the shape {shape}, {meant}. Got {part.shape}.")
-    truth = truth.reshape(-1, truth.shape[-1])
-    joined = np.stack(list(parts.values()), axis=-1).reshape(*truth.shape, len(labels))
-    return _Cases(truth, joined, None if y_train is None else _histories(y_train, len(truth)))
-
-
-def _histories(y_train: Any, n_series: int) -> list[Floats]:
-    is_one = len(y_train) == 0 or np.ndim(y_train[0]) == 0
-    histories = [y_train] if is_one else y_train
-    kinds = {(history.ndim, history.dtype) if isinstance(history, np.ndarray) else () for history in histories}
-    if len(kinds) == 1 and next(iter(kinds), ())[:1] == (1,):  # checked in one go: of 30,000 each takes its time
-        joined = _floats(np.concatenate(histories), "y_train")
-        histories = np.split(joined, np.cumsum([len(history) for history in histories])[:-1])
-    else:
-        histories = [_floats(history, "y_train") for history in histories]
-    if len(histories) != n_series or any(history.ndim != 1 for history in histories):
-        raise ValueError(
-            f"y_train must hold a history of shape (n_timepoints,) for each of the {n_series} series of y_true. Got "
-            f"{len(histories)} of the shapes {sorted({history.shape for history in histories})}."
-        )
-    return histories
-
-
-def _floats(values: Any, name: str) -> Floats:
-    """Floats as they come, all else as float64."""
-    dtypes = [np.float64, np.float32, np.float16]
-    checks: Any = {"ensure_2d": False, "allow_nd": True, "ensure_min_samples": 0, "ensure_min_features": 0}
-    return check_array(values, dtype=dtypes, ensure_all_finite="allow-nan", input_name=name, **checks)
-
-
-# Frames
-
-
-def _from_frames(y_true: Any, y_pred: Any, labels: list[Any], columns: tuple[Any, Any, Any], y_train: Any) -> _Cases:
-    """Match forecasts, truth and histories by id, target column and time; each cutoff of a backtest is a series too."""
-    is_series = isinstance(y_true, pd.Series)
-    if is_series:  # whatever the others are called
-        y_pred, y_train = (df.rename(y_true.name) if isinstance(df, pd.Series) else df for df in (y_pred, y_train))
-    frames = {"y_true": y_true, "y_pred": y_pred} | ({} if y_train is None else {"y_train": y_train})
-    rows = {name: rows_of(df, name, *columns[:2], only_order=True) for name, df in frames.items()}
-    for name, each in rows.items():
-        kinds = each.data.drop(columns="cutoff", errors="ignore").dtypes
-        others = [column for column, kind in kinds.items() if not is_numeric_dtype(kind)]
-        if each.layout == "wide" and others:
-            raise ValueError(
-                f"The columns {others} of {name} hold no numbers. If it is a long frame, name its columns with id_col= "
-                "and time_col=."
-            )
-    if len({(each.layout, each.ids is None) for each in rows.values()}) > 1:
-        raise ValueError(
-            "All frames must come in one form: long, wide or under a MultiIndex, with ids or without. A long frame is "
-            "known by its columns id_col and time_col."
-        )
-    targets, keys = _columns(rows["y_true"], rows["y_pred"], labels, columns[2], is_series)
-    of_all = _ids_and_times(list(rows.values()))
-    n = len(targets)
-    tables: Any = {
-        name: _long(each, name, keys if name == "y_pred" else targets, n, of_all) for name, each in rows.items()
-    }
-    cases: Any = tables["y_pred"].merge(tables["y_true"].rename(columns={0: "truth"}), "left", KEY, indicator="found")
-    _check_found(np.flatnonzero(cases["found"] == "left_only")[::n] // n, rows["y_true"], rows["y_pred"])
-    series = [*KEY[:2], "cutoff"] if "cutoff" in cases else KEY[:2]
-    cases["series"] = cases.groupby(series, sort=False, dropna=False).ngroup()
-    cases = cases.sort_values(["series", "time"])
-    cases["step"] = cases.groupby("series").cumcount()
-    truth, forecasts = (
-        cases.pivot(index="series", columns="step", values=values).to_numpy()
-        for values in (["truth"], list(range(len(labels))))
-    )
-
-    starts = cases[cases["step"] == 0]
-    past = starts[["series", *KEY]].merge(tables.get("y_train", tables["y_true"]), on=KEY[:2], suffixes=("_ahead", ""))
-    past = past[past["time"] < past["time_ahead"]].sort_values(["series", "time"])
-    return _Cases(
-        truth,
-        forecasts.reshape(len(truth), len(labels), -1).swapaxes(1, 2),
-        np.split(past[0].to_numpy(), np.searchsorted(past["series"], np.arange(1, len(starts)))),
-        _names(starts, of_all[0], targets),
-    )
-
-
-def _columns(
-    truth: Rows, forecast: Rows, labels: list[Any], target_cols: Any, is_series: bool
-) -> tuple[list[Any], list[Any]]:
-    """Return the target columns and, for each and each label, the column of the forecast."""
-    columns: Any = forecast.data.drop(columns="cutoff", errors="ignore").columns
-    is_long, has_labels = truth.layout == "long", columns.nlevels > truth.data.columns.nlevels
-    if is_series:
-        targets = list(truth.data.columns)
-    elif target_cols is not None or is_long:
-        targets = target_cols if isinstance(target_cols, list) else ["y" if target_cols is None else target_cols]
-    else:
-        targets = list(columns.droplevel(-1).unique() if has_labels else columns)
-    labels = [quantile_label(label, truth.layout) if isinstance(label, float) else label for label in labels]
-    if not is_long and labels == [None] and (has_labels or (is_series and "point" in columns)):
-        labels = ["point"]
-    return targets, list(forecast_columns(truth.layout, is_series, pd.Index(targets), labels))
-
-
-def _ids_and_times(rows: list[Rows]) -> tuple[pd.Index[Any], pd.Index[Any]]:
-    """All ids, or None as the only one, and all times in their order."""
-    ids: Any = [each.ids for each in rows]
-    times = [each.times for each in rows]
-    try:
-        ordered = times[0].append(times[1:]).unique().sort_values()
-    except (TypeError, ValueError) as error:
-        kinds = " and ".join(dict.fromkeys(str(each.dtype) for each in times))
-        raise ValueError(f"The times of all frames must be of one kind. Got {kinds}.") from error
-    return pd.Index([None]) if ids[0] is None else ids[0].append(ids[1:]).unique(), ordered
-
-
-def _long(
-    rows: Rows, name: str, columns: list[Any], n_targets: int, of_all: tuple[pd.Index[Any], pd.Index[Any]]
-) -> pd.DataFrame:
-    """Give each row and target a row: the numbers of id, target and time, a cutoff, and from 0 on what columns hold."""
-    ids, times = of_all
-    id: Any = 0 if rows.ids is None else ids.get_indexer(rows.ids)
-    table: Any = pd.DataFrame({"id": id, "time": times.get_indexer(rows.times)})
-    if name == "y_pred" and "cutoff" in rows.data:
-        table["cutoff"] = rows.data[["cutoff"]].iloc[:, 0].array
-    if (again := table.duplicated()).any():
-        advice = "" if rows.ids is not None else "; name the columns of ids and times with id_col= and time_col="
-        got = _place(rows, again.argmax()) + advice
-        raise ValueError(f"{name} must have one row for each series and time. Got several for {got}.")
-    where = {column: i for i, column in enumerate(rows.data.columns)}
-    if missing := [column for column in columns if column not in where]:
-        advice = "forecast with quantiles= or level=" if name == "y_pred" else "name targets with target_cols="
-        raise ValueError(f"The following columns are missing: {missing}. {name} has {list(where)}; {advice}.")
-    data = rows.data.iloc[:, [where[column] for column in columns]]
-    single = bool((data.dtypes == np.float32).all())
-    values = _floats(numbers_of(data, name).astype(np.float32 if single else np.float64), name)
-    table = table.loc[table.index.repeat(n_targets)].reset_index(drop=True)
-    table["column"] = np.tile(np.arange(n_targets), len(data))
-    return table.join(pd.DataFrame(values.reshape(len(table), -1)))
-
-
-def _check_found(absent: NDArray[np.intp], truth: Rows, forecast: Rows) -> None:
-    if len(absent):
-        ids = "" if truth.ids is None else f" and its first series are {truth.ids.unique()[:3].tolist()}"
-        raise ValueError(
-            f"y_true must have a row for each row of y_pred, of the same series and time. {len(absent)} of "
-            f"{len(forecast.times)} have none, the first is {_place(forecast, absent[0])}. y_true ends at "
-            f"{shown(truth.times.max())}{ids}."
-        )
-
-
-def _place(rows: Rows, row: Any) -> str:
-    return ("" if rows.ids is None else f"series {quoted(rows.ids[row])} at ") + shown(rows.times[row])
-
-
-def _names(starts: Any, ids: pd.Index[Any], targets: list[Any]) -> pd.Index[Any]:
-    """Name series by id and cutoff, and by column where that is needed."""
-    names = [] if ids[0] is None else [ids.take(starts["id"])]
-    names += [pd.Index(starts["cutoff"])] if "cutoff" in starts else []
-    if len(targets) > 1 or not names:
-        names.append(pd.Index(targets, tupleize_cols=False).take(starts["column"]))
-    return names[0] if len(names) == 1 else pd.MultiIndex.from_arrays(names)
 
 
 # Backtests
