@@ -68,7 +68,7 @@ class RocketFeatures(ClassifierMixin, BaseEstimator):
         self.rocket_ = MiniRocket(random_state=self.random_state).fit(X)
         features = self._features(X)
         self.scaler_ = FeatureScaler(features.shape[1]).fit(features)
-        self.head_ = best_head(self.scaler_(features).numpy(), numbers, len(self.classes_))
+        self.head_ = best_head(self.scaler_(features).numpy(), numbers, len(self.classes_)).head
         return self
 
     def predict_proba(self, X: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -95,10 +95,14 @@ def test_fit__classes_that_differ_by_correlation_alone__are_told_apart():
     assert clf.score(series[40:], labels[40:]) >= 0.95
 
 
-def test_predict_proba__with_networks__is_the_geometric_mean_over_all(pretrainer):
+def test_predict_proba__with_networks__is_surer_than_the_geometric_mean_over_all_by_how_well_the_encoder_does(
+    pretrainer,
+):
     both = small(pretrained=pretrainer).fit(X, y)
     alone = [small().fit(X, y), frozen(pretrainer).fit(X, y)]
-    product = np.sqrt(np.prod([clf.predict_proba(X_test) for clf in alone], axis=0))
+    sharpness = both.model_.frozen.sharpness
+    assert 1.2 < sharpness < 1.5
+    product = np.prod([clf.predict_proba(X_test) for clf in alone], axis=0) ** (sharpness / 2)
     assert_allclose(both.predict_proba(X_test), product / product.sum(axis=1, keepdims=True), atol=1e-9)
     assert len(both.model_.members) == 2
     assert both.n_iter_.tolist() == [5]
@@ -257,25 +261,36 @@ def test_linear_head__decides__as_ridge_regression_at_its_penalty():
     labels = np.arange(60) % 3
     features = rng.normal(size=(60, 8)) + np.eye(3)[labels] @ rng.normal(size=(3, 8))
     new = rng.normal(size=(40, 8))
-    logits = linear_head(features, labels, 3)[0](torch.from_numpy(new)).detach().numpy()
+    logits = linear_head(features, labels, 3).head(torch.from_numpy(new)).detach().numpy()
     others = [RidgeClassifier(penalty).fit(features, labels) for penalty in PENALTIES]
     assert any(np.array_equal(logits.argmax(axis=1), other.predict(new)) for other in others)
 
 
 def test_best_head__noise__is_not_sure_of_anything():
     rng = np.random.default_rng(0)
-    head = best_head(rng.normal(size=(100, 50)), np.arange(100) % 2, 2)
+    head, _, doubt = best_head(rng.normal(size=(100, 50)), np.arange(100) % 2, 2)
     probability = head(torch.from_numpy(rng.normal(size=(500, 50)))).softmax(dim=1).detach().numpy()
     assert log_loss(np.arange(500) % 2, probability) < 1.05 * np.log(2)
+    assert 0.95 < doubt <= 1
 
 
 def test_best_head__few_cases_far_apart__are_told_apart_with_a_doubt():
     labels = np.arange(10) % 2
     features = np.where(labels[:, None] == 1, 1.0, -1.0) * np.ones((10, 5))
-    probability = best_head(features, labels, 2)(torch.from_numpy(features)).softmax(dim=1).detach().numpy()
+    probability = best_head(features, labels, 2).head(torch.from_numpy(features)).softmax(dim=1).detach().numpy()
     right = probability[np.arange(10), labels]
     assert (right > 0.9).all()
     assert (right < 0.99).all()
+
+
+@pytest.mark.parametrize("n_classes", [2, 5])
+def test_best_head__cases_that_are_told_apart__are_doubted_less_the_more_there_are(n_classes):
+    doubts = []
+    for n_cases in (10, 100, 1000):
+        labels = np.arange(n_cases) % n_classes
+        doubts.append(best_head(np.eye(n_classes)[labels], labels, n_classes).doubt)
+    assert 0.5 > doubts[0] > doubts[1] > doubts[2] > 0
+    assert doubts[2] < 0.02
 
 
 def rings(n_cases: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -287,19 +302,19 @@ def rings(n_cases: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 def test_best_head__by_leave_one_out_error__is_linear_or_gaussian():
     on_rings, labels = rings(60, seed=0)
-    head = best_head(on_rings, labels, 2)
+    head = best_head(on_rings, labels, 2).head
     assert isinstance(head, GaussianHead)
     new, expected = rings(200, seed=1)
     assert_array_equal(head(torch.from_numpy(new)).argmax(dim=1).numpy(), expected)
 
     apart = np.random.default_rng(0).normal(size=(60, 8)) + np.where(labels == 1, 0.3, -0.3)[:, None]
-    assert isinstance(best_head(apart, labels, 2), nn.Linear)
+    assert isinstance(best_head(apart, labels, 2).head, nn.Linear)
 
 
 def test_gaussian_head__decides__as_kernel_ridge_regression_at_its_penalty():
     features, labels = rings(60, seed=0)
     new, _ = rings(40, seed=1)
-    head, error = gaussian_head(features, labels, 2)
+    head, error, _ = gaussian_head(features, labels, 2)
     gamma = 1 / np.median(pdist(features, "sqeuclidean"))
     assert_allclose(1 / head.width, gamma, rtol=0.05)
     kernel, new_kernel = (rbf_kernel(cases, features, gamma=1 / float(head.width)) for cases in (features, new))
@@ -322,7 +337,7 @@ def test_gaussian_head__decides__as_kernel_ridge_regression_at_its_penalty():
 def test_gaussian_head__more_cases_than_landmarks__takes_some_of_each_class(monkeypatch):
     features, labels = rings(400, seed=0)
     monkeypatch.setattr(ridge, "MAX_LANDMARKS", 40)
-    head, _ = gaussian_head(features, labels, 2)
+    head = gaussian_head(features, labels, 2).head
     inner = np.linalg.norm(head.landmarks.numpy(), axis=1) < 2
     assert (len(inner), inner.sum()) == (40, 20)
     new, expected = rings(200, seed=1)
@@ -332,9 +347,9 @@ def test_gaussian_head__more_cases_than_landmarks__takes_some_of_each_class(monk
 def test_gaussian_head__many_features__takes_as_many_landmarks_as_memory_allows(monkeypatch):
     features, labels = rings(30, seed=0)
     monkeypatch.setattr(ridge, "MAX_VALUES", 20)
-    assert gaussian_head(features, labels, 2)[0].landmarks.shape == (10, 2)
+    assert gaussian_head(features, labels, 2).head.landmarks.shape == (10, 2)
     monkeypatch.setattr(ridge, "MAX_VALUES", 1)
-    assert gaussian_head(features, labels, 2)[0].landmarks.shape == (2, 2)
+    assert gaussian_head(features, labels, 2).head.landmarks.shape == (2, 2)
 
 
 def test_gaussian_head__weights__are_as_repeated_cases_once_landmarks_are_chosen(monkeypatch):
@@ -342,11 +357,11 @@ def test_gaussian_head__weights__are_as_repeated_cases_once_landmarks_are_chosen
     weight = np.random.default_rng(0).integers(1, 4, size=30)
     new = torch.from_numpy(rings(20, seed=1)[0])
     monkeypatch.setattr(ridge, "GAUSSIAN_PENALTIES", np.array([0.1]))  # errors left out differ: a copy stays
-    weighted, _ = gaussian_head(features, labels, 2, weight.astype(float))
-    plain, _ = gaussian_head(features, labels, 2)
+    weighted = gaussian_head(features, labels, 2, weight.astype(float)).head
+    plain = gaussian_head(features, labels, 2).head
     rows = np.repeat(np.arange(30), weight)
     monkeypatch.setattr(ridge, "spread", lambda y, most: np.unique(rows, return_index=True)[1])
-    repeated, _ = gaussian_head(features[rows], labels[rows], 2)
+    repeated = gaussian_head(features[rows], labels[rows], 2).head
     boundary = [head(new)[:, 0] / head(new)[:, 0].norm() for head in (weighted, repeated, plain)]
     torch.testing.assert_close(boundary[0], boundary[1])
     assert (boundary[0] - boundary[2]).abs().max() > 1e-3
@@ -355,7 +370,7 @@ def test_gaussian_head__weights__are_as_repeated_cases_once_landmarks_are_chosen
 def test_gaussian_head__most_cases_alike__measures_distances_by_the_others():
     features, labels = rings(60, seed=0)
     often = np.concatenate([features, features[:2].repeat(200, axis=0)])
-    head, error = gaussian_head(often, np.concatenate([labels, labels[:2].repeat(200)]), 2)
+    head, error, _ = gaussian_head(often, np.concatenate([labels, labels[:2].repeat(200)]), 2)
     assert 1 < head.width < 36  # between the radius of the inner circle and the diameter of the outer one, squared
     new, expected = rings(200, seed=1)
     assert_array_equal(head(torch.from_numpy(new)).argmax(dim=1).numpy(), expected)
@@ -364,7 +379,7 @@ def test_gaussian_head__most_cases_alike__measures_distances_by_the_others():
 
 def test_gaussian_head__cases_all_alike__knows_how_frequent_the_classes_are():
     labels = np.array([0, 0, 0, 1])
-    head, _ = gaussian_head(np.ones((4, 3)), labels, 2)
+    head = gaussian_head(np.ones((4, 3)), labels, 2).head
     probability = head(torch.zeros(1, 3, dtype=torch.float64)).softmax(dim=1)
     assert probability[0, 0] > 0.5
 
@@ -422,7 +437,7 @@ def test_pretrained__frozen_in_a_grid_search__keeps_its_weights(pretrainer):
 @pytest.mark.parametrize("way", ["save", "pickle"])
 @pytest.mark.parametrize("head", [linear_head, gaussian_head])
 def test_fitted__kept_and_read__predicts_alike(pretrainer, tmp_path, way, head, monkeypatch):
-    monkeypatch.setattr(ridge, "best_head", lambda *cases: head(*cases)[0])
+    monkeypatch.setattr(ridge, "best_head", head)
     tsformer.save(pretrainer, tmp_path / "pretrainer.safetensors")
     clf = small(pretrained=tmp_path / "pretrainer.safetensors").fit(X, y)
     if way == "save":

@@ -1,5 +1,6 @@
 """Ensemble: the geometric mean of its members' probabilities, and their embeddings side by side."""
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -20,20 +21,23 @@ def network() -> SeriesClassifier:
     return build_classifier(lambda: [cases()], 2, 15, 3, augment=None, **settings, **SHAPE).eval()
 
 
-def frozen() -> FrozenClassifier:
+def frozen(sharpness: float = 1.0) -> FrozenClassifier:
     settings = {"objective": "contrastive", "n_timepoints": 32}
-    return blank_frozen(n_channels=2, n_classes=3, n_landmarks=0, **settings, **SHAPE).eval()
+    return blank_frozen(n_channels=2, n_classes=3, n_landmarks=0, sharpness=sharpness, **settings, **SHAPE).eval()
 
 
-def test_ensemble__networks_and_a_frozen_one__predicts_the_geometric_mean_in_which_the_frozen_one_counts_half():
-    ensemble, given = Ensemble([network(), network()], frozen()), cases()
+@pytest.mark.parametrize("sharpness", [1.0, 1.5])
+def test_ensemble__networks_and_a_frozen_one__predicts_their_sharpened_mean_in_which_the_frozen_one_counts_half(
+    sharpness,
+):
+    ensemble, given = Ensemble([network(), network()], frozen(sharpness)), cases()
     first, second, last = (member(*given).double().softmax(dim=1) for member in ensemble.members)
-    expected = (first * second) ** 0.25 * last**0.5
+    expected = ((first * second) ** 0.25 * last**0.5) ** sharpness
     torch.testing.assert_close(ensemble(*given).exp(), expected / expected.sum(dim=1, keepdim=True))
 
 
 def test_ensemble__one_member__predicts_as_it_does():
-    given, member = cases(), frozen()
+    given, member = cases(), frozen(sharpness=1.5)
     torch.testing.assert_close(Ensemble([], member)(*given), member(*given).double().log_softmax(dim=1))
 
 

@@ -13,7 +13,8 @@ from tsformer.models.frozen import FrozenClassifier
 class Ensemble(nn.Module):
     """The members' logarithmic opinion pool (Genest & Zidek 1986); a frozen one, the last, may be the only one.
 
-    All networks together count as much as the frozen one: they see the same cases in much the same way.
+    All networks together count as much as the frozen one: they see the same cases in much the same way. Where both
+    kinds agree they are surer than each alone, by its `sharpness` (as Satopää et al. 2014 sharpen a pool).
     """
 
     def __init__(self, networks: Sequence[SeriesClassifier], frozen: FrozenClassifier | None = None) -> None:
@@ -33,11 +34,12 @@ class Ensemble(nn.Module):
         return sum(member.head.in_features for member in self.members)
 
     def forward(self, x: Tensor, observed: Tensor) -> Tensor:
-        """Return log probabilities (B, K) in float64: the weighted geometric mean, made to sum to 1 again."""
+        """Return log probabilities (B, K) in float64."""
         each = [member(x, observed).double().log_softmax(dim=1) for member in self.members]
-        n_networks = len(self.networks)
-        kinds = [torch.stack(some).mean(dim=0) for some in (each[:n_networks], each[n_networks:]) if some]
-        return torch.stack(kinds).mean(dim=0).log_softmax(dim=1)
+        if self.frozen is None or len(each) == 1:
+            return torch.stack(each).mean(dim=0).log_softmax(dim=1)
+        both = (torch.stack(each[:-1]).mean(dim=0) + each[-1]) / 2.0
+        return (self.frozen.sharpness * both).log_softmax(dim=1)
 
     def embed(self, x: Tensor, observed: Tensor) -> Tensor:
         """Return the members' embeddings side by side (B, n_features)."""

@@ -112,7 +112,7 @@ class FrozenClassifier(nn.Module):
     """Series (B, T, C) and their mask in, logits (B, K) out; scaler and head are fitted to features.
 
     These are the network's, of one channel after the other, then how channels vary together. Of many channels only
-    those numbered in `channels` are looked at.
+    those numbered in `channels` are looked at. `sharpness` is that of an ensemble with it.
     """
 
     def __init__(
@@ -122,9 +122,11 @@ class FrozenClassifier(nn.Module):
         scaler: FeatureScaler,
         head: Head,
         channels: list[int],
+        sharpness: float,
     ) -> None:
         super().__init__()
-        self.network, self.relations, self.scaler, self.head, self.channels = network, relations, scaler, head, channels
+        self.network, self.relations, self.scaler, self.head = network, relations, scaler, head
+        self.channels, self.sharpness = channels, sharpness
         self.network.head = nn.Identity()  # what its own was for is over
         self.settings: dict[str, Any] = {}  # of `blank_frozen`, which can make a network of this shape again
 
@@ -146,11 +148,13 @@ def blank_frozen(
     n_landmarks: int,
     channels: list[int] | None = None,
     related: bool = False,
+    sharpness: float = 1.0,
     **settings: Any,
 ) -> FrozenClassifier:
     """Make a network that is yet to be given weights; n_landmarks=0: linear. `settings`: of `blank_channel_encoder`.
 
-    Files that do not name `channels`, or whether these are `related`, were saved before there was a choice.
+    Files that do not name `channels`, `sharpness`, or whether channels are `related`, were saved before there was a
+    choice.
     """
     channels = list(range(n_channels)) if channels is None else channels
     if not {*channels} <= {*range(n_channels)}:
@@ -159,7 +163,8 @@ def blank_frozen(
     relations = ChannelRelations(len(channels)) if related else None
     n_features = len(channels) * len(network.feature_names) + (0 if relations is None else relations.n_features)
     head: Head = GaussianHead(n_landmarks, n_features, n_classes) if n_landmarks else nn.Linear(n_features, n_classes)
-    return with_settings(FrozenClassifier(network, relations, FeatureScaler(n_features), head, channels), n_channels)
+    model = FrozenClassifier(network, relations, FeatureScaler(n_features), head, channels, sharpness)
+    return with_settings(model, n_channels)
 
 
 def with_settings(model: FrozenClassifier, n_channels: int) -> FrozenClassifier:
@@ -167,5 +172,6 @@ def with_settings(model: FrozenClassifier, n_channels: int) -> FrozenClassifier:
     network, head, channels = model.network, model.head, model.channels
     n_landmarks = len(head.landmarks) if isinstance(head, GaussianHead) else 0
     shape = {"n_channels": n_channels, "n_classes": len(head.bias), "n_landmarks": n_landmarks, "channels": channels}
-    model.settings = shape | {"related": model.relations is not None} | network.settings
+    fitted = {"related": model.relations is not None, "sharpness": model.sharpness}
+    model.settings = shape | fitted | network.settings
     return model

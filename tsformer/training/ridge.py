@@ -5,6 +5,7 @@ Features (N, F) are squashed, of float32 or float64; where many, only parts of t
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -39,6 +40,15 @@ AT_ONCE = 512  # cases, or landmarks, whose features are in float64 side by side
 LEVEL_SCALE = 8.0  # levels are few beside the features of tokens: in one head they need to count more each
 RELATIONS = 0.5  # how much those between channels count, all together, beside the features of channels
 SHARPEST = 4.0  # bounds the logarithm of the unit in which regressed labels are logits
+AGREED = 0.5  # by how much an ensemble is surer than its members on average, where the head is sure of cases left out
+
+
+class Fit(NamedTuple):
+    """A fitted head, and how well it predicts cases left out."""
+
+    head: Head
+    error: float  # mean squared error of labels -1 and 1
+    doubt: float  # log loss beside that of guessing: 0 where it is sure and right, 1 where it knows nothing
 
 
 def fit_frozen(encoder: ChannelEncoder, data: StoredCases, n_classes: int, device: torch.device) -> FrozenClassifier:
@@ -53,8 +63,9 @@ def fit_frozen(encoder: ChannelEncoder, data: StoredCases, n_classes: int, devic
     encoder.fit_resolution(data.n_timepoints)
     relations, scaler, features = squashed(encoder, data, channels, device)
     weight = None if data.weight is None else data.weight.double().numpy()
-    head = best_head(features, data.y.numpy(), n_classes, weight)
-    model = FrozenClassifier(encoder, relations, scaler, head, channels)
+    head, _, doubt = best_head(features, data.y.numpy(), n_classes, weight)
+    sharpness = 1.0 + AGREED * (1.0 - doubt) ** 2
+    model = FrozenClassifier(encoder, relations, scaler, head, channels, sharpness)
     return placed(with_settings(model, data.n_channels).float(), device)
 
 
@@ -106,38 +117,34 @@ def _embed_one(channel: int, encoder: ChannelEncoder, x: Tensor, observed: Tenso
     return encoder.embed(x[..., one], observed[..., one])
 
 
-def best_head(features: Features, y: Classes, n_classes: int, weight: Floats | None = None) -> Head:
+def best_head(features: Features, y: Classes, n_classes: int, weight: Floats | None = None) -> Fit:
     """Fit a linear head and a Gaussian one, and return the one that predicts cases left out with the smaller error.
 
     Features (N, F), of which landmarks are kept in float16; class numbers y (N,); weights (N,) of the cases in the
     regressions. Landmarks are chosen without these.
     """
-    heads = [fit(features, y, n_classes, weight) for fit in (linear_head, gaussian_head)]
-    return min(heads, key=lambda head: head[1])[0]
+    fits = [fit(features, y, n_classes, weight) for fit in (linear_head, gaussian_head)]
+    return min(fits, key=lambda fit: fit.error)
 
 
-def linear_head(
-    features: Features, y: Classes, n_classes: int, weight: Floats | None = None
-) -> tuple[nn.Linear, float]:
-    """Fit logits that are linear in the features; also return their error, as in `ridge_logits`."""
+def linear_head(features: Features, y: Classes, n_classes: int, weight: Floats | None = None) -> Fit:
+    """Fit logits that are linear in the features."""
     if features.shape[1] <= len(features):
-        coefficients, bias, error = ridge_logits(features.astype(np.float64), y, n_classes, PENALTIES, weight)
+        coefficients, bias, *quality = ridge_logits(features.astype(np.float64), y, n_classes, PENALTIES, weight)
     else:
         # By what the cases span: copies of so many features in float64 would take gigabytes.
         kernel = inner_products(features)
         basis = whitening(kernel)
-        coefficients, bias, error = ridge_logits((kernel @ basis).numpy(), y, n_classes, PENALTIES, weight)
+        coefficients, bias, *quality = ridge_logits((kernel @ basis).numpy(), y, n_classes, PENALTIES, weight)
         of_cases = coefficients @ basis.numpy().T
         coefficients = np.hstack([of_cases @ features[:, part] for part in _parts(features.shape[1])])
     head = nn.Linear(features.shape[1], n_classes, device="meta")  # where no weights are drawn
     head.weight, head.bias = (nn.Parameter(torch.from_numpy(part).contiguous()) for part in (coefficients, bias))
-    return head, error
+    return Fit(head, *quality)
 
 
-def gaussian_head(
-    features: Features, y: Classes, n_classes: int, weight: Floats | None = None
-) -> tuple[GaussianHead, float]:
-    """Fit logits that are linear in similarities to landmarks: kernel ridge regression; also return their error.
+def gaussian_head(features: Features, y: Classes, n_classes: int, weight: Floats | None = None) -> Fit:
+    """Fit logits that are linear in similarities to landmarks: kernel ridge regression.
 
     The width of the kernel is the median of the squared distances between landmarks that differ. With more cases than
     may be landmarks the kernel is that of Nyström's approximation (Williams & Seeger 2001).
@@ -151,10 +158,10 @@ def gaussian_head(
     head.width.copy_(median_of_pairs(distances))
     basis = whitening(head.alike(distances))
     similarities = (_in_parts(head.similarities, cases) @ basis).numpy()
-    coefficients, bias, error = ridge_logits(similarities, y, n_classes, GAUSSIAN_PENALTIES, weight)
+    coefficients, bias, *quality = ridge_logits(similarities, y, n_classes, GAUSSIAN_PENALTIES, weight)
     head.weight.copy_(torch.from_numpy(coefficients) @ basis.T)
     head.bias.copy_(torch.from_numpy(bias))
-    return head, error
+    return Fit(head, *quality)
 
 
 def inner_products(features: Features) -> Tensor:
@@ -194,8 +201,8 @@ def whitening(kernel: Tensor) -> Tensor:
 
 def ridge_logits(
     features: Floats, y: Classes, n_classes: int, penalties: Floats, weight: Floats | None = None
-) -> tuple[Floats, Floats, float]:
-    """Return logits' weight (K, F) and bias (K,) by ridge regression of labels, and the error for cases left out.
+) -> tuple[Floats, Floats, float, float]:
+    """Return logits' weight (K, F) and bias (K,) by ridge regression of labels, and error and doubt of a `Fit`.
 
     The penalty is that of the least squared error when each case is predicted by a regression on the others, and the
     unit that of the least log loss of these predictions: a temperature (Guo et al. 2017) that needs no cases held out.
@@ -215,5 +222,6 @@ def ridge_logits(
         each = -(labels * log_softmax(np.exp(log_unit) * left_out, axis=1)).sum(axis=1)
         return float(np.average(each, weights=weight))
 
-    unit = np.exp(minimize_scalar(log_loss, bounds=(-SHARPEST, SHARPEST), method="bounded").x)
-    return unit * ridge.coef_, unit * ridge.intercept_, error
+    best = minimize_scalar(log_loss, bounds=(-SHARPEST, SHARPEST), method="bounded")
+    unit = np.exp(best.x)
+    return unit * ridge.coef_, unit * ridge.intercept_, error, min(1.0, best.fun / np.log(n_classes))

@@ -84,7 +84,7 @@ def self_train(features: Features, y: Classes, n_classes: int) -> Labels:
     guessed = y
     for fraction in ROUNDS:
         used = guessed != UNLABELLED
-        head = best_head(features[used], guessed[used], n_classes)
+        head = best_head(features[used], guessed[used], n_classes).head
         with torch.inference_mode():
             logits = head(torch.from_numpy(features[others]).to(head.weight.dtype)).double().numpy()
         guessed = y.copy()
