@@ -174,6 +174,18 @@ def test_forecast__row_numbers_and_semicolons__forecasts_the_one_column_and_neve
     assert table["sales"].round(-1).tolist() == [100.0, 110.0]
 
 
+def test_forecast__fill__puts_a_number_where_values_are_missing(tmp_path, capsys):
+    rows = pd.DataFrame({"ds": range(40), "sales": [5.0, np.nan] * 20})
+    rows.to_csv(tmp_path / "data.csv", index=False)
+    arguments = ["--horizon", "2", "--max-steps", "0", "--out", str(tmp_path / "out.csv"), "--quiet", "--season", "2"]
+    assert main(["forecast", str(tmp_path / "data.csv"), *arguments, "--fill", "0"]) == 0
+    first, second = pd.read_csv(tmp_path / "out.csv")["sales"]
+    assert first > second + 2
+    with pytest.raises(SystemExit):
+        main(["forecast", str(tmp_path / "data.csv"), *arguments, "--fill", "bfill"])
+    assert "argument --fill: must be ffill, interpolate or a number. Got 'bfill'" in capsys.readouterr().err
+
+
 @pytest.mark.filterwarnings("default")
 def test_forecast__season__is_that_of_the_forecaster_and_named_as_an_option(tmp_path, capsys):
     months().to_csv(tmp_path / "data.csv", index=False)

@@ -238,6 +238,7 @@ def evaluate(
         by_rule = season == "auto" or isinstance(season, list)
         longest = max(map(len, series.values))
         lag = choose_season(season, series.freq, longest)[0] if by_rule else checked_count(season, "season")
+        _check_season(lag, histories)
         scale = _scales_of(points, histories, lag, scored.to_numpy())
         forecasts["naive_"] = _seasonal_naive(points, histories, lag)
     parts = []
@@ -260,6 +261,7 @@ def _scales(cases: Comparison, season: int, power: int) -> Floats:
             f"{_name(cases, empty[0])} has no history to scale its error by. Pass the time points before the forecast "
             "as y_train, or of a frame in y_true."
         )
+    _check_season(season, cases.histories)
     scales = np.array([_scale(history, season, power) for history in cases.histories])
     lacking = np.flatnonzero(np.isnan(scales) & ~absent)
     why = f"whose history does not vary at season={season}, but for rounding"
@@ -268,6 +270,16 @@ def _scales(cases: Comparison, season: int, power: int) -> Floats:
     if len(lacking):
         warn_user(f"Left out {len(lacking)} of {len(scales)} series {why}. {_name(cases, lacking[0])} is the first.")
     return scales
+
+
+def _check_season(season: int, histories: Sequence[Floats]) -> None:
+    """Warn where no history is as long that its error can be scaled by the season that was asked for."""
+    longest = max(map(len, histories), default=0)
+    if season > 1 and 0 < longest <= season:
+        warn_user(
+            f"season={season} needs longer histories, of which the longest has {longest} time points: errors are "
+            "scaled by differences at lag 1, and seasonal naive repeats the last value. Pass a shorter season."
+        )
 
 
 def _scale(history: Floats, season: int, power: int) -> float:

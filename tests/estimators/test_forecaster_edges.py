@@ -89,6 +89,11 @@ def test_predict__histories_of_another_frequency__are_refused():
         forecaster.predict(noise())
 
 
+def test_predict__a_number__is_told_how_to_ask_for_a_horizon_or_a_band():
+    with pytest.raises(TypeError, match=r"Got 80; write horizon=80 for as many time points, or level=80 for a band"):
+        small().fit(wave()).predict(80)
+
+
 @pytest.mark.parametrize(
     ("fitted", "later"),
     [

@@ -96,7 +96,7 @@ def _settings(columns: dict[str, list[str]], options: argparse.Namespace) -> dic
         [settings["target_cols"]] = columns["target_cols"]
     if options.season is not None:
         settings["season"] = options.season[0] if len(options.season) == 1 else options.season
-    others = {"horizon": options.horizon, "holidays": options.holidays}
+    others = {"horizon": options.horizon, "holidays": options.holidays, "fill": options.fill}
     return settings | {name: value for name, value in others.items() if value is not None}
 
 

@@ -61,6 +61,8 @@ def _add_forecast(commands: Any) -> None:
     add.of_new("--holidays", nargs="+", metavar="PLACE", help="countries or parts of them, such as DE or US-CA")
     seasons = "time points of a season; 1 for none (default: as usual)"
     add.of_new("--season", type=int, nargs="+", metavar="STEPS", help=seasons)
+    fills = "for missing values: ffill, interpolate or a number (default: none, they stay missing)"
+    add.of_new("--fill", type=_fill, metavar="HOW", help=fills)
 
 
 def _add_detect(commands: Any) -> None:
@@ -139,6 +141,13 @@ def _steps(text: str) -> int | str:
         return text if text == "auto" else int(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"must be a whole number, or auto. Got {text!r}.") from None
+
+
+def _fill(text: str) -> str | float:
+    try:
+        return text if text in ("ffill", "interpolate") else float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be ffill, interpolate or a number. Got {text!r}.") from None
 
 
 def _separator(text: str) -> str:

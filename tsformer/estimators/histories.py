@@ -1,5 +1,6 @@
 """The frames of a forecaster: what its parameters say of their columns in, series that forecasts go on from out."""
 
+from numbers import Real
 from typing import Any
 
 import pandas as pd
@@ -52,6 +53,11 @@ def read_histories(forecaster: Any, df: Frame | SeriesSet | None) -> SeriesSet:
     check_is_fitted(forecaster, "model_")
     if isinstance(df, SeriesSet):  # read already
         return df
+    if isinstance(df, Real):
+        raise TypeError(
+            f"df must be a pandas Series or DataFrame, of histories to go on from. Got {df!r}; write horizon={df!r} "
+            f"for as many time points, or level={df!r} for a band of so many per cent."
+        )
     histories: SeriesSet = forecaster.series_
     return histories if df is None else read_like_fit(forecaster, df)
 
