@@ -119,6 +119,12 @@ def test_labelled_split__fewer_labels_than_folds__is_the_error_of_scikit_learn()
         list(LabelledSplit(n_splits=3).split([0, 1, 1, 0, -1], [0, 1, 1, 0, -1]))
 
 
+def test_labelled_split__missing_labels_under_another_mark__says_to_set_it():
+    y = ["a", "b", None, "a", "b"]
+    with pytest.raises(ValueError, match=r"y contains NaN, first for case 2, .* Set unlabelled=None if NaN is"):
+        list(LabelledSplit(n_splits=2).split(y, y))
+
+
 def recordings() -> pd.DataFrame:
     """Rows, in no order, of 12 recordings of unequal length: of three persons, slow ones and fast ones."""
     rng = np.random.default_rng(0)

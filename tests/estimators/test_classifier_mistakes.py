@@ -142,6 +142,13 @@ def test_fit__mistaken_labels__says_what_is_wrong(labels, message):
         small().fit(X, labels)
 
 
+def test_score__missing_label_among_text__says_to_leave_it_out():
+    names = np.array(["no", "yes"], dtype=object)[y]
+    clf = small(max_steps=1).fit(X, names)
+    with pytest.raises(ValueError, match=r"y contains NaN, first for case 3\. Leave out the"):
+        clf.score(X, np.where(np.arange(len(y)) == 3, np.nan, names))
+
+
 # Use before fit
 
 

@@ -191,6 +191,7 @@ MARKS = {
     "text and NaN": (pd.Series(np.where(KNOWN, TEXTS[y], np.nan)), None, ["no", "yes"]),
     "text": (np.where(KNOWN, TEXTS[y], "?").astype(str), "?", ["no", "yes"]),
     "categories": (pd.Series(np.where(KNOWN, TEXTS[y], None)).astype("category"), None, ["no", "yes"]),
+    "text and a number": (np.where(KNOWN, TEXTS[y], -1), -1, ["no", "yes"]),
     "booleans and None": (np.where(KNOWN, y == 1, None), None, [False, True]),
 }
 
@@ -221,6 +222,18 @@ def test_fit__long_frame_and_series_of_labels__are_matched_by_id():
     assert_array_equal(clf.transduction_[KNOWN], y[KNOWN])
 
 
+@pytest.mark.parametrize("mark", [-1, None])
+def test_fit__long_frame_and_labels_of_some_ids__takes_the_others_as_unlabelled(mark):
+    names = np.array([f"case {i:02}" for i in range(len(y))])
+    frame = pd.DataFrame({"unique_id": names.repeat(X.shape[2]), "ds": np.tile(np.arange(X.shape[2]), len(X))})
+    frame = frame.assign(a=X[:, 0].ravel(), b=X[:, 1].ravel())
+
+    clf = semi(max_steps=2).set_params(unlabelled=mark).fit(frame, pd.Series(TEXTS[y[KNOWN]], names[KNOWN]))
+
+    assert_array_equal(clf.predict_proba(frame), semi(max_steps=2).fit(X, FEW).predict_proba(X))
+    assert_array_equal(clf.transduction_[KNOWN], TEXTS[y[KNOWN]])
+
+
 # Mistakes
 
 
@@ -228,13 +241,14 @@ def test_fit__long_frame_and_series_of_labels__are_matched_by_id():
     ("labels", "mark", "message"),
     [
         (np.full(len(y), -1), -1, r"y holds no label, only unlabelled=-1\. Label some cases of each class"),
-        (np.where(y == 0, 0, -1), -1, "The number of classes has to be greater than one; got 1 class"),
+        (np.where(y == 0, 1, -1), -1, r"greater than one; got 1 class, 1, and 20 cases without .*; if -1 is one"),
         (np.where(KNOWN, y, np.nan), -1, r"contains NaN, first for case 4, .* Set unlabelled=None if NaN is"),
         (np.where(KNOWN, y, -1).astype(str), -1, r"y holds the text '-1', .* Set unlabelled='-1', or"),
-        (FEW[:-1], -1, "inconsistent numbers of samples"),
+        (pd.Series(y, dtype="Int64").where(KNOWN), -1, r"contains NaN, first for case 4, .* Set unlabelled=None if"),
+        (y[KNOWN], -1, r"inconsistent numbers of samples: \[40, 16\]\. y must .*, or unlabelled=-1 where"),
         (None, -1, "requires y to be passed, but the target y is None"),
     ],
-    ids=["no label", "one class", "NaN", "text", "too few", "None"],
+    ids=["no label", "one class", "NaN", "text", "nullable", "of the labelled alone", "None"],
 )
 def test_fit__labels_that_cannot_be_learned_from__is_an_error(labels, mark, message):
     with pytest.raises(ValueError, match=message):
@@ -266,6 +280,23 @@ def test_fit__case_of_which_no_neighbour_leads_to_a_label__warns():
     with pytest.warns(UserWarning, match=r"no labelled case .* may be of classes without a label"):
         clf = semi("label_spreading").fit(far, np.concatenate([FEW, np.full(12, -1)]))
     assert clf.score(X, y) >= 0.9
+
+
+@pytest.mark.parametrize(
+    ("mark", "labels", "message"),
+    [
+        (-1, FEW, r"^24 of 40 cases have no label, but unlabelled=-1 .* Leave them out .*LabelledSplit\(unlabelled=-1"),
+        (None, np.where(KNOWN, TEXTS[y], np.nan), r"^24 of 40 cases have no label, but unlabelled=None"),
+        (-1, np.where(KNOWN, y, np.nan), r"contains NaN, first for case 4, .* Set unlabelled=None if NaN is"),
+        (-1, None, "requires y to be passed"),
+    ],
+    ids=["marks", "NaN among text", "NaN", "None"],
+)
+def test_score__cases_without_a_label__is_an_error(mark, labels, message):
+    known = y if mark == -1 else TEXTS[y].astype(object)
+    clf = semi(max_steps=2).set_params(unlabelled=mark).fit(X, np.where(KNOWN, known, mark))
+    with pytest.raises(ValueError, match=message):
+        clf.score(X, labels)
 
 
 def test_partial_fit__any__is_not_there():

@@ -182,8 +182,14 @@ def read_labels(y: Any, cases: Cases, name: str) -> NDArray[Any]:
 
 def has_label(y: NDArray[Any], mark: Any) -> NDArray[np.bool_]:
     """Return which of the labels y (n_cases,) are not the mark of cases that have none; None and NaN are one mark."""
+    is_missing = np.asarray(pd.isna(y))
     if pd.isna(mark):
-        return ~np.asarray(pd.isna(y))
+        return ~is_missing
+    if is_missing.any():
+        raise ValueError(
+            f"Input y contains NaN, first for case {is_missing.argmax()}, but unlabelled={mark!r} is the mark of cases "
+            "without a label. Set unlabelled=None if NaN is."
+        )
     return np.array([label != mark for label in y.tolist()], dtype=bool)
 
 

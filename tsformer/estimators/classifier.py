@@ -318,7 +318,7 @@ class TransformerClassifier(
     def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the accuracy; X, y and sample_weight are as in `fit`."""
         cases = checks.read_like_fit(self, X)
-        y, sample_weight = checks.read_labels(y, cases, "y"), by_id(sample_weight, cases, "sample_weight")
+        y, sample_weight = checks.check_labels(self, y, cases), by_id(sample_weight, cases, "sample_weight")
         predicted = self.classes_[self._log_probability(cases).argmax(dim=1).numpy()]
         return float(accuracy_score(y, predicted, sample_weight=sample_weight))
 

@@ -1,5 +1,6 @@
 """SemiSupervisedTransformerClassifier: learns from series of which only some have a label."""
 
+import reprlib
 from dataclasses import dataclass, replace
 from functools import partial
 from numbers import Real
@@ -9,7 +10,6 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import check_consistent_length
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight
 
@@ -117,7 +117,8 @@ class SemiSupervisedTransformerClassifier(TransformerClassifier):
         X : array-like of shape (n_cases, n_channels, n_timepoints) or (n_cases, n_timepoints), list, or DataFrame
             All forms that `TransformerClassifier.fit` takes.
         y : array-like of shape (n_cases,)
-            Labels of at least two classes, and `unlabelled` where there is none.
+            Labels of at least two classes, and `unlabelled` where there is none. Of a long frame a Series indexed by
+            id; ids that it lacks have no label.
         sample_weight : array-like of shape (n_cases,), optional
             Weights of the cases in the loss; a case of weight 0 is left out. Matched as y.
         X_val, y_val, sample_weight_val : optional
@@ -128,6 +129,20 @@ class SemiSupervisedTransformerClassifier(TransformerClassifier):
         self
         """
         return super().fit(X, y, sample_weight, X_val=X_val, y_val=y_val, sample_weight_val=sample_weight_val)
+
+    @usual_state()
+    def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Return the accuracy; X, y and sample_weight are as in `fit`, but each case has a label."""
+        cases = checks.read_like_fit(self, X)
+        if y is not None:
+            _, has_label = _labels_and_marks(y, self.unlabelled, cases)
+            if not has_label.all():
+                raise ValueError(
+                    f"{np.sum(~has_label)} of {len(has_label)} cases have no label, but unlabelled={self.unlabelled!r} "
+                    "in y, which no prediction is equal to. Leave them out of X and y. A search does with "
+                    f"cv=tsformer.model_selection.LabelledSplit(unlabelled={self.unlabelled!r})."
+                )
+        return super().score(cases, y, sample_weight)
 
     @property
     def partial_fit(self) -> NoReturn:
@@ -162,27 +177,35 @@ class SemiSupervisedTransformerClassifier(TransformerClassifier):
         """Return labels in the order of the cases, and which of them are none of `unlabelled`."""
         if y is None:
             checks.check_labels(self, y, cases)
-        y = checks.read_labels(y, cases, "y")
-        check_consistent_length(cases.data.rows, y)
-        is_missing, mark = np.asarray(pd.isna(y)), self.unlabelled
-        if not pd.isna(mark) and is_missing.any():
+        mark = self.unlabelled
+        y, has_label = _labels_and_marks(_of_all_ids(y, cases, mark), mark, cases)
+        if len(y) != len(cases):
             raise ValueError(
-                f"Input y contains NaN, first for case {is_missing.argmax()}, but unlabelled={mark!r} is the mark of "
-                "cases without a label. Set unlabelled=None if NaN is."
+                f"Found input variables with inconsistent numbers of samples: [{len(cases)}, {len(y)}]. y must hold a "
+                f"label for each case, or unlabelled={mark!r} where there is none."
             )
-        has_label = checks.has_label(y, mark)
-        if not has_label.any():
+        classes = pd.unique(y[has_label])
+        if not len(classes):
             raise ValueError(
                 f"y holds no label, only unlabelled={mark!r}. Label some cases of each class; a TransformerPretrainer "
                 "learns from series without labels."
             )
-        if isinstance(mark, Real) and str(mark) in y.tolist():
+        if len(classes) == 1:
+            raise ValueError(
+                f"The number of classes has to be greater than one; got 1 class, {classes.tolist()[0]!r}, and "
+                f"{np.sum(~has_label)} cases without a label. Label cases of at least two classes; if {mark!r} is one "
+                "of them, set unlabelled to another mark."
+            )
+        if isinstance(mark, Real) and str(mark) in classes.tolist():
             raise ValueError(
                 f"y holds the text {str(mark)!r}, but the mark of cases without a label is the number "
                 f"unlabelled={mark!r}. Set unlabelled={str(mark)!r}, or, where {str(mark)!r} is a class, another mark."
             )
         if has_label.all():
-            warn_user(f"y contains no unlabelled case, which unlabelled={mark!r} marks: all cases have a label.")
+            warn_user(
+                f"y contains no unlabelled case, which unlabelled={mark!r} marks: all cases have a label, one of the "
+                f"classes {reprlib.repr(sorted(classes.tolist()))}."
+            )
         return y, has_label
 
     def _plan(self, data: StoredCases, read: dict[str, Any], seed: int, validation: StoredCases | None) -> Plan:
@@ -244,6 +267,27 @@ class SemiSupervisedTransformerClassifier(TransformerClassifier):
         names = ("precision", "device", "random_state", "verbose")
         pretrainer = TransformerPretrainer(**start, **{name: getattr(self, name) for name in names})
         return pretrainer.fit([data.series[row] for row in data.rows])
+
+
+def _of_all_ids(y: Any, cases: Cases, mark: Any) -> Any:
+    """Give the ids that a Series of labels lacks the mark."""
+    if cases.ids is None or not isinstance(y, pd.Series) or not y.index.isin(cases.ids).all():
+        return y
+    absent = cases.ids[~cases.ids.isin(y.index)]
+    return pd.concat([y.astype(object), pd.Series(mark, absent, object)]) if len(absent) else y
+
+
+def _labels_and_marks(y: Any, mark: Any, cases: Cases) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Read labels in the order of the cases, and which of them are not the mark.
+
+    Among objects marks become None: they may be of another type than the labels, as -1 among text.
+    """
+    if np.ndim(y) != 1 or not pd.api.types.is_object_dtype(getattr(y, "dtype", None)):
+        y = checks.read_labels(y, cases, "y")
+        return y, checks.has_label(y, mark)
+    without = np.where(checks.has_label(np.asarray(y), mark), y, None)
+    y = checks.read_labels(pd.Series(without, y.index) if isinstance(y, pd.Series) else without, cases, "y")
+    return y, checks.has_label(y, None)
 
 
 def _with_others(
