@@ -265,12 +265,9 @@ def test_load__detector__scores_bit_for_bit_and_goes_on(form, path):
     df = FORMS[form] if form in FORMS else [wave(80).to_numpy(), wave(60).to_numpy()]
     detector = TransformerDetector(contamination=0.02).fit(df)
     loaded = again(detector, path)
-    for _ in range(2):
-        for method in ("score_samples", "predict"):
-            found, expected = (getattr(each, method)(df) for each in (loaded, detector))
-            assert pickle.dumps(found) == pickle.dumps(expected)
-        for each in (loaded, detector):
-            each.update(df)
+    for method in ("predict", "update", "score_samples"):
+        found, expected = (getattr(each, method)(df) for each in (loaded, detector))
+        assert method == "update" or pickle.dumps(found) == pickle.dumps(expected)
     assert loaded.channels_ == detector.channels_
     assert loaded.offset_ == detector.offset_
     assert_array_equal(loaded.training_scores_, detector.training_scores_)

@@ -458,21 +458,22 @@ def test_history_display__nothing_trained__says_so(classified):
             HistoryDisplay.from_estimator(untrained)
 
 
-HOURS = pd.date_range("2024-01-01", periods=900, freq="h")
+N, N_USUAL = 520, 280  # hours, and those before anything odd
+HOURS = pd.date_range("2024-01-01", periods=N, freq="h")
 
 
 def with_anomalies() -> pd.DataFrame:
     """Two channels; a level shift in the first, a spike in the second."""
-    t, rng = np.arange(900), np.random.default_rng(0)
-    values = np.column_stack([np.sin(t / 6), np.cos(t / 6)]) + 0.05 * rng.normal(size=(900, 2))
-    values[600:620, 0] += 2.0
-    values[750, 1] -= 5.0
+    t, rng = np.arange(N), np.random.default_rng(0)
+    values = np.column_stack([np.sin(t / 6), np.cos(t / 6)]) + 0.05 * rng.normal(size=(N, 2))
+    values[350:370, 0] += 2.0
+    values[450, 1] -= 5.0
     return pd.DataFrame(values, HOURS, ["load", "cost_$"])
 
 
 @pytest.fixture(scope="module")
 def watched():
-    return TransformerDetector(device="cpu").fit(with_anomalies()[:480])
+    return TransformerDetector(device="cpu").fit(with_anomalies()[:N_USUAL])
 
 
 def test_anomaly_display__two_channels__draws_series_score_threshold_and_intervals(watched):
@@ -495,7 +496,7 @@ def test_anomaly_display__two_channels__draws_series_score_threshold_and_interva
 
 def test_anomaly_display__names_numbers_and_legend__lie_above_each_other(watched):
     df = with_anomalies().assign(unique_id="r", ds=HOURS).rename(columns={"cost_$": "cost"})
-    detector = TransformerDetector(device="cpu").fit(df[:480])
+    detector = TransformerDetector(device="cpu").fit(df[:N_USUAL])
     (ax,) = AnomalyDisplay.from_estimator(detector, df).axes_
     ax.figure.canvas.draw()
     title = next(text for text in ax.get_children() if isinstance(text, mpl.text.Text) and text.get_text() == "r")
@@ -519,14 +520,14 @@ def test_anomaly_display__near_view__has_the_interval_between_its_neighbours(wat
 
 
 def test_anomaly_display__no_anomaly__draws_series_and_score_alone(watched):
-    display = AnomalyDisplay.from_estimator(watched, with_anomalies()[:480])
+    display = AnomalyDisplay.from_estimator(watched, with_anomalies()[:N_USUAL])
     assert len(display.figure_.axes) == 3  # one that is hidden
     assert not display.axes_[0].patches
 
 
 def test_anomaly_display__several_series__draws_those_chosen(watched):
     df = with_anomalies()
-    frame = pd.concat([df[550:].assign(unique_id=id, ds=df.index[550:]) for id in "abcdefg"])
+    frame = pd.concat([df[300:].assign(unique_id=id, ds=df.index[300:]) for id in "abcdefg"])
     last = AnomalyDisplay.from_estimator(watched, frame, page=2)
     assert [panel.name for panel in last.panels] == ["g"]
     assert last.figure_.get_suptitle() == "Series 7 of 7: page 2 of 2, 6 not shown"
@@ -538,7 +539,7 @@ def test_anomaly_display__several_series__draws_those_chosen(watched):
 
 
 def test_anomaly_display__integers_or_periods_as_times__are_drawn(watched):
-    for index in (pd.RangeIndex(5, 905), pd.period_range("2024-01-01", periods=900, freq="h")):
+    for index in (pd.RangeIndex(5, 5 + N), pd.period_range("2024-01-01", periods=N, freq="h")):
         display = AnomalyDisplay.from_estimator(watched, with_anomalies().set_axis(index))
         display.figure_.canvas.draw()
         assert len(display.axes_[0].patches) == len(display.panels[0].anomalies) >= 2

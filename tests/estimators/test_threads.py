@@ -23,7 +23,7 @@ from tsformer.training.devices import seeded
 
 from .waves import small, waves
 
-N_THREADS = 8
+N_THREADS = 4
 X, y = waves()
 SOME = X[:6]
 PAST, AHEAD = with_covariates("long")
@@ -45,6 +45,12 @@ def at_once(calls):
 def classifier():
     """With a pretrained encoder, dropout, and layers whose attention is confined to windows."""
     return small(n_estimators=2, pretrained="bundled", encoder="shifted_window", dropout=0.1).fit(X, y)
+
+
+@cache
+def networks():
+    """Without a pretrained encoder, which a picture has predict some thirty times."""
+    return small(n_estimators=2, encoder="shifted_window", dropout=0.1).fit(X, y)
 
 
 @cache
@@ -81,7 +87,7 @@ PREDICTIONS = {
     "attention_maps": lambda: classifier().attention_maps(SOME)[0][0],
     "attention_over_time": lambda: attention_over_time(classifier(), SOME),
     "occlusion": lambda: occlusion(classifier(), SOME),
-    "AttentionDisplay": lambda: picture(AttentionDisplay, classifier(), SOME[:1]),
+    "AttentionDisplay": lambda: picture(AttentionDisplay, networks(), SOME[:1]),
     "pretrainer.transform": lambda: pretrainer().transform(SOME),
     "detector.score_samples": lambda: detector().score_samples(wave(60)),
     "forecast": forecast,
@@ -93,26 +99,29 @@ PREDICTIONS = {
 }
 
 
+@cache
+def alone(name):
+    return PREDICTIONS[name]()
+
+
 @seen_by_fit
 @pytest.mark.parametrize("name", PREDICTIONS)
-def test_prediction__from_eight_threads__is_that_of_one(name):
-    alone = PREDICTIONS[name]()
+def test_prediction__from_several_threads__is_that_of_one(name):
+    expected = alone(name)
     before = torch.get_rng_state()
     for found in at_once([PREDICTIONS[name]] * N_THREADS):
-        assert_array_equal(found, alone)
+        assert_array_equal(found, expected)
     assert torch.equal(before, torch.get_rng_state())
-    assert_array_equal(PREDICTIONS[name](), alone)
 
 
 @seen_by_fit
 def test_prediction__all_kinds_at_once__are_those_of_one_thread():
-    alone = [predict() for predict in PREDICTIONS.values()]
-    for found, expected in zip(at_once(list(PREDICTIONS.values())), alone, strict=True):
-        assert_array_equal(found, expected)
+    for found, name in zip(at_once(list(PREDICTIONS.values())), PREDICTIONS, strict=True):
+        assert_array_equal(found, alone(name))  # after what came before too
 
 
 def fitted_classifier(**params):
-    return small(max_steps=12, **params).fit(X, y).predict_proba(X)
+    return small(max_steps=6, **params).fit(X, y).predict_proba(X)
 
 
 FITS = {
@@ -143,7 +152,7 @@ def test_fit__from_several_threads__is_that_of_one_and_leaves_the_random_state(n
 
 
 def test_grid_search__in_threads__scores_as_one_after_the_other():
-    search = GridSearchCV(small(max_steps=10, dropout=0.2), {"random_state": [0, 1, 2]}, cv=2, scoring="neg_log_loss")
+    search = GridSearchCV(small(max_steps=5, dropout=0.2), {"random_state": [0, 1, 2]}, cv=2, scoring="neg_log_loss")
     alone = search.fit(X, y).cv_results_["mean_test_score"]
     with joblib.parallel_config(backend="threading", n_jobs=3):
         found = search.fit(X, y).cv_results_["mean_test_score"]
