@@ -285,7 +285,8 @@ def _labels_and_marks(y: Any, mark: Any, cases: Cases) -> tuple[NDArray[Any], ND
     if np.ndim(y) != 1 or not pd.api.types.is_object_dtype(getattr(y, "dtype", None)):
         y = checks.read_labels(y, cases, "y")
         return y, checks.has_label(y, mark)
-    without = np.where(checks.has_label(np.asarray(y), mark), y, None)
+    values: Any = np.asarray(y)
+    without: Any = np.where(checks.has_label(values, mark), values, None)
     y = checks.read_labels(pd.Series(without, y.index) if isinstance(y, pd.Series) else without, cases, "y")
     return y, checks.has_label(y, None)
 
