@@ -285,8 +285,8 @@ def _labels_and_marks(y: Any, mark: Any, cases: Cases) -> tuple[NDArray[Any], ND
     if np.ndim(y) != 1 or not pd.api.types.is_object_dtype(getattr(y, "dtype", None)):
         y = checks.read_labels(y, cases, "y")
         return y, checks.has_label(y, mark)
-    values: Any = np.asarray(y)
-    without: Any = np.where(checks.has_label(values, mark), values, None)
+    without: Any = np.array(y, dtype=object)
+    without[~checks.has_label(without, mark)] = None
     y = checks.read_labels(pd.Series(without, y.index) if isinstance(y, pd.Series) else without, cases, "y")
     return y, checks.has_label(y, None)
 
