@@ -214,6 +214,16 @@ def test_form__long_frame_in_shuffled_rows__has_them_in_that_order():
     assert_allclose(panel, scores["score"], atol=1e-6)
 
 
+def test_form__times_of_another_step_than_in_fit__are_refused_and_arrays_have_none(tmp_path):
+    tsformer.save(TransformerDetector().fit(pd.Series(wave(), DAYS[:300])), tmp_path / "detector.safetensors")
+    detector = tsformer.load(tmp_path / "detector.safetensors")
+    hourly = pd.Series(wave(), pd.date_range("2025-01-01", periods=300, freq="h"))
+    for ask in (detector.score_samples, detector.explain, detector.update):
+        with pytest.raises(ValueError, match=r"X must have the frequency that fit saw, <Day>. Got <Hour>; fit another"):
+            ask(hourly)
+    assert len(detector.score_samples(wave())) == 300
+
+
 def test_form__absent_times_with_freq__are_missing_values(detector):
     series = pd.Series(odd(), DAYS[:300])
     short = series.drop(series.index[40:60])
