@@ -331,6 +331,15 @@ def test_fit__fewer_time_points_than_four_windows__is_refused_with_the_numbers(n
         TransformerDetector().fit(wave(n))
 
 
+def test_fit__no_period__values_count_where_movements_come_again_and_not_in_a_walk():
+    rng = np.random.default_rng(0)
+    movements = rng.normal(size=(4, 30))
+    again = np.concatenate([movements[i][: rng.integers(20, 31)] for i in rng.integers(4, size=20)])
+    for x, count in ((again + 0.05 * rng.normal(size=len(again)), True), (rng.normal(size=500).cumsum(), False)):
+        normal = TransformerDetector().fit(x).normal_
+        assert np.isfinite(normal.calibration.unit).tolist() == [True, count, True]
+
+
 def test_fit__period_longer_than_the_series__takes_windows_of_an_eighth():
     x = np.sin(2 * np.pi * np.arange(200) / 500) + 0.05 * wave(200)
     detector = TransformerDetector().fit(x)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from tsformer.data.rows import Floats
 from tsformer.models.witnesses import Witnesses
@@ -23,7 +24,7 @@ class Calibration(NamedTuple):
     """What is usual: of each column of evidence the median, and how far above it a rare value lies."""
 
     center: Floats
-    unit: Floats
+    unit: Floats  # infinite for what does not count
     narrowest: Floats  # (C,), half widths that forecast bands have at least
 
 
@@ -51,8 +52,22 @@ def learn_normal(
     center, rare = _quantiles(np.concatenate(evidence), [0.5, RARE])
     smallest = np.full(len(center), SMALLEST_UNIT)
     smallest[-len(narrowest) :] = SMALLEST_TAIL
-    calibration = Calibration(center, np.maximum(rare - center, smallest), narrowest)
-    return Normal(scale, period, memory, calibration), evidence
+    unit = np.maximum(rare - center, smallest)
+    shape, values = np.split(np.arange(len(center) - len(narrowest)), 2)
+    unit[values] = np.where(_come_again(series, center[values], unit[shape]), unit[values], np.inf)
+    return Normal(scale, period, memory, Calibration(center, unit, narrowest)), evidence
+
+
+def _come_again(series: Sequence[Floats], residuals: Floats, unit: Floats) -> NDArray[np.bool_]:
+    """Tell in which views (V,) values count: the nearest window is usually closer than a value to the next one.
+
+    Or all, and so shapes, were constant. A walk never has the values that it had; without them it is told by its shape.
+    """
+    (steps,) = _quantiles(np.abs(np.concatenate([np.diff(rows, axis=0) for rows in series])), [0.5])
+    if len(steps) > 1:
+        steps = np.append(steps, steps.mean())
+    come_again: NDArray[np.bool_] = (residuals < steps) | (unit <= SMALLEST_UNIT)
+    return come_again
 
 
 def _quantiles(values: Floats, levels: Sequence[float]) -> Floats:
@@ -100,16 +115,14 @@ def of_channels(evidence: Floats, normal: Normal, witnesses: str) -> Floats:
 def _calibrated(evidence: Floats, normal: Normal) -> tuple[Floats, Floats, Floats]:
     """Evidence by shape (T, V), values (T, V) and forecast (T, C): 0 is usual, 1 rare on normal series.
 
-    Without a period no window has the values of another. They count where they, and so shapes, were constant. What has
-    no forecast, as the first values or those after a gap of their channel, is usual if shapes are known.
+    What has no forecast, as the first values or those after a gap of their channel, is usual if shapes are known.
     """
     calibration = normal.calibration
     calibrated = (evidence - calibration.center) / calibration.unit
     n_views = (evidence.shape[1] - len(calibration.narrowest)) // 2
     shape, values, tails = np.split(calibrated, [n_views, 2 * n_views], axis=1)
-    values_count = (normal.period > 1) | (calibration.unit[:n_views] <= SMALLEST_UNIT)
     tails = np.where(np.isnan(tails) & ~np.isnan(shape[:, :1]), 0.0, tails)
-    return shape, np.where(values_count, values, 0.0), tails
+    return shape, values, tails
 
 
 def _weighed(shape: Floats, values: Floats, tails: Floats, witnesses: str) -> Floats:
