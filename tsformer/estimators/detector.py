@@ -44,10 +44,10 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
 
     fit learns what is normal from one series or several that are mostly normal; each time point of these or others then
     has a score. Two witnesses are asked. One compares windows with the nearest normal ones: by what the pretrained
-    encoder says of their shape and level, and value by value where these come again closely. The other is the
-    pretrained forecaster: it tells how far a value lies in the tails of what was to be expected, up to a patch of 12
-    time points ahead. Each is measured by what it says of the training series, whose windows are not compared with
-    those that they overlap; both are summed.
+    encoder says of their shape and level, and value by value, where these come again, with a period or without. The
+    other is the pretrained forecaster: it tells how far a value lies in the tails of what was to be expected, up to a
+    patch of 12 time points ahead. Each is measured by what it says of the training series, whose windows are not
+    compared with those that they overlap; both are summed.
 
     Parameters
     ----------

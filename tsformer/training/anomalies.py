@@ -17,6 +17,7 @@ SMALLEST_UNIT = 1e-3  # of evidence, so that series without any variation do not
 SMALLEST_TAIL = 1.0  # half widths of forecast bands
 FORECAST_WEIGHT = 0.5  # beside the neighbours; chosen on made series
 STANDS_OUT = 3.0
+CLOSE = 0.75  # of the step from a value to the next
 NARROWEST = 0.2  # forecast band, of the usual one
 
 
@@ -54,19 +55,19 @@ def learn_normal(
     smallest[-len(narrowest) :] = SMALLEST_TAIL
     unit = np.maximum(rare - center, smallest)
     shape, values = np.split(np.arange(len(center) - len(narrowest)), 2)
-    unit[values] = np.where(_come_again(series, center[values], unit[shape]), unit[values], np.inf)
+    unit[values] = np.where((period > 1) | _come_again(series, center[values], unit[shape]), unit[values], np.inf)
     return Normal(scale, period, memory, Calibration(center, unit, narrowest)), evidence
 
 
 def _come_again(series: Sequence[Floats], residuals: Floats, unit: Floats) -> NDArray[np.bool_]:
-    """Tell in which views (V,) values count: the nearest window is usually closer than a value to the next one.
+    """Tell in which views (V,) a window has the values of another though there is no period.
 
-    Or all, and so shapes, were constant. A walk never has the values that it had; without them it is told by its shape.
+    There the nearest one is usually closer than a value to the next, or all, and so shapes, were constant.
     """
     (steps,) = _quantiles(np.abs(np.concatenate([np.diff(rows, axis=0) for rows in series])), [0.5])
     if len(steps) > 1:
         steps = np.append(steps, steps.mean())
-    come_again: NDArray[np.bool_] = (residuals < steps) | (unit <= SMALLEST_UNIT)
+    come_again: NDArray[np.bool_] = (residuals < CLOSE * steps) | (unit <= SMALLEST_UNIT)
     return come_again
 
 
