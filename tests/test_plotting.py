@@ -488,10 +488,23 @@ def test_anomaly_display__two_channels__draws_series_score_threshold_and_interva
     assert_allclose(score.get_ydata(), -watched.score_samples(df))
     assert set(threshold.get_ydata()) == {-watched.offset_}
     assert len(series_ax.patches) == len(score_ax.patches) == len(panel.anomalies)
+    rows = [["cost_$", "load"].index(channel) for channel in panel.anomalies["channel"]]
+    assert [patch.get_y() + patch.get_height() / 2 for patch in series_ax.patches] == rows
     worst = panel.anomalies.nlargest(4, "score").sort_index()
     titles = [f"{i} {row.kind} of {row.channel}" for i, row in enumerate(worst.itertuples(), 1)]
     assert [ax.get_title(loc="left").replace("\n", " ").replace(r"\$", "$") for ax in near] == titles
     display.figure_.canvas.draw()
+
+
+def test_anomaly_display__a_huge_score__leaves_the_threshold_in_sight(watched):
+    df = with_anomalies()
+    df.iloc[750, 1] -= 500.0
+    score_ax = AnomalyDisplay.from_estimator(watched, df).figure_.axes[3]
+    low, threshold, high = (
+        score_ax.transData.transform((0.0, y))[1] for y in (0.0, -watched.offset_, score_ax.get_ylim()[1])
+    )
+    assert -watched.score_samples(df).min() > 20.0 * -watched.offset_
+    assert threshold - low > 0.1 * (high - low)
 
 
 def test_anomaly_display__names_numbers_and_legend__lie_above_each_other(watched):

@@ -84,7 +84,7 @@ KINDS = {
         build_witness,
         {"normal_": Normal, "courses_": Courses, "channels_": list}
         | {"training_scores_": np.ndarray, "offset_": float},
-        {},
+        {"freq_": pd.offsets.BaseOffset | int},
     ),
 }
 CLASSES = {estimator.__name__: estimator for estimator in KINDS}

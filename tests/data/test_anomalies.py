@@ -122,6 +122,16 @@ def test_find_anomalies__wave__are_named_and_placed(alter, kind, at):
     assert found.score == 3.0
 
 
+def test_find_anomalies__up_and_then_down__is_a_shape_as_long_as_both():
+    values, start = sine(960, 1), 480 + PERIOD // 4
+    middle, end = start + PERIOD // 2, start + PERIOD
+    values[start:middle] += 1.5
+    values[middle:end] -= 1.0
+    found = explained(values, start, end, usual_of(sine(960)))
+    assert found.kind == SHAPE
+    assert overlap(found, start, end) > 0.7
+
+
 @pytest.mark.parametrize(("alter", "kind"), [(with_spike, SPIKE), (with_flat, FLAT), (with_noise, NOISE)])
 def test_find_anomalies__walk_without_period__are_named_and_placed(alter, kind):
     values, start, end = alter(walk(900, 1) / 4.0, 500)

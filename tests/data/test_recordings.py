@@ -1,6 +1,7 @@
 """Series of any form as recordings, and values a time point back in that form."""
 
 import re
+from contextlib import nullcontext
 
 import numpy as np
 import pandas as pd
@@ -113,6 +114,23 @@ def test_read__frames_in_a_list__are_refused_with_the_way_out():
     with pytest.raises(TypeError, match=r"X\[0\] must be an array .*pd\.concat\(frames, keys=range\(len\(frames\)\)\)"):
         read(frames)
     assert read(pd.concat(frames, keys=range(2))).channels == ["u", "v"]
+
+
+@pytest.mark.parametrize(
+    ("expected", "times", "is_refused"),
+    [
+        (pd.offsets.Day(), pd.date_range("2025-01-01", periods=30, freq="h"), True),
+        (pd.offsets.Day(7), pd.date_range("2025-01-01", periods=30, freq="W"), False),
+        (pd.offsets.MonthEnd(), pd.period_range("2025-01", periods=30, freq="D"), True),
+        (pd.offsets.BDay(), pd.date_range("2025-01-06", periods=5, freq="D"), False),  # Monday to Friday
+        (1, pd.RangeIndex(0, 60, 2), True),
+        (1, pd.date_range("2025-01-01", periods=30, freq="h"), False),
+    ],
+)
+def test_read__times_of_another_step_than_expected__are_refused(expected, times, is_refused):
+    ways = pytest.raises(ValueError, match="must have the frequency that fit saw") if is_refused else nullcontext()
+    with ways:
+        read_recordings(pd.Series(np.arange(float(len(times))), times), Columns(), None, expected=expected)
 
 
 @pytest.mark.parametrize(

@@ -119,3 +119,25 @@ def test_labelled_cases__long__have_a_label_for_each_id(tmp_path):
 def test_labelled_cases__a_mistake__is_told_with_the_way_out(df, given, message):
     with pytest.raises(ValueError, match=message):
         tables.labelled_cases(df, "data.csv", False, **given)
+
+
+@pytest.mark.parametrize(
+    ("last", "found"),
+    [
+        ("2024-01-07", "2024-01-07T23:00"),
+        ("2024-01", "2024-01-31T23:00"),
+        ("2024-01-07 00:00", "2024-01-07T00:00"),
+        ("2024-01-07T05:30", "2024-01-07T05:00"),
+    ],
+)
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
+def test_up_to__date_month_or_time__means_all_of_it(last, found, zone):
+    times = pd.date_range("2024-01-01", "2024-02-02", freq="h", tz=zone).to_series().sample(frac=1, random_state=0)
+    assert times[tables.up_to(times, last, None)].max() == pd.Timestamp(found, tz=zone)
+
+
+def test_up_to__a_format_of_its_own_counts_or_nothing_before__take_what_is_said():
+    times = pd.date_range("2024-01-01", periods=48, freq="h").to_series()
+    assert tables.up_to(times, "02.01.2024", "%d.%m.%Y").sum() == 25
+    assert tables.up_to(pd.Series(range(10)), "4", None).sum() == 5
+    assert not tables.up_to(times, "2023-12-31", None).any()

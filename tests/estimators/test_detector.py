@@ -214,6 +214,16 @@ def test_form__long_frame_in_shuffled_rows__has_them_in_that_order():
     assert_allclose(panel, scores["score"], atol=1e-6)
 
 
+def test_form__times_of_another_step_than_in_fit__are_refused_and_arrays_have_none(tmp_path):
+    tsformer.save(TransformerDetector().fit(pd.Series(wave(), DAYS[:300])), tmp_path / "detector.safetensors")
+    detector = tsformer.load(tmp_path / "detector.safetensors")
+    hourly = pd.Series(wave(), pd.date_range("2025-01-01", periods=300, freq="h"))
+    for ask in (detector.score_samples, detector.explain, detector.update):
+        with pytest.raises(ValueError, match=r"X must have the frequency that fit saw, <Day>. Got <Hour>; fit another"):
+            ask(hourly)
+    assert len(detector.score_samples(wave())) == 300
+
+
 def test_form__absent_times_with_freq__are_missing_values(detector):
     series = pd.Series(odd(), DAYS[:300])
     short = series.drop(series.index[40:60])
@@ -319,6 +329,15 @@ def test_fit__fewer_time_points_than_four_windows__is_refused_with_the_numbers(n
     message = rf"fit needs 32 time points in all, 4 times the window_length of 8, .* Got {n} in all\. Give more, or a"
     with pytest.raises(ValueError, match=message):
         TransformerDetector().fit(wave(n))
+
+
+def test_fit__no_period__values_count_where_movements_come_again_and_not_in_a_walk():
+    rng = np.random.default_rng(0)
+    movements = rng.normal(size=(4, 30))
+    again = np.concatenate([movements[i][: rng.integers(20, 31)] for i in rng.integers(4, size=20)])
+    for x, count in ((again + 0.05 * rng.normal(size=len(again)), True), (rng.normal(size=500).cumsum(), False)):
+        normal = TransformerDetector().fit(x).normal_
+        assert np.isfinite(normal.calibration.unit).tolist() == [True, count, True]
 
 
 def test_fit__period_longer_than_the_series__takes_windows_of_an_eighth():

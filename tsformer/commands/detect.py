@@ -127,8 +127,7 @@ def _normal_rows(df: pd.DataFrame, options: argparse.Namespace) -> tuple[Any, st
     times = df.index.to_series() if options.id_col is None else df[options.time_col]
     groups = pd.Series(0, times.index) if options.id_col is None else df[options.id_col]
     if options.train_until is not None:
-        last = _last_normal(times, options)
-        is_normal, words = times <= last, f" after {shown(last)}"
+        is_normal, words = _up_to(times, options), f" after {options.train_until}"
     elif options.train_fraction is not None:
         if not 0.0 < options.train_fraction < 1.0:
             raise ValueError(f"--train-fraction must be a number between 0 and 1. Got {options.train_fraction}.")
@@ -144,14 +143,14 @@ def _normal_rows(df: pd.DataFrame, options: argparse.Namespace) -> tuple[Any, st
     return is_normal.to_numpy(), words
 
 
-def _last_normal(times: pd.Series, options: argparse.Namespace) -> Any:
-    """Read --train-until as the times are."""
-    is_count, text = pd.api.types.is_integer_dtype(times), options.train_until
+def _up_to(times: pd.Series, options: argparse.Namespace) -> pd.Series:
+    """Which times (n,) are not after --train-until."""
     try:
-        return int(text) if is_count else tables.read_dates(pd.Series([text]), options.date_format).iloc[0]
+        return tables.up_to(times, options.train_until, options.date_format)
     except ValueError as error:
+        is_count = pd.api.types.is_integer_dtype(times)
         kind = "a whole number" if is_count else f"a time of the format {options.date_format or 'ISO8601'}"
-        raise ValueError(f"--train-until must be {kind}, as the times are. Got {text!r}.") from error
+        raise ValueError(f"--train-until must be {kind}, as the times are. Got {options.train_until!r}.") from error
 
 
 def _found(table: pd.DataFrame, options: argparse.Namespace) -> str:

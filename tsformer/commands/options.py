@@ -77,7 +77,8 @@ def _add_detect(commands: Any) -> None:
     known = "column of known anomalies, 1, and others, 0: for --metrics"
     add.of_files("--label-col", metavar="COLUMN", help=known)
     add.of_new("--channels", nargs="+", metavar="COLUMN", help="columns to judge (default: all others)")
-    add.of_new("--train-until", metavar="TIME", help="rows up to it are normal, and later ones are judged")
+    until = "rows up to it, a date being the whole day, are normal; later ones are judged"
+    add.of_new("--train-until", metavar="TIME", help=until)
     fraction = "as --train-until: the first part of a series"
     add.of_new("--train-fraction", type=float, metavar="F", help=fraction)
     odd = "anomalous fraction of the normal rows (default: none), or else of all rows (default: 0.01)"

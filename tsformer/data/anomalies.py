@@ -28,7 +28,7 @@ TINY = 1e-6  # usual steps and jags
 FLAT_STEPS = 0.35  # of the smallest usual steps
 JAGGED, SPIKED, SURELY_SPIKED = 1.2, 1.5, 2.0  # of the largest usual jags: of a run, of a point, of a point for sure
 FEWEST_JAGS = 4  # of noise
-EXPLAINED = 0.5  # of the squared residuals
+EXPLAINED, BY_LEVEL = 0.5, 0.75  # of the squared residuals: in general, and by a level shift
 OF_A_SPIKE = 0.3
 CLEARLY = 0.03  # more explained
 CONSTANT = 0.15  # std of what is flat, of the usual
@@ -436,7 +436,7 @@ def _by_residuals(zone: Zone, residuals: Floats, odd: Odd, usual: Usual, channel
     if by_amplitude > max(by_level + CLEARLY, EXPLAINED):
         if amplitude.factor > SAME_AMPLITUDE or UPSIDE_DOWN < amplitude.factor < -SAME_AMPLITUDE:
             return piece(AMPLITUDE, amplitude.start, amplitude.end)
-    elif by_level > EXPLAINED:
+    elif by_level > BY_LEVEL:
         return piece(LEVEL, level.start, level.end)
     start, end = odd.start - zone.start, odd.end - zone.start
     return piece(SHAPE, min(first, start), max(last, end)) if gain > 0.0 else piece(SHAPE, start, end)

@@ -13,8 +13,10 @@ import pandas as pd
 
 from tsformer.data import frames
 from tsformer.data.frames import Columns, SeriesSet
+from tsformer.data.frequency import Frequency
 from tsformer.data.messages import quoted, series_name
 from tsformer.data.rows import Floats, rows_of
+from tsformer.data.seasons import step_of
 
 
 class Recordings(NamedTuple):
@@ -50,16 +52,20 @@ class Recordings(NamedTuple):
         return pd.RangeIndex(len(self.values[code])) if self.frame is None else self.frame.times[code]
 
 
-def read_recordings(X: Any, columns: Columns, freq: Any, name: str = "X") -> Recordings:
+def read_recordings(
+    X: Any, columns: Columns, freq: Any, name: str = "X", expected: Frequency | None = None
+) -> Recordings:
     """Read series of any form.
 
     They are an array (time,), (channels, time) or (series, channels, time), a list of arrays (time,) or (channels,
-    time), or a frame as `TransformerForecaster` takes it: a Series, wide with a column a channel, or long.
+    time), or a frame as `TransformerForecaster` takes it: a Series, wide with a column a channel, or long. Where times
+    of frames follow another frequency than is `expected`, a ValueError is raised.
     """
     if isinstance(X, pd.Series | pd.DataFrame):
         named = columns._replace(target_cols=_channels_of(X, columns, name))
         with _in_words_of_channels(name):
-            read = frames.read_series(X, named, freq=freq, may_be_empty=True)
+            read = frames.read_series(X, named, freq=freq, expected=expected, may_be_empty=True)
+        _check_frequency(read.freq, expected, name)
         return Recordings(read.values, read.names, X, read, columns)
     several = isinstance(X, list | tuple) and len(X) and np.ndim(X[0]) > 0
     if several:
@@ -71,6 +77,13 @@ def read_recordings(X: Any, columns: Columns, freq: Any, name: str = "X") -> Rec
     if len(counts) != 1:
         raise ValueError(f"The series of {name} must have as many channels each. Got {sorted(counts)} channels.")
     return Recordings(parts, list(range(parts[0].shape[1])), X, None, columns)
+
+
+def _check_frequency(freq: Frequency, expected: Frequency | None, name: str) -> None:
+    """Raise a ValueError where the steps of two frequencies differ in length; numbers are not compared with dates."""
+    if expected is None or isinstance(freq, int) != isinstance(expected, int) or step_of(freq) == step_of(expected):
+        return
+    raise ValueError(f"{name} must have the frequency that fit saw, {expected!r}. Got {freq!r}; fit another detector.")
 
 
 def _channels_of(X: Any, columns: Columns, name: str) -> list[Hashable] | None:

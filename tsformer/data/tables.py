@@ -134,6 +134,21 @@ def read_dates(texts: pd.Series, date_format: str | None) -> pd.Series:
         raise ValueError(f"Column {texts.name!r} has times {reason}") from error
 
 
+def up_to(times: pd.Series, last: str, date_format: str | None) -> pd.Series:
+    """Which times (n,) are not after `last`, of which a date without a time is that whole day, as in slices of pandas.
+
+    What has a format of its own is the time that it says.
+    """
+    if pd.api.types.is_integer_dtype(times):
+        return times <= int(last)
+    time = read_dates(pd.Series([last]), date_format).iloc[0]
+    if date_format is not None:
+        return times <= time
+    ordered = pd.DatetimeIndex(times.dropna().sort_values())
+    n = int(ordered.get_slice_bound(last, "right"))
+    return times <= (ordered[n - 1] if n else pd.NaT)
+
+
 def labelled_cases(
     df: pd.DataFrame,
     path: Path,

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from tsformer.data.anomalies import Anomaly, find_anomalies, learn_usual
 from tsformer.data.courses import Courses, no_courses, runs_of
 from tsformer.data.frames import Columns
+from tsformer.data.frequency import Frequency
 from tsformer.data.messages import warn_user
 from tsformer.data.periods import find_period
 from tsformer.data.recordings import Recordings, as_fitted, check_known, check_lengths, in_form, read_recordings
@@ -41,11 +42,12 @@ KEPT_SCORES = 10_000
 class TransformerDetector(OutlierMixin, BaseEstimator):
     """Find anomalies in time series, without labels and, with the weights that come with the package, without training.
 
-    fit learns what is normal from one series or several that are mostly normal; each time point of these or others
-    then has a score. Two witnesses are asked. One compares windows with the nearest normal ones: by what the pretrained
-    encoder says of their shape and level, and value by value. The other is the pretrained forecaster: it tells how far
-    a value lies in the tails of what was to be expected, up to a patch of 12 time points ahead. Each is measured by
-    what it says of the training series, whose windows are not compared with those that they overlap; both are summed.
+    fit learns what is normal from one series or several that are mostly normal; each time point of these or others then
+    has a score. Two witnesses are asked. One compares windows with the nearest normal ones: by what the pretrained
+    encoder says of their shape and level, and value by value, where these come again, with a period or without. The
+    other is the pretrained forecaster: it tells how far a value lies in the tails of what was to be expected, up to a
+    patch of 12 time points ahead. Each is measured by what it says of the training series, whose windows are not
+    compared with those that they overlap; both are summed.
 
     Parameters
     ----------
@@ -92,6 +94,8 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
         Normal series as such, their last 20,000 time points: `explain` tells from them what was expected.
     channels_ : list
         The names of the channels, or their numbers.
+    freq_ : offset or int
+        Frequency of the training series, where they are frames; others must have steps of the same length.
     model_ : torch.nn.Module
         The encoder and the forecaster.
 
@@ -299,12 +303,12 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
         super().__setstate__(state)
         place(self)
 
-    def _read(self, X: Any) -> Recordings:
-        return read_recordings(X, Columns(self.id_col, self.time_col), self.freq)
+    def _read(self, X: Any, expected: Frequency | None = None) -> Recordings:
+        return read_recordings(X, Columns(self.id_col, self.time_col), self.freq, expected=expected)
 
     def _read_like_fit(self, X: Any) -> Recordings:
         check_is_fitted(self, "model_")
-        recordings = as_fitted(self._read(X), self.channels_)
+        recordings = as_fitted(self._read(X, getattr(self, "freq_", None)), self.channels_)
         length = self.normal_.memory.length
         check_lengths(
             recordings, length, f"The series of X must have {length} time points, the window_length, or more."
@@ -337,7 +341,8 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
         state = {"offset_": -threshold, "training_scores_": kept, "normal_": normal}
         times = [recordings.times(code) for code in range(len(series))]
         state["courses_"] = no_courses(len(recordings.channels)).joined(series, times, recordings.ids)
-        keep_fitted(self, state | {"channels_": recordings.channels, "model_": model})
+        of_frames = {} if recordings.frame is None else {"freq_": recordings.frame.freq}
+        keep_fitted(self, state | of_frames | {"channels_": recordings.channels, "model_": model})
         return scores
 
     def _in_form(self, X: Any, judge: Any, name: str) -> Any:

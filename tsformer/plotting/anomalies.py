@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+HUGE = 10.0  # thresholds: a score that flattens all others
 MAX_NEAR = 4  # anomalies of a series that are drawn from near
 
 
@@ -59,13 +60,9 @@ class AnomalyPanel:
         title = broken(", ".join(filter(None, [self.name, left_out])), 70)
         series_ax.set_title(title, loc="left", fontsize=TITLE_SIZE, pad=6.0 + above)
         self._plot_series(series_ax, channels)
-        score_ax.plot(self.score, color="C3", lw=0.8)
-        score_ax.axhline(self.threshold, color="0.3", lw=0.8, ls="--")
-        beside: Any = {"xycoords": ("axes fraction", "data"), "xytext": (3, 0), "textcoords": "offset points"}
-        score_ax.annotate("threshold", (1.0, self.threshold), fontsize=7, va="center", **beside)
-        score_ax.set_ylabel("anomaly\nscore", fontsize=8)
+        self._plot_score(score_ax)
         label_times(score_ax, self.series.index)
-        self._shade(series_ax, range(len(self.anomalies)))
+        self._shade(series_ax, range(len(self.anomalies)), channels)
         self._shade(score_ax, range(len(self.anomalies)))
         for number, (place, near_ax) in enumerate(zip(worst, near, strict=True), 1):
             self._label(series_ax, place, number)
@@ -96,6 +93,19 @@ class AnomalyPanel:
         if not one:
             ax.set_yticks(range(len(channels)), [broken(str(channel), 20) for channel in reversed(channels)])
 
+    def _plot_score(self, ax: Axes) -> None:
+        """Draw the score and its threshold; where one is huge, those above twice the threshold by their logarithm."""
+        ax.plot(self.score, color="C3", lw=0.8)
+        ax.axhline(self.threshold, color="0.3", lw=0.8, ls="--")
+        beside: Any = {"xycoords": ("axes fraction", "data"), "xytext": (3, 0), "textcoords": "offset points"}
+        ax.annotate("threshold", (1.0, self.threshold), fontsize=7, va="center", **beside)
+        ax.set_ylabel("anomaly\nscore", fontsize=8)
+        usual, highest = max(self.threshold, 1.0), self.score.max()
+        if highest > HUGE * usual:
+            ax.set_yscale("symlog", linthresh=2.0 * usual)
+            powers = 10.0 ** np.arange(np.ceil(np.log10(2.0 * usual)), np.log10(highest))
+            ax.set_yticks([0.0, *powers], [f"{tick:,g}" for tick in (0.0, *powers)])
+
     def _plot_expected(self, ax: Axes, course: pd.DataFrame, *, labelled: bool) -> None:
         label = ["80 % of normal series", "expected"] if labelled else [None, None]
         ax.fill_between(course.index, course["lower"], course["upper"], color="C0", alpha=0.25, lw=0, label=label[0])
@@ -109,9 +119,16 @@ class AnomalyPanel:
         before, after = times[max(0, first - 1)], times[min(len(times) - 1, last + 1)]
         return times[first] - (times[first] - before) / 2, times[last] + (after - times[last]) / 2
 
-    def _shade(self, ax: Axes, places: Iterable[int]) -> None:
-        for i, place in enumerate(places):
-            ax.axvspan(*self._span(place), color="C3", alpha=0.2, lw=0.8, label="anomaly" if i == 0 else None)
+    def _shade(self, ax: Axes, places: Iterable[int], channels: Sequence[Any] = ()) -> None:
+        """Shade intervals, of several channels one below the other only in the one that each is in."""
+        look: Any = {"color": "C3", "alpha": 0.2, "lw": 0.8}
+        for place in places:
+            (start, end), channel = self._span(place), self.anomalies["channel"].iloc[place]
+            look["label"] = None if ax.patches else "anomaly"
+            if len(channels) < 2:
+                ax.axvspan(start, end, **look)
+            elif channel in channels:
+                ax.barh(len(channels) - 1 - channels.index(channel), end - start, 1.0, start, **look)
 
     def _label(self, ax: Axes, place: int, number: int) -> None:
         start, end = self._span(place)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from tsformer.data.rows import Floats
 from tsformer.models.witnesses import Witnesses
@@ -16,6 +17,7 @@ SMALLEST_UNIT = 1e-3  # of evidence, so that series without any variation do not
 SMALLEST_TAIL = 1.0  # half widths of forecast bands
 FORECAST_WEIGHT = 0.5  # beside the neighbours; chosen on made series
 STANDS_OUT = 3.0
+CLOSE = 0.75  # of the step from a value to the next
 NARROWEST = 0.2  # forecast band, of the usual one
 
 
@@ -23,7 +25,7 @@ class Calibration(NamedTuple):
     """What is usual: of each column of evidence the median, and how far above it a rare value lies."""
 
     center: Floats
-    unit: Floats
+    unit: Floats  # infinite for what does not count
     narrowest: Floats  # (C,), half widths that forecast bands have at least
 
 
@@ -51,8 +53,22 @@ def learn_normal(
     center, rare = _quantiles(np.concatenate(evidence), [0.5, RARE])
     smallest = np.full(len(center), SMALLEST_UNIT)
     smallest[-len(narrowest) :] = SMALLEST_TAIL
-    calibration = Calibration(center, np.maximum(rare - center, smallest), narrowest)
-    return Normal(scale, period, memory, calibration), evidence
+    unit = np.maximum(rare - center, smallest)
+    shape, values = np.split(np.arange(len(center) - len(narrowest)), 2)
+    unit[values] = np.where((period > 1) | _come_again(series, center[values], unit[shape]), unit[values], np.inf)
+    return Normal(scale, period, memory, Calibration(center, unit, narrowest)), evidence
+
+
+def _come_again(series: Sequence[Floats], residuals: Floats, unit: Floats) -> NDArray[np.bool_]:
+    """Tell in which views (V,) a window has the values of another though there is no period.
+
+    There the nearest one is usually closer than a value to the next, or all, and so shapes, were constant.
+    """
+    (steps,) = _quantiles(np.abs(np.concatenate([np.diff(rows, axis=0) for rows in series])), [0.5])
+    if len(steps) > 1:
+        steps = np.append(steps, steps.mean())
+    come_again: NDArray[np.bool_] = (residuals < CLOSE * steps) | (unit <= SMALLEST_UNIT)
+    return come_again
 
 
 def _quantiles(values: Floats, levels: Sequence[float]) -> Floats:
@@ -100,16 +116,14 @@ def of_channels(evidence: Floats, normal: Normal, witnesses: str) -> Floats:
 def _calibrated(evidence: Floats, normal: Normal) -> tuple[Floats, Floats, Floats]:
     """Evidence by shape (T, V), values (T, V) and forecast (T, C): 0 is usual, 1 rare on normal series.
 
-    Without a period no window has the values of another. They count where they, and so shapes, were constant. What has
-    no forecast, as the first values or those after a gap of their channel, is usual if shapes are known.
+    What has no forecast, as the first values or those after a gap of their channel, is usual if shapes are known.
     """
     calibration = normal.calibration
     calibrated = (evidence - calibration.center) / calibration.unit
     n_views = (evidence.shape[1] - len(calibration.narrowest)) // 2
     shape, values, tails = np.split(calibrated, [n_views, 2 * n_views], axis=1)
-    values_count = (normal.period > 1) | (calibration.unit[:n_views] <= SMALLEST_UNIT)
     tails = np.where(np.isnan(tails) & ~np.isnan(shape[:, :1]), 0.0, tails)
-    return shape, np.where(values_count, values, 0.0), tails
+    return shape, values, tails
 
 
 def _weighed(shape: Floats, values: Floats, tails: Floats, witnesses: str) -> Floats:
