@@ -69,6 +69,7 @@ def minus_mase(forecaster: Any, series: SeriesSet) -> float:
     truth = np.stack([unit[-horizon:] for unit in units])
     point = forecast.point[counts.repeat(len(series.names))]
     histories, season = [unit[:-horizon] for unit in units], forecaster.lengths_.season
+    season = season if max(map(len, histories)) > season else 1  # a fold may be shorter
     return -float(mean_absolute_scaled_error(truth, point, y_train=histories, season=season))
 
 

@@ -362,7 +362,8 @@ class TransformerForecaster(TransformerParams, TrainingParams, ParallelParams, C
         """Return minus the MASE of the last `horizon` steps of each series, forecast from those before.
 
         Larger is better; seasonal naive has about -1. The error is that of
-        `tsformer.metrics.mean_absolute_scaled_error`: a series whose history does not vary does not count.
+        `tsformer.metrics.mean_absolute_scaled_error`, scaled by the season of fit where df has one before its last
+        horizon: a series whose history does not vary does not count.
 
         Parameters
         ----------
