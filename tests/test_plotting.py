@@ -498,7 +498,7 @@ def test_anomaly_display__two_channels__draws_series_score_threshold_and_interva
 
 def test_anomaly_display__a_huge_score__leaves_the_threshold_in_sight(watched):
     df = with_anomalies()
-    df.iloc[750, 1] -= 500.0
+    df.iloc[-20, 1] -= 500.0
     score_ax = AnomalyDisplay.from_estimator(watched, df).figure_.axes[3]
     low, threshold, high = (
         score_ax.transData.transform((0.0, y))[1] for y in (0.0, -watched.offset_, score_ax.get_ylim()[1])
