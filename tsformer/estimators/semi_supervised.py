@@ -282,7 +282,7 @@ def _labels_and_marks(y: Any, mark: Any, cases: Cases) -> tuple[NDArray[Any], ND
 
     Among objects marks become None: they may be of another type than the labels, as -1 among text.
     """
-    if np.ndim(y) != 1 or not pd.api.types.is_object_dtype(getattr(y, "dtype", None)):
+    if not isinstance(y, pd.Series | np.ndarray) or y.ndim != 1 or not pd.api.types.is_object_dtype(y.dtype):
         y = checks.read_labels(y, cases, "y")
         return y, checks.has_label(y, mark)
     without: Any = np.array(y, dtype=object)
