@@ -165,16 +165,11 @@ class EncoderStack(nn.Module):
         """Map tokens (B, N, D) to tokens (B, N, D); `mask` is as in `attention`, with windows a `padding_mask`."""
         return self.states(x, mask)[-1]
 
-    def states(self, x: Tensor, mask: Tensor | None = None, position: Tensor | None = None) -> list[Tensor]:
-        """Return the tokens as they came, and after each block; the last ones, which `forward` returns, normalised.
-
-        `position` (N,) tells where each token stands, by default one after the other.
-        """
+    def states(self, x: Tensor, mask: Tensor | None = None) -> list[Tensor]:
+        """Return the tokens as they came, and after each block; the last ones, which `forward` returns, normalised."""
         rotation, states = None, [x]
         if self.rotary:
-            if position is None:
-                position = torch.arange(self.window or x.shape[1], device=x.device)
-            rotation = rotary(position, self.head_dim)
+            rotation = rotary(torch.arange(self.window or x.shape[1], device=x.device), self.head_dim)
         for block in self.blocks:
             states.append(block(states[-1], mask=mask, rotation=rotation))
         return [*states[:-1], self.norm(states[-1])]

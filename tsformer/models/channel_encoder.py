@@ -51,17 +51,11 @@ class ChannelEncoder(nn.Module):
 
     def prepare(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
         """Resample single channels x (B, T, 1), and scale them: (B, n_timepoints, 1)."""
-        resampled, mask, _ = self._resampled(x, observed)
-        return self._normalised(resampled, mask, x), mask
-
-    def _resampled(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Resampled series and their mask (B, n_timepoints, 1), in units (B, 1, 1) of their size."""
-        scaled, unit = in_units(x.double(), (1,))  # in float64, so that a small signal on a large level survives
-        return *resample(scaled, observed, self.n_timepoints), unit
-
-    def _normalised(self, resampled: Tensor, observed: Tensor, x: Tensor) -> Tensor:
-        scaled = normalise_instances(resampled, observed, rounding=relative_rounding(x, (1,)))
-        return scaled.to(next(self.parameters()).dtype)
+        # In float64, so that a small signal on a large level survives.
+        (scaled, _), rounding = in_units(x.double(), (1,)), relative_rounding(x, (1,))
+        scaled, observed = resample(scaled, observed, self.n_timepoints)
+        scaled = normalise_instances(scaled, observed, rounding=rounding)
+        return scaled.to(next(self.parameters()).dtype), observed
 
     def inputs(self, x: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
         """Return what the encoder reads of prepared series, altered or not: values and differences (B, T, 2)."""
@@ -98,15 +92,14 @@ class ChannelEncoder(nn.Module):
 
     def _describe(self, x: Tensor, observed: Tensor) -> Tensor:
         """Features (B, F) in float64 of single channels (B, T, 1), in the order of `feature_names`."""
-        resampled, mask, unit = self._resampled(x, observed)
-        levels = self._levels(x.double(), observed, resampled, mask, unit)
-        return torch.cat([levels, self.describe_tokens(self._normalised(resampled, mask, x), mask)], dim=1)
+        levels, tokens = self._levels(x.double(), observed), self.describe_tokens(*self.prepare(x, observed))
+        return torch.cat([levels, tokens], dim=1)
 
     def describe_tokens(self, x: Tensor, observed: Tensor) -> Tensor:
         """Return the features of prepared series (B, T, 1) that are learnt: statistics of tokens (B, F)."""
-        looks = [self.inputs(*look) for look in ((x, observed), block_means(x, observed, COARSE))]
         features = []
-        for depths, token_mask in self._tokens_by_depth(looks):
+        for values, mask in ((x, observed), block_means(x, observed, COARSE)):
+            depths, token_mask = self._tokens_by_depth(*self.inputs(values, mask))
             # All depths at once: a single case is made of small operations, and their number is what it costs.
             statistics = token_statistics(torch.cat(depths, dim=2), token_mask)  # each (B, depths * D)
             features.append(
@@ -114,17 +107,19 @@ class ChannelEncoder(nn.Module):
             )
         return torch.cat(features, dim=1)
 
-    def _levels(self, x: Tensor, observed: Tensor, resampled: Tensor, mask: Tensor, unit: Tensor) -> Tensor:
+    def _levels(self, x: Tensor, observed: Tensor) -> Tensor:
         """Mean, std and the means of segments (B, 2 + segments) of channels (B, T, 1), in their own unit."""
         mean, std = masked_mean_std(x, observed, dim=(1,))
         mean = torch.where(mean.abs() < ROUNDING * std, 0.0, mean)
-        segments, seen = block_means(resampled, mask, self.segment_length)
-        return torch.cat([mean, std, torch.where(seen, segments * unit, mean.unsqueeze(1)).flatten(1)], dim=1)
+        scaled, unit = in_units(x, (1,))
+        segments, observed = block_means(*resample(scaled, observed, self.n_timepoints), self.segment_length)
+        return torch.cat([mean, std, torch.where(observed, segments * unit, mean.unsqueeze(1)).flatten(1)], dim=1)
 
-    def _tokens_by_depth(self, looks: list[tuple[Tensor, Tensor]]) -> list[tuple[list[Tensor], Tensor]]:
+    def _tokens_by_depth(self, values: Tensor, observed: Tensor) -> tuple[list[Tensor], Tensor]:
         if hasattr(self.encoder, "tokens_by_depth"):
-            return self.encoder.tokens_by_depth(*looks)
-        return [([tokens], token_mask) for tokens, token_mask in (self.encoder(*look) for look in looks)]
+            return self.encoder.tokens_by_depth(values, observed)
+        tokens, token_mask = self.encoder(values, observed)
+        return [tokens], token_mask
 
     @property
     def feature_names(self) -> list[str]:

@@ -9,8 +9,8 @@ something observed.
 - What is not observed must not matter: neither its value nor how much padding follows a series.
 - n_layers counts the blocks of each part, where there are several: a tower, a stage.
 - Attention goes through `layers.attention.MultiHeadAttention`, which `record_attention` reads.
-- It may have `tokens_by_depth(*looks)`, which makes of each (x, observed) a pair ([stem, middle, last], token_mask):
-  its tokens at three depths, the last those that it returns, for features of each depth.
+- It may have `tokens_by_depth(x, observed) -> ([stem, middle, last], token_mask)`: its tokens at three depths, the
+  last those that it returns, for features of each depth.
 
 There is nothing to inherit. A new encoder is one file here and one line in ENCODERS. Its own settings are keyword
 defaults, which users reach by `functools.partial`. `**stack` is what its `layers.blocks.EncoderStack` takes: n_heads,
