@@ -224,4 +224,4 @@ def ridge_logits(
 
     best = minimize_scalar(log_loss, bounds=(-SHARPEST, SHARPEST), method="bounded")
     unit = np.exp(best.x)
-    return unit * ridge.coef_, unit * ridge.intercept_, error, min(1.0, best.fun / np.log(n_classes))
+    return unit * ridge.coef_, unit * ridge.intercept_, error, min(1.0, float(best.fun / np.log(n_classes)))
