@@ -69,9 +69,10 @@ class TransformerClassifier(
     """Classify multivariate time series by attention.
 
     Networks are trained, a head is fitted to what a pretrained encoder makes of the series, and a geometric mean of
-    their probabilities predicts, in which the encoder counts as much as all networks together. Series may differ in
-    length and have missing values (NaN); both are masked. They are scaled inside: for the networks channel by channel
-    by statistics of the training series, for the pretrained encoder each by its own.
+    their probabilities predicts, in which the encoder counts as much as all networks together, and which is the sharper
+    the better the head predicts training series that it is not fitted to. Series may differ in length and have missing
+    values (NaN); both are masked. They are scaled inside: for the networks channel by channel by statistics of the
+    training series, for the pretrained encoder each by its own.
 
     Parameters
     ----------

@@ -13,8 +13,8 @@ from tsformer.models.frozen import FrozenClassifier
 class Ensemble(nn.Module):
     """The members' logarithmic opinion pool (Genest & Zidek 1986); a frozen one, the last, may be the only one.
 
-    All networks together count as much as the frozen one: they see the same cases in much the same way. Where both
-    kinds agree they are surer than each alone, by its `sharpness` (as Satopää et al. 2014 sharpen a pool).
+    All networks together count as much as the frozen one: they see the same cases in much the same way. The pool
+    of both kinds is surer than its members on average by the `sharpness` of the frozen one (Satopää et al. 2014).
     """
 
     def __init__(self, networks: Sequence[SeriesClassifier], frozen: FrozenClassifier | None = None) -> None:

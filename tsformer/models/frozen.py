@@ -112,7 +112,8 @@ class FrozenClassifier(nn.Module):
     """Series (B, T, C) and their mask in, logits (B, K) out; scaler and head are fitted to features.
 
     These are the network's, of one channel after the other, then how channels vary together. Of many channels only
-    those numbered in `channels` are looked at. `sharpness` is that of an ensemble with it.
+    those numbered in `channels` are looked at. `sharpness` is the power to which an ensemble with networks takes its
+    probabilities.
     """
 
     def __init__(
