@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 
 from tsformer import TransformerForecaster
 from tsformer.data.batch import Batch
-from tsformer.data.forecasting_prior import SyntheticWindows
+from tsformer.data.forecasting_windows import SyntheticWindows
 from tsformer.estimators.pretrained import load_forecaster
 from tsformer.metrics import interval_coverage, mean_absolute_scaled_error
 from tsformer.models.forecaster import SeriesForecaster, build_forecaster
