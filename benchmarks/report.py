@@ -12,11 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
-from reports import anomalies, classification, forecasting, overview, speed
+from reports import anomalies, classification, forecasting, overview, speed, unlabelled
 from tables import markdown
 
 ROOT = Path(__file__).parents[1]
-PARTS = (overview, classification, forecasting, anomalies, speed)
+PARTS = (overview, classification, forecasting, anomalies, speed, unlabelled)
 MADE: dict[str, Callable[[], pd.DataFrame | str]] = {name: make for part in PARTS for name, make in part.MADE.items()}
 PLACE = re.compile(r"(<!-- results: (\w+(?:, \w+)*) -->\n).*?(<!-- end -->)", re.DOTALL)
 WIDTH = 120
