@@ -25,6 +25,13 @@ def test_labeller__two_clouds__finds_them_and_keeps_what_is_given(method):
     assert ((weight > 0.0) & (weight <= 1.0)).all()
 
 
+@pytest.mark.parametrize("method", LABELLERS)
+def test_labeller__class_without_labelled_cases__gives_the_numbers_of_the_others(method):
+    features, y = clouds()
+    guessed, _ = LABELLERS[method](features, np.where(y == 1, 2, y), 3)
+    assert set(guessed) - {UNLABELLED} == {0, 2}
+
+
 def test_self_train__quotas__follow_the_labelled_cases():
     features, y = clouds()
     y[2:6:2] = 0  # three labels of the first cloud, one of the second

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import compute_sample_weight
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight
 
@@ -216,7 +217,7 @@ class SemiSupervisedTransformerClassifier(TransformerClassifier):
         else:
             self._check_method()
             plan = super()._plan(data.subset(np.flatnonzero(has_label)), read, seed, validation)
-            plan = self._learnt_beyond_labels(plan, data, len(read["classes_"]), validation)
+            plan = self._learnt_beyond_labels(plan, data, read["classes_"], validation)
         return plan._replace(more=partial(_transduced, data, numbers, read["classes_"], device))
 
     def _check_method(self) -> None:
@@ -237,12 +238,12 @@ class SemiSupervisedTransformerClassifier(TransformerClassifier):
             raise ValueError(f"{method} compares two views of a case. Set augment='standard', or dropout above 0.")
 
     def _learnt_beyond_labels(
-        self, plan: Plan, data: StoredCases, n_classes: int, validation: StoredCases | None
+        self, plan: Plan, data: StoredCases, classes: NDArray[Any], validation: StoredCases | None
     ) -> Plan:
         """Let a plan for the labelled cases alone have use for the others."""
+        given = data.subset(np.flatnonzero(labelled(data)))
         if self.method == "pretrain":
-            some = data.subset(np.flatnonzero(labelled(data)))
-            return plan._replace(beside=head_fit(self, self._pretrained_on(data), some, n_classes))
+            return plan._replace(beside=head_fit(self, self._pretrained_on(data), given, len(classes)))
         training, split = data, plan.splits[0]
         if validation is None and split.validation is not None:
             training = data.subset(np.flatnonzero(~np.isin(data.rows, split.validation.rows)))
@@ -251,12 +252,13 @@ class SemiSupervisedTransformerClassifier(TransformerClassifier):
             split = Split(training, split.validation, split.refit and data)
             return plan._replace(splits=[split], objective=objective)
         label, device = LABELLERS[self.method], resolve_device(self.device)
-        fill = partial(with_labels, label, n_classes=n_classes, device=device)
+        weight = _weight_of_guesses(self.class_weight, given, classes)
+        fill = partial(with_labels, label, class_weight=weight, device=device)
         whole = fill(load_encoder(chosen(self.pretrained)), data)
         training = whole if training is data else fill(load_encoder(chosen(self.pretrained)), training)
         # Every second network learns from the given labels alone, so that wrong ones do not decide.
         splits = [Split(training, split.validation, split.refit and whole), split]
-        return plan._replace(splits=splits, beside=head_fit(self, self.pretrained, whole, n_classes))
+        return plan._replace(splits=splits, beside=head_fit(self, self.pretrained, whole, len(classes)))
 
     def _pretrained_on(self, data: StoredCases) -> TransformerPretrainer:
         """Train the encoder on all series, whether they have labels or not."""
@@ -302,6 +304,17 @@ def _with_others(
     used[some.rows] = True
     data = replace(cases, y=torch.from_numpy(numbers.copy()), weight=torch.from_numpy(relative).float())
     return data.subset(np.flatnonzero(used))
+
+
+def _weight_of_guesses(class_weight: Any, given: StoredCases, classes: NDArray[Any]) -> NDArray[np.float64]:
+    """Return what a guess counts for by its class (K,), beside labels `given` whose weights have it and mean 1."""
+    assert given.y is not None  # for the type checker, as is the next line: they have labels
+    assert given.weight is not None
+    y = given.y.numpy()
+    of_case = compute_sample_weight(class_weight, classes[y])
+    weight = np.zeros(len(classes))
+    weight[y] = of_case
+    return weight * float(np.mean(given.weight.numpy() / of_case))
 
 
 def _transduced(

@@ -27,20 +27,21 @@ def with_labels(
     label: Callable[[Features, Classes, int], Labels],
     encoder: ChannelEncoder,
     data: StoredCases,
-    n_classes: int,
+    class_weight: Floats,
     device: torch.device,
 ) -> StoredCases:
     """Give cases that have no label one by their features, and the weight of it; those that get none are left out.
 
-    Of more cases than a head is fitted to, unlabelled ones that are too many are left out before.
+    `class_weight` (K,) is what a guess counts for by its class. Of more cases than a head is fitted to, unlabelled ones
+    that are too many are left out before.
     """
     data = data.subset(_chosen(data))
     assert data.y is not None  # for the type checker: some have labels
     channels = telling_channels(data.subset(np.flatnonzero(labelled(data))), MAX_CHANNELS)
     encoder.fit_resolution(data.n_timepoints)
     *_, features = squashed(encoder, data, channels, device)
-    y, certainty = label(features, data.y.numpy(), n_classes)
-    weight = torch.from_numpy(certainty).float()
+    y, certainty = label(features, data.y.numpy(), len(class_weight))
+    weight = torch.from_numpy(np.where(labelled(data), 1.0, certainty * class_weight[y])).float()
     weight = weight if data.weight is None else weight * data.weight
     return replace(data, y=torch.from_numpy(y), weight=weight).subset(np.flatnonzero(y != UNLABELLED))
 
@@ -62,7 +63,7 @@ def spread(features: Features, y: Classes, n_classes: int) -> Labels:
     model = LabelSpreading(kernel="knn", n_neighbors=n_neighbors, alpha=ALPHA, max_iter=1000)
     probability = np.nan_to_num(model.fit(features, y).label_distributions_)
     reached = probability.sum(axis=1) > 0
-    guessed = np.where(reached, probability.argmax(axis=1), UNLABELLED)
+    guessed = np.where(reached, model.classes_[probability.argmax(axis=1)], UNLABELLED)
     is_labelled = y != UNLABELLED
     if np.mean(~reached[~is_labelled]) > MANY:
         warn_user(
@@ -105,7 +106,7 @@ def within_quotas(probability: Floats, quotas: NDArray[np.int64]) -> Classes:
 def certainty(probability: Floats) -> Floats:
     """Return how sure of a class probabilities (N, K) are, from about 0 to 1: their information in units of log K."""
     entropy = -(probability * np.log(probability.clip(min=1e-12))).sum(axis=1)
-    found: Floats = (1.0 - entropy / np.log(probability.shape[1])).clip(min=SMALLEST)
+    found: Floats = (1.0 - entropy / np.log(max(2, probability.shape[1]))).clip(min=SMALLEST)
     return found
 
 
