@@ -39,7 +39,7 @@ def gains() -> str:
     beside = semi_supervised.beside_supervised(rows())
     ours_beside = beside[beside.index.str.endswith(", default")]
     told = [
-        f"with {name.split(',')[0]} labels a class {float(line['gain']):+.1f} points (worst set {line['worst']}; "
+        f"with {str(name).split(',')[0]} labels a class {float(line['gain']):+.1f} points (worst set {line['worst']}; "
         f"{line['wins/ties/losses']} wins/ties/losses, p {line['p']})"
         for name, line in ours_beside.to_dict("index").items()
     ]
