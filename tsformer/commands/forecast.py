@@ -36,16 +36,17 @@ def run(options: argparse.Namespace) -> None:
         )
     save(forecaster, options)
     histories = None if options.load is None else df
+    level = _levels(forecaster, options)
     if options.out is not None:
-        table = pd.DataFrame(forecaster.predict(histories, future=future, level=options.level))
+        table = pd.DataFrame(forecaster.predict(histories, future=future, level=level))
         if isinstance(table.columns, pd.MultiIndex):
             table.columns = [name if kind == "point" else f"{name}-{kind}" for name, kind in table.columns]
         table.to_csv(options.out, index=forecaster.time_col not in table)
         print(f"Wrote {len(table)} rows of forecasts to {options.out}.")
     if options.metrics:
-        print(_errors(forecaster, df, options))
+        print(_errors(forecaster, df, level, options))
     if options.plot is not None:
-        how: dict[str, Any] = {"future": future, "level": options.level}
+        how: dict[str, Any] = {"future": future, "level": level}
         display = plotting.ForecastDisplay.from_estimator(forecaster, histories, **how)
         draw(display.figure_, options.plot, f"{len(display.panels)} series")
 
@@ -86,7 +87,7 @@ def _check_without_data(options: argparse.Namespace) -> None:
     if options.metrics:
         raise ValueError("--metrics compares with the end of DATA, which is not given.")
     if options.future is None and (idle := given(options, options.of_files)):
-        raise ValueError(f"{' and '.join(idle)}: DATA, which they are of, is not given. Pass it, or drop them.")
+        raise ValueError(f"{' and '.join(idle)}: DATA, which they are of, is not given. Pass it, or leave them out.")
 
 
 def _settings(columns: dict[str, list[str]], options: argparse.Namespace) -> dict[str, Any]:
@@ -100,14 +101,21 @@ def _settings(columns: dict[str, list[str]], options: argparse.Namespace) -> dic
     return settings | {name: value for name, value in others.items() if value is not None}
 
 
-def _errors(forecaster: TransformerForecaster, df: Any, options: argparse.Namespace) -> str:
+def _levels(forecaster: TransformerForecaster, options: argparse.Namespace) -> list[float]:
+    """Return the bands asked for; where none are, the usual ones, of which a point alone has none."""
+    usual = [] if forecaster.head == "point" else [80.0, 95.0]
+    return usual if options.level is None else options.level
+
+
+def _errors(forecaster: TransformerForecaster, df: Any, level: list[float], options: argparse.Namespace) -> str:
     """Forecast the last horizon of df, by a model trained on what comes before, and compare with seasonal naive."""
     refit = options.load is None and forecaster.n_iter_ > 0
-    backtest = forecaster.backtest(df, level=options.level, refit=refit)
+    backtest = forecaster.backtest(df, level=level, refit=refit)
     how: dict[str, Any] = {"freq": forecaster.freq, "fill": forecaster.fill} | columns_of(options)
     scores = metrics.evaluate(backtest, df, season=forecaster.lengths_.season, **how).iloc[0]
     shown = {"MASE": "mase", "MAE": "mae", "WAPE": "wape"}
-    shown |= {f"in {level:g} %": f"coverage_{level:g}" for level in options.level}
+    bands = [name for name in scores.index if name.startswith("coverage_")]
+    shown |= {f"in {name.removeprefix('coverage_')} %": name for name in bands}
     rows = {"forecast": "", "seasonal naive": "naive_"}
     table = pd.DataFrame({name: [scores[of + key] for of in rows.values()] for name, key in shown.items()}, list(rows))
     return f"The last {forecaster.horizon} time points of each series, had they not come yet:\n{table.round(3)}"

@@ -48,7 +48,7 @@ def _add_forecast(commands: Any) -> None:
     horizon = "time points to forecast (default: 24, or those of a loaded model)"
     add.general("--horizon", type=int, metavar="N", help=horizon)
     bands = "bands in per cent (default: 80 95)"
-    add.general("--level", type=float, nargs="+", metavar="PERCENT", default=[80, 95], help=bands)
+    add.general("--level", type=float, nargs="+", metavar="PERCENT", help=bands)
     add.written("--metrics", action="store_true", help="errors of the last horizon of DATA, beside seasonal naive's")
     add.written("--plot", type=Path, metavar="PNG", help="the first twelve series with their forecasts")
     add.of_files("--freq", help="frequency, where there are gaps, such as MS, D or h")

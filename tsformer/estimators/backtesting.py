@@ -40,7 +40,9 @@ def backtest_frame(
     left = [horizon + step * i for i in reversed(range(checked_count(n_windows, "n_windows")))]
     are_longer(series, left[0], f"n_windows={n_windows} needs", "lower n_windows or step_size")
     if refit:
-        refits = [partial(_refit_and_forecast, clone(forecaster), series, n, quantiles) for n in left]
+        start = forecaster.pretrained  # which may be a fitted forecaster: a clone of that would not be
+        new = [clone(forecaster).set_params(pretrained=start) for _ in left]
+        refits = [partial(_refit_and_forecast, each, series, n, quantiles) for each, n in zip(new, left, strict=True)]
         forecasts = list(side_by_side(refits, forecaster.n_jobs))
     else:
         _warn_of_seen(forecaster, series, left[0], "Pass refit=True to train anew before each window")
