@@ -546,6 +546,22 @@ def test_forecast__covariates_saved_and_loaded__forecasts_alike_without_naming_c
         pd.testing.assert_frame_equal(table, tables[0])
 
 
+def test_forecast__model_of_points_alone__writes_them_without_bands(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = tsformer.TransformerForecaster(head="point", pretrained=None, max_steps=1, time_col="month", horizon=3)
+    tsformer.save(model.fit(months()[["month", "sales"]].set_index("month")["sales"]), "model")
+    assert main(["forecast", "--load", "model", "--out", "points.csv"]) == 0
+    assert len(pd.read_csv("points.csv").columns) == 2
+
+
+def test_forecast__level_of_many_digits__has_metrics(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    months()[["month", "price"]].to_csv("data.csv", index=False)
+    how = ["--time-col", "month", "--max-steps", "0", "--horizon", "6", "--level", "97.123456", "--metrics"]
+    assert main(["forecast", "data.csv", *how, "--out", "a.csv"]) == 0
+    assert "in 97.1" in capsys.readouterr().out
+
+
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory) -> Path:
     """A folder with a model of each command, fitted to columns of names that are not the usual ones."""

@@ -322,6 +322,12 @@ def test_backtest__on_what_fit_was_trained_on__warns_and_names_refit(tmp_path):
     assert_frame_equal(early.update(wave()[-6:]).backtest(wave()), expected)
 
 
+def test_backtest__refit_from_a_fitted_forecaster__starts_each_window_from_it():
+    first = at_once().fit(wave())
+    expected = first.backtest(wave(), refit=True)
+    assert_frame_equal(at_once(pretrained=first).fit(wave()).backtest(wave(), refit=True), expected)
+
+
 def test_score__folds_of_a_shorter_horizon_than_the_forecasters__warns():
     with pytest.warns(
         UserWarning, match=r"The series up to 2020-12-31.* Give TemporalSplit the forecaster's horizon=6"
