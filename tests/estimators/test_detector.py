@@ -470,6 +470,19 @@ def test_update__gaps__are_not_remembered(detector):
     assert np.isfinite(copy.normal_.memory.values).all()
 
 
+def test_update__gap_in_one_of_several_channels__leaves_the_scores_of_normal_ones():
+    x = np.stack([wave(400, seed=1), wave(400, seed=2)])
+    later = np.stack([wave(200, seed=3), wave(200, seed=4)])
+    later[1, 50:53] = np.nan
+    detector = TransformerDetector().fit(x)
+    before = (detector.predict(x) == -1).sum()
+
+    detector.update(later)
+
+    assert np.isfinite(detector.normal_.memory.values).all()
+    assert (detector.predict(x) == -1).sum() <= before
+
+
 # scikit-learn's contract
 
 TABLE = "it is of tables: sparse ones, columns of features, the words for those"

@@ -201,6 +201,11 @@ MARKS = {
     "floats and NaN": (np.where(KNOWN, y, np.nan), np.nan, [0.0, 1.0]),
     "nullable integers": (pd.Series(y, dtype="Int64").where(KNOWN), None, [0, 1]),
     "text and None": (np.where(KNOWN, TEXTS[y], None), None, ["no", "yes"]),
+    "a list of text and NaN": (
+        [TEXTS[label] if known else np.nan for label, known in zip(y, KNOWN, strict=True)],
+        None,
+        ["no", "yes"],
+    ),
     "text and NaN": (pd.Series(np.where(KNOWN, TEXTS[y], np.nan)), None, ["no", "yes"]),
     "text": (np.where(KNOWN, TEXTS[y], "?").astype(str), "?", ["no", "yes"]),
     "categories": (pd.Series(np.where(KNOWN, TEXTS[y], None)).astype("category"), None, ["no", "yes"]),

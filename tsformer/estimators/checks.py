@@ -204,6 +204,8 @@ def plain_labels(y: Any, name: str) -> Any:
         return np.asarray(plain_labels(y.iloc[:, 0], name)).reshape(-1, 1)
     if isinstance(getattr(y, "dtype", None), pd.api.extensions.ExtensionDtype):
         y = _unmasked(pd.Series(y))
+    if isinstance(y, list | tuple) and any(isinstance(label, str) for label in y):
+        y = np.array(y, dtype=object)  # else NaN, None and numbers among text become text too
     y = np.asarray(y) if isinstance(y, list | tuple | pd.Series | pd.Index) else y
     kind = y.dtype.kind if isinstance(y, np.ndarray) and y.ndim == 1 else ""
     if kind == "O" and not pd.isna(y).any():

@@ -283,7 +283,7 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
         for code, (values, scores) in enumerate(zip(recordings.values, self._scores(recordings), strict=True)):
             is_known = ~(np.isnan(scores) | (scores > -self.offset_))
             rows = normal.scale.apply(np.where(is_known[:, None], values, np.nan))
-            windows = windows_of(rows, normal.memory.length, 1, is_known)
+            windows = windows_of(rows, normal.memory.length, 1, np.isfinite(rows.sum(axis=1)))
             device = resolve_device(self.device)
             memory = extended(normal.memory, self.model_.encoder, windows, self.max_windows, device)
             normal = normal._replace(memory=memory)
