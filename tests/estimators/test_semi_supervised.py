@@ -117,7 +117,7 @@ def test_fit__two_moons_of_waveforms__gains_ten_points_on_three_labels_a_class(m
 
 
 def scores_on_moons(method, seed):
-    """Accuracy of labels alone and of a method. LOG has ten seeds: on those not chosen by, "mean_teacher" gains seven."""
+    """Accuracy of labels alone and of a method. On seeds not chosen by, "mean_teacher" gains seven points: see LOG."""
     series, labels, outer = moons(200, seed)
     rng = np.random.default_rng(seed)
     known = [rng.choice(np.flatnonzero(outer & (labels == label)), 3, replace=False) for label in (0, 1)]
