@@ -193,6 +193,32 @@ def test_metrics__target_cols_of_a_wide_frame__leave_other_columns_out():
         mean_absolute_scaled_error(truth, forecast, target_cols="w")
 
 
+# Absent rows
+
+
+@of_scaled
+@pytest.mark.parametrize("train", [False, True])
+def test_scaled_error__absent_rows_of_histories__are_missing_not_skipped(metric, train, truth, forecast):
+    def score(rows, **how):
+        return metric(rows, forecast, season=12, **({"y_train": rows} if train else {}), **how)
+
+    is_out = (truth["unique_id"] == "b") & truth["ds"].isin(pd.to_datetime(["2016-03-31", "2017-08-31"]))
+    assert is_out.sum() == 2
+    missing, absent = truth.assign(y=truth["y"].mask(is_out)), truth[~is_out]
+    with pytest.raises(ValueError, match=r"Series 'b' has a gap: no row for 2016-03-31\. Pass freq='ME' to insert "):
+        score(absent)
+    assert score(absent, freq="ME") == pytest.approx(score(missing), rel=1e-12)
+    with pytest.raises(ValueError, match="freq must be a pandas offset"):
+        score(absent, freq="months")
+
+
+def test_scaled_error__times_that_have_an_order_alone__are_taken_row_by_row():
+    y = pd.Series([1.0, 3.0, 2.0, 4.0, 5.0], index=[0.5, 0.9, 1.7, 2.0, 3.0])
+    assert mean_absolute_scaled_error(y, y[-1:] + 1) == pytest.approx(1 / (5 / 3))
+    with pytest.raises(ValueError, match=r"freq is for times that are timestamps or integers\. Got times of float64"):
+        mean_absolute_scaled_error(y, y[-1:] + 1, freq=1)
+
+
 # Series without a scale
 
 

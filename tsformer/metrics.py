@@ -48,6 +48,7 @@ def mean_absolute_scaled_error(
     *,
     y_train: Values | None = None,
     season: int = 1,
+    freq: Any = None,
     by_series: bool = False,
     id_col: Hashable = "unique_id",
     time_col: Hashable = "ds",
@@ -59,6 +60,7 @@ def mean_absolute_scaled_error(
     at lag 1 where the history is no longer than a season (Hyndman & Koehler 2006). A series whose history does not
     vary, but for rounding, has no such scale and is left out with a warning. `y_train` holds the histories, as arrays
     of any lengths or a frame; arrays need it, of frames the rows of y_true before each forecast are taken without it.
+    Where rows of these are absent, `freq`, as of the forecaster, inserts them as missing.
 
     Examples
     --------
@@ -66,7 +68,7 @@ def mean_absolute_scaled_error(
     >>> mean_absolute_scaled_error([5.0, 7.0], [4.0, 4.0], y_train=[1.0, 3.0, 2.0, 3.0])
     1.5
     """
-    cases = read_comparison(y_true, y_pred, [None], (id_col, time_col, target_cols), y_train)
+    cases = read_comparison(y_true, y_pred, [None], (id_col, time_col, target_cols), y_train, freq=freq, scaled=True)
     errors = _mean(np.abs(cases.truth - cases.forecasts[..., 0])) / _scales(cases, season, power=1)
     return _result(errors, cases, by_series)
 
@@ -77,6 +79,7 @@ def root_mean_squared_scaled_error(
     *,
     y_train: Values | None = None,
     season: int = 1,
+    freq: Any = None,
     by_series: bool = False,
     id_col: Hashable = "unique_id",
     time_col: Hashable = "ds",
@@ -86,7 +89,7 @@ def root_mean_squared_scaled_error(
 
     It is the error of the M5 competition (Makridakis et al. 2022).
     """
-    cases = read_comparison(y_true, y_pred, [None], (id_col, time_col, target_cols), y_train)
+    cases = read_comparison(y_true, y_pred, [None], (id_col, time_col, target_cols), y_train, freq=freq, scaled=True)
     scales = _scales(cases, season, power=2)[:, None]  # before squaring: of 1e200 a square is infinite
     return _result(np.sqrt(_mean(((cases.truth - cases.forecasts[..., 0]) / scales) ** 2)), cases, by_series)
 

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from pandas.api.types import is_numeric_dtype
 from sklearn.utils import check_array
 
+from tsformer.data import frequency
 from tsformer.data.forecast_columns import forecast_columns, quantile_label
 from tsformer.data.messages import quoted, shown
-from tsformer.data.rows import Rows, numbers_of, rows_of
+from tsformer.data.rows import DATES, Rows, SortedRows, numbers_of, rows_of, sort_rows
 
 KEY = ["id", "column", "time"]  # what frames are matched by
 
@@ -30,9 +31,20 @@ class Comparison(NamedTuple):
 
 
 def read_comparison(
-    y_true: Any, y_pred: Any, labels: list[Any], columns: Columns, y_train: Any = None, upper: Any = None
+    y_true: Any,
+    y_pred: Any,
+    labels: list[Any],
+    columns: Columns,
+    y_train: Any = None,
+    upper: Any = None,
+    *,
+    freq: Any = None,
+    scaled: bool = False,
 ) -> Comparison:
-    """Read frames or arrays; `labels` are [None] for the point forecast, quantiles, or what names the two bounds."""
+    """Read frames or arrays; `labels` are [None] for the point forecast, quantiles, or what names the two bounds.
+
+    Where errors are `scaled` histories are read too, those of frames in steps of `freq`, None for what times show.
+    """
     given = [values for values in (y_true, y_pred, y_train) if values is not None]
     are_frames = {isinstance(values, pd.Series | pd.DataFrame) for values in given}
     if len(are_frames) > 1:
@@ -41,7 +53,7 @@ def read_comparison(
             f"by series and time. Got {', '.join(type(values).__name__ for values in given)}."
         )
     if are_frames == {True}:
-        return _from_frames(y_true, y_pred, labels, columns, y_train)
+        return _from_frames(y_true, y_pred, labels, columns, y_train, freq=freq, scaled=scaled)
     forecasts = {"y_pred": y_pred} if upper is None else {"lower": y_pred, "upper": upper}
     return _from_arrays(y_true, forecasts, labels, y_train)
 
@@ -92,7 +104,9 @@ def _floats(values: Any, name: str) -> Floats:
 # Frames
 
 
-def _from_frames(y_true: Any, y_pred: Any, labels: list[Any], columns: Columns, y_train: Any) -> Comparison:
+def _from_frames(
+    y_true: Any, y_pred: Any, labels: list[Any], columns: Columns, y_train: Any, *, freq: Any, scaled: bool
+) -> Comparison:
     """Match forecasts, truth and histories by id, target column and time; each cutoff of a backtest is a series too."""
     is_series = isinstance(y_true, pd.Series)
     if is_series:  # whatever the others are called
@@ -115,10 +129,10 @@ def _from_frames(y_true: Any, y_pred: Any, labels: list[Any], columns: Columns, 
     targets, keys = _columns(rows["y_true"], rows["y_pred"], labels, columns[2], is_series)
     of_all = _ids_and_times(list(rows.values()))
     n = len(targets)
-    tables: Any = {
-        name: _long(each, name, keys if name == "y_pred" else targets, n, of_all) for name, each in rows.items()
-    }
-    cases: Any = tables["y_pred"].merge(tables["y_true"].rename(columns={0: "truth"}), "left", KEY, indicator="found")
+    truth_rows, forecast_rows = (
+        _long(rows[name], name, names, n, of_all) for name, names in (("y_true", targets), ("y_pred", keys))
+    )
+    cases: Any = forecast_rows.merge(truth_rows.rename(columns={0: "truth"}), "left", KEY, indicator="found")
     _check_found(np.flatnonzero(cases["found"] == "left_only")[::n] // n, rows["y_true"], rows["y_pred"])
     series = [*KEY[:2], "cutoff"] if "cutoff" in cases else KEY[:2]
     cases["series"] = cases.groupby(series, sort=False, dropna=False).ngroup()
@@ -130,14 +144,52 @@ def _from_frames(y_true: Any, y_pred: Any, labels: list[Any], columns: Columns, 
     )
 
     starts = cases[cases["step"] == 0]
-    past = starts[["series", *KEY]].merge(tables.get("y_train", tables["y_true"]), on=KEY[:2], suffixes=("_ahead", ""))
-    past = past[past["time"] < past["time_ahead"]].sort_values(["series", "time"])
+    name = "y_train" if "y_train" in rows else "y_true"
     return Comparison(
         truth,
         forecasts.reshape(len(truth), len(labels), -1).swapaxes(1, 2),
-        np.split(past[0].to_numpy(), np.searchsorted(past["series"], np.arange(1, len(starts)))),
+        _histories_before(starts, rows[name], name, targets, of_all, freq) if scaled else None,
         _names(starts, of_all[0], targets),
     )
+
+
+def _histories_before(
+    starts: Any, rows: Rows, name: str, targets: list[Any], of_all: tuple[pd.Index[Any], pd.Index[Any]], freq: Any
+) -> list[Floats]:
+    """Return the values of each series before each start, a step apart: an absent row would shift all lags."""
+    table = _long(rows, name, targets, len(targets), of_all)
+    first = table.iloc[:: len(targets)]
+    is_past = (first["time"] < first["id"].map(starts.groupby("id")["time"].max())).to_numpy()
+    if not is_past.any():
+        return [np.empty(0)] * len(starts)
+    values: Any = table[0].to_numpy().reshape(-1, len(targets))[is_past]
+    ids = None if rows.ids is None else rows.ids[is_past]
+    declared = getattr(rows.times, "freq", None) if rows.layout == "wide" else None
+    ordered = sort_rows(ids, rows.times[is_past], values, targets)
+    codes, values, times = _in_steps(ordered, freq, declared)
+    values = np.split(values, np.flatnonzero(codes[1:] != codes[:-1]) + 1)
+    places = [0] if ids is None else of_all[0].get_indexer(ordered.ids).tolist()
+    where = dict(zip(places, zip(values, times, strict=True), strict=True))
+    return [
+        where[id][0][: where[id][1].searchsorted(of_all[1][time]), column] if id in where else np.empty(0)
+        for id, column, time in starts[KEY].itertuples(index=False)
+    ]
+
+
+def _in_steps(ordered: SortedRows, freq: Any, declared: Any) -> tuple[NDArray[np.intp], Floats, list[pd.Index[Any]]]:
+    """Make rows regular, or as they are where their times have an order alone or are too few to show a step."""
+    has_steps = isinstance(ordered.times, DATES) or ordered.times.dtype.kind in "iu"
+    if not has_steps and freq is not None:
+        raise ValueError(f"freq is for times that are timestamps or integers. Got times of {ordered.times.dtype}.")
+    if not has_steps or (freq is None and ordered.lengths.max() < 3):
+        return ordered.codes, ordered.values, [ordered.times_of(code) for code in range(len(ordered.ids))]
+    step = (
+        frequency.common_frequency(ordered, declared)
+        if freq is None
+        else frequency.checked_frequency(freq, ordered.times)
+    )
+    remedy = "Pass freq={freq} to insert absent times as missing values."
+    return frequency.make_regular(ordered, step, insert=freq is not None, remedy=remedy)
 
 
 def _columns(

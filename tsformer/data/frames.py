@@ -175,7 +175,9 @@ def _series_of(
 ) -> SeriesSet:
     """Cut sorted rows into regular series, and their columns by what they are."""
     static = _static_values(ordered, form)
-    codes, matrix, times = frequency.make_regular(ordered, freq, insert=insert, fitted=fitted)
+    how = "Give these rows too, or call set_params(freq={freq})" if fitted else "Pass freq={freq}"
+    remedy = f"{how} to insert absent times as missing values, and fill= to fill those."
+    codes, matrix, times = frequency.make_regular(ordered, freq, insert=insert, remedy=remedy)
     ends = np.cumsum([len(form.columns), *map(len, form.covariates[:2])])
     unfilled, past, future, _ = np.split(matrix, ends, axis=1)
     values = _filled(unfilled, codes, fill)

@@ -370,9 +370,12 @@ def follows(ordered: SortedRows, freq: Any) -> bool:
 
 
 def make_regular(
-    ordered: SortedRows, freq: Frequency, *, insert: bool, fitted: bool = False
+    ordered: SortedRows, freq: Frequency, *, insert: bool, remedy: str
 ) -> tuple[NDArray[np.intp], Floats, list[pd.Index[Any]]]:
-    """Codes (M,), values (M, C) and the times of each series with none left out; an error where that cannot be."""
+    """Codes (M,), values (M, C) and the times of each series with none left out; an error where that cannot be.
+
+    `remedy` is what a message about a gap recommends, with {freq} where that is to stand.
+    """
     if _takes_single_steps(ordered, freq):
         return ordered.codes, ordered.values, [ordered.times_of(code) for code in range(len(ordered.ids))]
     steps = _steps(ordered, freq)
@@ -380,7 +383,7 @@ def make_regular(
     wrong = steps < 0 if insert else steps != ordered.ranks
     if wrong.any():
         code = int(ordered.codes[wrong.argmax()])
-        raise ValueError(_what_is_wrong(ordered, code, steps[ordered.codes == code], freq, insert, fitted))
+        raise ValueError(_what_is_wrong(ordered, code, steps[ordered.codes == code], freq, insert, remedy))
     apart = np.diff(steps)[ordered.codes[1:] == ordered.codes[:-1]]
     if len(apart) and apart.min() > 1:
         finer = f"freq={_alias(freq, ordered.times)} is finer than the data: the nearest two times of a series are"
@@ -422,7 +425,7 @@ def _complete_times(ordered: SortedRows, lengths: NDArray[np.int64], freq: Any) 
 
 
 def _what_is_wrong(
-    ordered: SortedRows, code: int, steps: NDArray[np.int64], freq: Frequency, insert: bool, fitted: bool
+    ordered: SortedRows, code: int, steps: NDArray[np.int64], freq: Frequency, insert: bool, remedy: str
 ) -> str:
     """The message about a series whose steps are not 0, 1, 2, ...: neither regular nor, perhaps, to be made so."""
     times, name = ordered.times_of(code), series_name(ordered.ids[code])
@@ -440,11 +443,7 @@ def _what_is_wrong(
         )
     before = int((np.diff(steps) > 1).argmax())
     absent = time_range(times[before], int(np.diff(steps)[before]), freq, times)[1:]
-    how = f"Give these rows too, or call set_params(freq={alias})" if fitted else f"Pass freq={alias}"
-    return (
-        f"{name} has a gap: no row for {listed(absent)}. {how} to insert absent times as missing values, and fill= to "
-        "fill those."
-    )
+    return f"{name} has a gap: no row for {listed(absent)}. {remedy.format(freq=alias)}"
 
 
 def _look(own: Any, times: pd.Index[Any]) -> str:
