@@ -48,7 +48,7 @@ def long_frame() -> pd.DataFrame:
         pd.Series(np.arange(30), DAYS),
         pd.Series(np.arange(30), dtype="Int64"),
         pd.DataFrame({"u": np.arange(30)}, DAYS),
-        [pd.Series(np.arange(30), DAYS)],
+        [pd.Series(np.arange(30))],
     ],
     ids=lambda X: type(X).__name__,
 )
@@ -109,11 +109,12 @@ def test_read__what_is_no_series__is_told_in_words_of_series(X, message):
     assert "target" not in str(error.value)
 
 
-def test_read__frames_in_a_list__are_refused_with_the_way_out():
-    frames = [pd.DataFrame({"u": np.arange(30.0), "v": 1.0}, DAYS)] * 2
-    with pytest.raises(TypeError, match=r"X\[0\] must be an array .*pd\.concat\(frames, keys=range\(len\(frames\)\)\)"):
-        read(frames)
-    assert read(pd.concat(frames, keys=range(2))).channels == ["u", "v"]
+@pytest.mark.parametrize("columns", ["u", ["u", "v"]])
+def test_read__frames_and_series_with_times_in_a_list__are_refused_with_the_way_out(columns):
+    listed = [pd.DataFrame({"u": np.arange(30.0), "v": 1.0}, DAYS)[columns]] * 2
+    with pytest.raises(TypeError, match=r"X\[0\] must be an array .*pd\.concat\(X, keys=range\(len\(X\)\)\)"):
+        read(listed)
+    assert read(pd.concat(listed, keys=range(2))).ids == [0, 1]
 
 
 @pytest.mark.parametrize(
@@ -144,7 +145,7 @@ def test_read__times_of_another_step_than_expected__are_refused(expected, times,
 def test_turned__more_channels_than_time_points__tells_the_way_out(X, way):
     assert re.search(way, read(X).turned)
     with pytest.raises(ValueError, match=rf"must have the channels that fit saw, \[0, 1\]\. Got .*{way}"):
-        as_fitted(read(X), [0, 1])
+        as_fitted(read(X), [0, 1], had_names=False)
 
 
 @pytest.mark.parametrize("X", [np.ones((2, 30)), np.ones((5, 2, 30)), np.ones((3, 3)), np.ones(3), long_frame()])
@@ -200,20 +201,20 @@ def test_in_form__times_that_were_inserted__have_no_row():
 
 
 def test_as_fitted__names_in_another_order__are_put_in_that_of_fit():
-    recordings = as_fitted(read(long_frame()[["v", "ds", "u", "unique_id"]]), ["u", "v"])
+    recordings = as_fitted(read(long_frame()[["v", "ds", "u", "unique_id"]]), ["u", "v"], had_names=True)
     assert recordings.channels == ["u", "v"]
     assert_array_equal(recordings.values[0], long_frame()[["u", "v"]][:30])
 
 
 @pytest.mark.parametrize(("fitted", "X"), [([0, 1], long_frame()), (["u", "v"], np.ones((2, 30)))])
 def test_as_fitted__no_names_on_one_side__goes_by_place(fitted, X):
-    assert as_fitted(read(X), fitted).values[0].shape == (30, 2)
+    assert as_fitted(read(X), fitted, had_names=fitted == ["u", "v"]).values[0].shape == (30, 2)
 
 
 @pytest.mark.parametrize("fitted", [["u"], ["u", "w"], ["u", "v", "w"]])
 def test_as_fitted__others__are_refused(fitted):
     with pytest.raises(ValueError, match=r"X must have the channels that fit saw, .*Got \['u', 'v'\]"):
-        as_fitted(read(long_frame()), fitted)
+        as_fitted(read(long_frame()), fitted, had_names=True)
 
 
 def test_check_known__a_channel_in_one_series_of_two__is_enough():

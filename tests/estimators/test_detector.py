@@ -271,6 +271,28 @@ def test_missing__a_channel_where_scored__leaves_the_judgement_to_the_other(of_t
     assert set(found(of_two_channels.predict(x))) & set(range(100, 112))
 
 
+@pytest.mark.parametrize("share", [0.0, 0.3])
+def test_missing__a_channel_that_dies_or_is_sparse__hides_no_other(of_two_channels, share):
+    x = np.stack([odd(), wave(seed=2)])
+    dies = x.copy()
+    dies[1, 80:][np.random.default_rng(0).random(220) >= share] = np.nan
+    scores = of_two_channels.score_samples(dies)
+    assert np.isfinite(scores).all()
+    # What the other channel says is what it says where nothing ever came from the one that failed.
+    never = np.stack([odd(), np.full(300, np.nan)])
+    assert set(found(of_two_channels.predict(dies))) & set(range(150, 162))
+    if share == 0.0:
+        assert_allclose(scores[112:], of_two_channels.score_samples(never)[112:], rtol=0.05, atol=0.05)
+
+
+def test_missing__a_channel_that_dies_in_training__leaves_normal_what_is():
+    x = wave(400, 2)
+    x[1, 200:] = np.nan
+    detector = TransformerDetector().fit(x)
+    assert len(found(detector.predict(wave(300, 2, seed=1)))) < 30
+    assert set(found(detector.predict(np.stack([odd(), wave(seed=2)])))) & set(range(150, 162))
+
+
 def test_missing__a_gap_longer_than_a_window_in_training__is_left_out():
     x = wave(400)
     x[100:180] = np.nan
@@ -413,6 +435,31 @@ def test_predict__other_channels__are_refused(of_two_channels):
         of_two_channels.predict(wave())
 
 
+def test_predict__channels_that_have_numbers_as_names__are_told_by_these():
+    frame = pd.DataFrame(wave(200, 2).T, DAYS[:200])
+    detector = TransformerDetector().fit(frame)
+    assert_array_equal(detector.score_samples(frame[[1, 0]]), detector.score_samples(frame))
+    with pytest.raises(ValueError, match=r"X must have the channels that fit saw, \[0, 1\]\. Got \[0, 2\]\."):
+        detector.predict(frame.rename(columns={1: 2}))
+    assert_array_equal(detector.score_samples(wave(200, 2)), detector.score_samples(frame))
+
+
+def test_fit__series_too_short_for_any_forecast__are_refused_by_that_witness_alone():
+    with pytest.raises(ValueError, match=r"by the 36 before them, 27 .* Give longer series, or set witnesses='both'"):
+        TransformerDetector(witnesses="forecast").fit(wave(36))
+    TransformerDetector().fit(wave(36))
+
+
+@pytest.mark.parametrize(("name", "column"), [("score", "id_col"), ("anomaly", "time_col"), ("kind", "id_col")])
+def test_results__columns_named_as_ids_or_times__are_refused(name, column):
+    names = {"id_col": "unique_id", "time_col": "ds"} | {column: name}
+    frame = pd.DataFrame({names["id_col"]: "a", names["time_col"]: DAYS[:300], "y": odd()})
+    detector = TransformerDetector(**names).fit(frame)
+    ask = {"score": detector.score_samples, "anomaly": detector.predict, "kind": detector.explain}[name]
+    with pytest.raises(ValueError, match=f"The result has a column '{name}' of its own. Rename that column of X"):
+        ask(frame)
+
+
 def test_fit__refused__leaves_what_there_was():
     detector = TransformerDetector().fit(wave())
     before = detector.score_samples(odd())
@@ -460,6 +507,16 @@ def test_update__again_and_again__stays_within_max_windows():
         detector.update([wave(100, seed=seed), wave(50, seed=seed + 2)])
         assert len(detector.normal_.memory.values) == len(detector.normal_.memory.features) == 40
     assert 148 <= detector.score_samples(odd()).argmin() <= 164
+
+
+def test_update__times_of_another_kind__are_refused(detector, tmp_path):
+    with pytest.raises(ValueError, match=r"The times of X must be of the same kind as those that fit saw, 'int64'"):
+        pickle.loads(pickle.dumps(detector)).update(pd.Series(wave(), DAYS[:300]))
+    dated = TransformerDetector().fit(pd.Series(wave(), DAYS[:300]))
+    with pytest.raises(ValueError, match=r"of the same kind as those that fit saw, 'datetime64\[.s\]'\. Got 'int64'"):
+        dated.update(wave())
+    dated.update(pd.Series(wave(seed=1), DAYS[:300] + pd.Timedelta(days=300)))
+    tsformer.save(dated, tmp_path / "detector.safetensors")
 
 
 def test_update__gaps__are_not_remembered(detector):

@@ -109,10 +109,11 @@ def _in_words_of_channels(name: str) -> Iterator[None]:
 
 def _values_of(part: Any, name: str) -> Floats:
     """One series as an array (time, channels)."""
-    if isinstance(part, pd.DataFrame):
+    has_times = isinstance(part, pd.Series) and not isinstance(part.index, pd.RangeIndex)
+    if isinstance(part, pd.DataFrame) or has_times:
         raise TypeError(
-            f"{name} must be an array of shape (time,) or (channels, time). Got a DataFrame in a list; put several in "
-            "one, by pd.concat(frames, keys=range(len(frames)))."
+            f"{name} must be an array of shape (time,) or (channels, time). Got a {type(part).__name__} in a list; put "
+            "several in one, by pd.concat(X, keys=range(len(X)))."
         )
     values = np.asanyarray(part)
     if isinstance(values, np.ma.MaskedArray):
@@ -134,13 +135,13 @@ def _values_of(part: Any, name: str) -> Floats:
     return values
 
 
-def as_fitted(recordings: Recordings, fitted: Sequence[Hashable]) -> Recordings:
+def as_fitted(recordings: Recordings, fitted: Sequence[Hashable], *, had_names: bool) -> Recordings:
     """Put channels in the order in which fit saw them; raise a ValueError where they are others.
 
-    Channels without a name, here or in fit, are told by their place.
+    Channels of arrays, which have no names, here or in fit, are told by their place.
     """
     got, known = recordings.channels, list(fitted)
-    are_named = recordings.frame is not None and known != list(range(len(known)))
+    are_named = recordings.frame is not None and had_names
     if len(got) != len(known) or (are_named and set(got) != set(known)):
         raise ValueError(
             f"X must have the channels that fit saw, {reprlib.repr(known)}. Got {reprlib.repr(got)}.{recordings.turned}"
@@ -178,6 +179,8 @@ def in_form(recordings: Recordings, results: Sequence[Any], name: str) -> Any:
         return results[0] if len(results) == 1 and not _is_list_of_series(given) else list(results)
     columns = recordings.columns
     rows = rows_of(given, "X", columns.id_col, columns.time_col)
+    kept = [column for column in (columns.id_col, columns.time_col) if column in given] if rows.layout == "long" else []
+    check_free(kept, [name])
     values: Any = np.empty(len(rows.times), results[0].dtype)
     codes = np.zeros(len(values), int) if rows.ids is None else read.ids.get_indexer(rows.ids)
     for code, (times, result) in enumerate(zip(read.times, results, strict=True)):
@@ -185,8 +188,17 @@ def in_form(recordings: Recordings, results: Sequence[Any], name: str) -> Any:
         values[mine] = result[times.get_indexer(rows.times[mine])]
     if rows.layout != "long":
         return pd.Series(values, index=given.index, name=name)
-    kept = [column for column in (columns.id_col, columns.time_col) if column in given.columns]
     return given[kept].assign(**{name: values})
+
+
+def check_free(columns: Sequence[Hashable], results: Sequence[str]) -> None:
+    """Raise a ValueError where ids or times have the name of a column of the results."""
+    for column in columns:
+        if column in results:
+            raise ValueError(
+                f"The result has a column {quoted(column)} of its own. Rename that column of X, and set id_col or "
+                "time_col to its new name."
+            )
 
 
 def _is_list_of_series(given: Any) -> bool:

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from tsformer.data.anomalies import Anomaly, find_anomalies, learn_usual
 from tsformer.data.courses import Courses, no_courses, runs_of
 from tsformer.data.frames import Columns
-from tsformer.data.frequency import Frequency
+from tsformer.data.frequency import Frequency, check_same_kind
 from tsformer.data.messages import warn_user
 from tsformer.data.periods import find_period
 from tsformer.data.recordings import Recordings, as_fitted, check_known, check_lengths, in_form, read_recordings
@@ -30,6 +30,7 @@ from tsformer.params import COUNT
 from tsformer.training.anomalies import Normal, find_evidence, highest_usual, learn_normal, of_channels, summed
 from tsformer.training.devices import placed, portable, ready_to_predict, resolve_device, usual_state
 from tsformer.training.neighbours import extended, fit_scale, stride_of, windows_of
+from tsformer.training.surprise import KNOWN, RECENT
 
 WITHOUT_PERIOD = 32  # time points of a window of series that show no period
 SHORTEST, SHORTEST_CHOSEN = 4, 8
@@ -169,8 +170,7 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
         -------
         self
         """
-        self._validate_params()
-        self._learn(self._read(X))
+        self._learn(X)
         return self
 
     @usual_state()
@@ -183,9 +183,7 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
         -------
         labels, as those of `predict`
         """
-        self._validate_params()
-        recordings = self._read(X)
-        scores = self._learn(recordings)
+        recordings, scores = self._learn(X)
         return in_form(recordings, [labels(each, -self.offset_) for each in scores], "anomaly")
 
     @usual_state()
@@ -196,9 +194,8 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
         -------
         scores, as those of `score_samples`, but that no window is compared with those that it overlaps
         """
-        self._validate_params()
-        recordings = self._read(X)
-        return in_form(recordings, [-each for each in self._learn(recordings)], "score")
+        recordings, scores = self._learn(X)
+        return in_form(recordings, [-each for each in scores], "score")
 
     @usual_state()
     def score_samples(self, X: Any) -> Any:
@@ -270,21 +267,22 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
 
     @usual_state()
     def update(self, X: Any, y: Any = None) -> "TransformerDetector":
-        """Remember the windows of series that go on, X as in `score_samples`, but for those with anomalies in them.
+        """Remember the windows of series that go on, but for those with anomalies in them.
 
-        The threshold stays. Beyond `max_windows` the memory is thinned evenly.
+        X is as in `score_samples`, with times of the kind that fit saw: dates, or numbers, as of arrays. The threshold
+        stays. Beyond `max_windows` the memory is thinned evenly.
 
         Returns
         -------
         self
         """
         recordings = self._read_like_fit(X)
-        normal, courses = self.normal_, self.courses_
+        normal, courses, device = self.normal_, self.courses_, resolve_device(self.device)
+        check_same_kind(recordings.times(0), courses.times, "X")
         for code, (values, scores) in enumerate(zip(recordings.values, self._scores(recordings), strict=True)):
             is_known = ~(np.isnan(scores) | (scores > -self.offset_))
             rows = normal.scale.apply(np.where(is_known[:, None], values, np.nan))
             windows = windows_of(rows, normal.memory.length, 1, np.isfinite(rows.sum(axis=1)))
-            device = resolve_device(self.device)
             memory = extended(normal.memory, self.model_.encoder, windows, self.max_windows, device)
             normal = normal._replace(memory=memory)
             parts = runs_of(is_known, normal.memory.length)
@@ -308,16 +306,18 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
 
     def _read_like_fit(self, X: Any) -> Recordings:
         check_is_fitted(self, "model_")
-        recordings = as_fitted(self._read(X, getattr(self, "freq_", None)), self.channels_)
+        freq = getattr(self, "freq_", None)  # of frames
+        recordings = as_fitted(self._read(X, freq), self.channels_, had_names=freq is not None)
         length = self.normal_.memory.length
         check_lengths(
             recordings, length, f"The series of X must have {length} time points, the window_length, or more."
         )
         return recordings
 
-    def _learn(self, recordings: Recordings) -> list[Floats]:
-        """Learn what is normal of series, and return how anomalous each of their time points is."""
-        device = resolve_device(self.device)
+    def _learn(self, X: Any) -> tuple[Recordings, list[Floats]]:
+        """Read series, learn what is normal of them, and return how anomalous each of their time points is."""
+        self._validate_params()
+        recordings, device = self._read(X), resolve_device(self.device)
         check_known(recordings)
         scale = fit_scale(recordings.values)
         series = [scale.apply(rows) for rows in recordings.values]
@@ -330,6 +330,8 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
         encoder = fit_encoder(pretrainer, series, length)
         model = placed(Witnesses(encoder, load_forecaster("bundled")), device)
         normal, evidence = learn_normal(model, series, scale, period, length, self.max_windows, device)
+        if self.witnesses == "forecast":
+            check_forecast(evidence, len(recordings.channels))
         scores = [summed(each, normal, self.witnesses) for each in evidence]
         known = np.sort(np.concatenate(scores))
         known = known[~np.isnan(known)]
@@ -343,7 +345,7 @@ class TransformerDetector(OutlierMixin, BaseEstimator):
         state["courses_"] = no_courses(len(recordings.channels)).joined(series, times, recordings.ids)
         of_frames = {} if recordings.frame is None else {"freq_": recordings.frame.freq}
         keep_fitted(self, state | of_frames | {"channels_": recordings.channels, "model_": model})
-        return scores
+        return recordings, scores
 
     def _in_form(self, X: Any, judge: Any, name: str) -> Any:
         recordings = self._read_like_fit(X)
@@ -400,6 +402,15 @@ def choose_length(window_length: int | str, lengths: Sequence[int], period: int,
             f"window_length.{hint}"
         )
     return length
+
+
+def check_forecast(evidence: Sequence[Floats], n_channels: int) -> None:
+    """Raise a ValueError where no value of the training series was forecast, by which others could be judged."""
+    if all(np.isnan(each[:, -n_channels:]).all() for each in evidence):
+        raise ValueError(
+            f"witnesses='forecast' judges values by the {RECENT} before them, {KNOWN} of them observed, which no value "
+            "of the training series has. Give longer series, or set witnesses='both'."
+        )
 
 
 def labels(scores: Floats, threshold: float) -> NDArray[np.int64]:

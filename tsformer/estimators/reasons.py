@@ -7,7 +7,7 @@ import pandas as pd
 
 from tsformer.data.anomalies import Anomaly
 from tsformer.data.courses import Courses
-from tsformer.data.recordings import Recordings
+from tsformer.data.recordings import Recordings, check_free
 from tsformer.data.rows import Floats
 from tsformer.training.neighbours import Scale
 
@@ -35,6 +35,7 @@ def table_of(
         columns["similar_id"] = [courses.ids[courses.runs[place]] if place >= 0 else None for place in similar]
     table = pd.DataFrame(columns)
     if recordings.ids[0] is not None:
+        check_free([recordings.columns.id_col], list(columns))
         table.insert(0, recordings.columns.id_col, pd.Series([recordings.ids[code] for code in codes], dtype=object))
     return table
 

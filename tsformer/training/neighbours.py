@@ -159,18 +159,18 @@ def _embedded_in_parts(encoder: ChannelEncoder, windows: Floats, device: torch.d
 
 
 def _places(number: int, rows: Floats, length: int, stride: int) -> Indices:
-    """Number and start (n, 2) of the windows of a series that are observed enough."""
+    """Number and start (n, 2) of the windows of a series that are observed enough in all channels with any value."""
     starts = starts_of(len(rows), length, stride)
-    starts = starts[_observed_enough(rows, starts, length)]
+    has_values = ~np.isnan(rows).all(axis=0)
+    starts = starts[_observed_enough(rows, starts, length)[:, has_values].all(axis=1) & has_values.any()]
     return np.column_stack([np.full(len(starts), number), starts])
 
 
 def _observed_enough(rows: Floats, starts: Indices, length: int) -> NDArray[np.bool_]:
-    """Which windows (n,) are observed by half in all channels that have a value at all."""
+    """In which channels windows are observed by half (n, C)."""
     observed = np.pad(~np.isnan(rows), ((1, 0), (0, 0))).cumsum(axis=0)
-    in_window = observed[starts + length] - observed[starts]
-    enough: NDArray[np.bool_] = (in_window >= ENOUGH * length)[:, observed[-1] > 0].all(axis=1)
-    return enough & (observed[-1] > 0).any()
+    enough: NDArray[np.bool_] = observed[starts + length] - observed[starts] >= ENOUGH * length
+    return enough
 
 
 def _thinned(windows: NDArray[Any], most: int) -> NDArray[Any]:
@@ -216,16 +216,21 @@ def strangeness(
     device: torch.device,
     own: Own | None = None,
 ) -> Strangeness:
-    """Compare the windows of a scaled series (T, C) with normal ones; not with `own` ones that they overlap."""
+    """Compare the windows of a scaled series (T, C) with normal ones; not with `own` ones that they overlap.
+
+    A channel that is observed by less than half of a window has no part in it, so that one that fails hides no other.
+    """
     length, n_views = memory.length, _n_views(rows.shape[1])
     starts = starts_of(len(rows), length, stride_of(length))
-    starts = starts[_observed_enough(rows, starts, length)]
+    enough = _observed_enough(rows, starts, length)
+    starts, enough = starts[enough.any(axis=1)], enough[enough.any(axis=1)]
     sums = Strangeness(*(np.zeros((len(rows), n_views)) for _ in Strangeness._fields))
     counts = np.zeros((len(rows), 1))
-    for part in _parts(starts, max(memory.features[0].size, len(memory.values))):
-        if not len(part):
+    for some in _parts(np.arange(len(starts)), max(memory.features[0].size, len(memory.values))):
+        if not len(some):
             continue
-        windows = rows[part[:, None] + np.arange(length)]
+        part = starts[some]
+        windows = np.where(enough[some][:, None], rows[part[:, None] + np.arange(length)], np.nan)
         overlaps = (None, None) if own is None else tuple(np.abs(part[:, None] - each) < length for each in own)
         by_values, filled = _nearest_values(memory, windows, overlaps[0])
         by_shape = _nearest_features(memory, embedded(encoder, filled, device), overlaps[1])
