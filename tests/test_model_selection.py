@@ -114,9 +114,30 @@ def test_labelled_split__any_mark__tests_each_labelled_case_once_and_trains_on_a
         assert (which[train] == 2).sum() == 6
 
 
-def test_labelled_split__fewer_labels_than_folds__is_the_error_of_scikit_learn():
-    with pytest.raises(ValueError, match=r"n_splits=3 cannot be greater than the number of members in each class"):
-        list(LabelledSplit(n_splits=3).split([0, 1, 1, 0, -1], [0, 1, 1, 0, -1]))
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (
+            [0, 1, 1, 0, -1],
+            r"n_splits=3 folds need as many labelled .* Got 2 at most, .* unlabelled=-1",
+        ),
+        ([-1] * 5, r"Got 0 at most, all other cases are unlabelled=-1; lower n_splits, or label more"),
+        (None, "splits by labels, but the target y is None"),
+    ],
+)
+def test_labelled_split__fewer_labels_than_folds__is_told_with_the_way_out(y, message):
+    with pytest.raises(ValueError, match=message):
+        list(LabelledSplit(n_splits=3).split(range(5), y))
+
+
+def test_labelled_split__groups__are_on_one_side_with_their_unlabelled_cases():
+    y, groups = np.tile([0, 1, -1], 12), np.repeat(list("abcdef"), 6)
+    folds = list(LabelledSplit(n_splits=3, random_state=0).split(y, y, groups))
+    assert np.array_equal(np.sort(np.concatenate([test for _, test in folds])), np.flatnonzero(y >= 0))
+    for train, test in folds:
+        assert not set(groups[train]) & set(groups[test])
+        assert set(groups[train]) | set(groups[test]) == set("abcdef")
+        assert (y[train] == -1).sum() == len(set(groups[train])) * 2
 
 
 def test_labelled_split__missing_labels_under_another_mark__says_to_set_it():

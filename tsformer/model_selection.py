@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from tsformer.data import cases
 from tsformer.data.messages import quoted, series_name, warn_user
@@ -185,12 +185,13 @@ class LabelledSplit:
     """Test on labelled cases in turn, stratified; train on the other labelled ones and all that have no label.
 
     For `GridSearchCV`, `cross_val_score` and their like with a `SemiSupervisedTransformerClassifier`: what has no label
-    cannot be scored, and is there to learn from in each fold.
+    cannot be scored, and is there to learn from in each fold. With groups, such as persons, no group is on both sides,
+    its unlabelled cases neither.
 
     Parameters
     ----------
     n_splits : int, default=3
-        Number of folds; each class needs as many labelled cases.
+        Number of folds; each class needs as many labelled cases to be in all.
     unlabelled : int, float, str or None, default=-1
         The mark of cases without a label, that of the classifier.
     shuffle : bool, default=True
@@ -219,12 +220,21 @@ class LabelledSplit:
 
     def split(self, X: Any, y: Any, groups: Any = None) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
         """Yield the positions of the training and of the test cases of each fold; X itself is not looked at."""
+        if y is None:
+            raise ValueError("LabelledSplit splits by labels, but the target y is None.")
         labels = np.asarray(y, dtype=None if isinstance(y, np.ndarray) else object)
         known = has_label(labels, self.unlabelled)
         places, others = np.flatnonzero(known), np.flatnonzero(~known)
-        names = pd.factorize(labels[known])[0]
-        folds = StratifiedKFold(
-            self.n_splits, shuffle=self.shuffle, random_state=self.random_state if self.shuffle else None
-        )
-        for train, test in folds.split(names, names):
-            yield np.sort(np.concatenate([places[train], others])), places[test]
+        names, classes = pd.factorize(labels[known])
+        if not len(classes) or np.bincount(names).max() < self.n_splits:
+            most = np.bincount(names).max() if len(classes) else 0
+            raise ValueError(
+                f"n_splits={self.n_splits} folds need as many labelled cases of a class. Got {most} at most, all other "
+                f"cases are unlabelled={self.unlabelled!r}; lower n_splits, or label more."
+            )
+        kind = StratifiedKFold if groups is None else StratifiedGroupKFold
+        folds = kind(self.n_splits, shuffle=self.shuffle, random_state=self.random_state if self.shuffle else None)
+        of = None if groups is None else np.asarray(groups)
+        for train, test in folds.split(names, names, None if of is None else of[places]):
+            beside = others if of is None else others[~np.isin(of[others], of[places[test]])]
+            yield np.sort(np.concatenate([places[train], beside])), places[test]

@@ -293,6 +293,21 @@ def test_fit__parameters_that_do_not_go_together__is_an_error(params, message):
     assert not hasattr(clf, "model_")
 
 
+def test_fit__negative_weight_of_an_unlabelled_case__is_an_error():
+    weight = np.ones(len(y))
+    weight[-1] = -1.0
+    with pytest.raises(ValueError, match="sample_weight must hold no negative weight"):
+        semi().fit(X, FEW, sample_weight=weight)
+
+
+@pytest.mark.parametrize("method", OF_FEATURES)
+def test_fit__more_cases_than_a_head_is_fitted_to__tells_how_many_are_labelled(method, monkeypatch):
+    monkeypatch.setattr("tsformer.training.ridge.MAX_CASES", 28)
+    with pytest.warns(UserWarning, match=rf"method='{method}' labels 14 of the 24 unlabelled cases, evenly"):
+        clf = semi(method).fit(X, np.where(np.arange(40) < 16, y, -1))
+    assert clf.score(X, y) >= 0.9
+
+
 def test_fit__case_of_which_no_neighbour_leads_to_a_label__warns():
     far = np.concatenate([X, 50.0 + 40.0 * np.sign(waves(12, seed=2)[0])])
     with pytest.warns(UserWarning, match=r"no labelled case .* may be of classes without a label"):

@@ -1,10 +1,14 @@
 """Labels for cases without: from two clouds of features with one label each, within quotas."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 
 from tsformer.data.batch import UNLABELLED
-from tsformer.training.unlabelled import LABELLERS, certainty, self_train, within_quotas
+from tsformer.data.cases import stored
+from tsformer.training.unlabelled import LABELLERS, certainty, looked_at, self_train, within_quotas
 
 RIGHT = np.arange(40) % 2
 
@@ -49,3 +53,16 @@ def test_certainty__of_probabilities__is_one_for_sure_ones_and_about_zero_for_eq
     found = certainty(np.array([[1.0, 0.0, 0.0], [1 / 3] * 3, [0.8, 0.1, 0.1]]))
     assert found[0] == 1.0
     assert 0.0 < found[1] < 0.01 < found[2] < 1.0
+
+
+@pytest.mark.parametrize(
+    ("n_given", "expected"), [(2, (2, 8)), (5, (5, 5)), (30, (5, 5)), (38, (8, 2)), (39, (9, 1))], ids=str
+)
+def test_looked_at__more_cases_than_a_head_is_fitted_to__are_half_labelled_and_spread(monkeypatch, n_given, expected):
+    monkeypatch.setattr("tsformer.training.ridge.MAX_CASES", 10)
+    y = np.where(np.arange(40) < n_given, RIGHT, UNLABELLED)
+    chosen = looked_at(replace(stored(np.zeros((40, 1, 5)), "X"), y=torch.from_numpy(y)))
+    assert ((y[chosen] >= 0).sum(), (y[chosen] < 0).sum()) == expected
+    assert len(np.unique(chosen)) == 10
+    if n_given >= 4:
+        assert set(y[chosen]) == {0, 1, UNLABELLED}

@@ -242,15 +242,16 @@ def _no_labels(name: str, kind: str, y: NDArray[Any]) -> str:
 def weigh(sample_weight: ArrayLike | None, class_weight: Any, y: NDArray[Any], name: str) -> NDArray[np.float64]:
     """Return the weight of each case, 1 by default, times that of its class."""
     weight: NDArray[np.float64] = _check_sample_weight(sample_weight, y, dtype=np.float64, copy=True)
-    _check_not_negative(weight, name)
+    check_not_negative(weight, name)
     used = weight > 0
     of_class = compute_sample_weight(class_weight, y[used])
-    _check_not_negative(of_class, "class_weight")
+    check_not_negative(of_class, "class_weight")
     weight[used] *= of_class
     return weight
 
 
-def _check_not_negative(weight: NDArray[np.float64], name: str) -> None:
+def check_not_negative(weight: NDArray[np.float64], name: str) -> None:
+    """Raise a ValueError where a weight is negative, or all are 0."""
     if weight.min() < 0 or not weight.any():
         raise ValueError(f"{name} must hold no negative weight and at least one above 0. Got {reprlib.repr(weight)}.")
 

@@ -27,7 +27,7 @@ from tsformer.training.devices import resolve_device, usual_state
 from tsformer.training.fitting import Split
 from tsformer.training.objectives import CONSISTENCIES, Consistency
 from tsformer.training.prediction import predict_in_batches
-from tsformer.training.unlabelled import LABELLERS, with_labels
+from tsformer.training.unlabelled import LABELLERS, looked_at, with_labels
 
 PRETRAINING = 100  # steps from pretrained weights, and four times as many from new ones
 
@@ -157,6 +157,7 @@ class SemiSupervisedTransformerClassifier(TransformerClassifier):
         cases, read = checks.read_to_fit(self, X, from_scratch=from_scratch)
         y, has_label = self._read_marked(y, cases)
         weight = _check_sample_weight(by_id(sample_weight, cases, "sample_weight"), y, dtype=np.float64)
+        checks.check_not_negative(weight, "sample_weight")
         known = np.flatnonzero(has_label)
         given = checks.plain_labels(y[known], "y")
         some = cases.data if has_label.all() else cases.data.subset(known)
@@ -252,6 +253,7 @@ class SemiSupervisedTransformerClassifier(TransformerClassifier):
             split = Split(training, split.validation, split.refit and data)
             return plan._replace(splits=[split], objective=objective)
         label, device = LABELLERS[self.method], resolve_device(self.device)
+        self._warn_of_cap(data)
         weight = _weight_of_guesses(self.class_weight, given, classes)
         fill = partial(with_labels, label, class_weight=weight, device=device)
         whole = fill(load_encoder(chosen(self.pretrained)), data)
@@ -259,6 +261,15 @@ class SemiSupervisedTransformerClassifier(TransformerClassifier):
         # Every second network learns from the given labels alone, so that wrong ones do not decide.
         splits = [Split(training, split.validation, split.refit and whole), split]
         return plan._replace(splits=splits, beside=head_fit(self, self.pretrained, whole, len(classes)))
+
+    def _warn_of_cap(self, data: StoredCases) -> None:
+        seen = data.subset(looked_at(data))
+        n, of = (int((~labelled(each)).sum()) for each in (seen, data))
+        if n < of:
+            warn_user(
+                f"method={self.method!r} labels {n} of the {of} unlabelled cases, evenly spread, and learns from them: "
+                "it holds the features of all that it labels at a time. method='mean_teacher' learns from all."
+            )
 
     def _pretrained_on(self, data: StoredCases) -> TransformerPretrainer:
         """Train the encoder on all series, whether they have labels or not."""

@@ -12,6 +12,7 @@ from sklearn.semi_supervised import LabelSpreading
 from tsformer.data.batch import UNLABELLED, StoredCases, labelled
 from tsformer.data.messages import warn_user
 from tsformer.models.channel_encoder import ChannelEncoder
+from tsformer.training import ridge
 from tsformer.training.channels import telling_channels
 from tsformer.training.ridge import MAX_CHANNELS, Classes, Features, Floats, best_head, most_cases, squashed
 
@@ -32,26 +33,33 @@ def with_labels(
 ) -> StoredCases:
     """Give cases that have no label one by their features, and the weight of it; those that get none are left out.
 
-    `class_weight` (K,) is what a guess counts for by its class. Of more cases than a head is fitted to, unlabelled ones
-    that are too many are left out before.
+    `class_weight` (K,) is what a guess counts for by its class. Of more cases than a head is fitted to, only those are
+    looked at that `looked_at` chooses; those with labels all stay.
     """
-    data = data.subset(_chosen(data))
     assert data.y is not None  # for the type checker: some have labels
-    channels = telling_channels(data.subset(np.flatnonzero(labelled(data))), MAX_CHANNELS)
+    chosen = looked_at(data)
+    some = data.subset(chosen)
+    channels = telling_channels(some.subset(np.flatnonzero(labelled(some))), MAX_CHANNELS)
     encoder.fit_resolution(data.n_timepoints)
-    *_, features = squashed(encoder, data, channels, device)
-    y, certainty = label(features, data.y.numpy(), len(class_weight))
-    weight = torch.from_numpy(np.where(labelled(data), 1.0, certainty * class_weight[y])).float()
+    *_, features = squashed(encoder, some, channels, device)
+    y, certainty, is_given = data.y.numpy().copy(), np.ones(len(data)), labelled(data).numpy()
+    y[chosen], certainty[chosen] = label(features, y[chosen], len(class_weight))
+    weight = torch.from_numpy(np.where(is_given, 1.0, certainty * class_weight[y])).float()
     weight = weight if data.weight is None else weight * data.weight
     return replace(data, y=torch.from_numpy(y), weight=weight).subset(np.flatnonzero(y != UNLABELLED))
 
 
-def _chosen(data: StoredCases) -> NDArray[np.int64]:
-    is_labelled = labelled(data).numpy()
-    n_unlabelled = max(1, most_cases(min(data.n_channels, MAX_CHANNELS)) - int(is_labelled.sum()))
-    others = np.flatnonzero(~is_labelled)
-    places = np.linspace(0, len(others) - 1, min(len(others), n_unlabelled)).round().astype(np.int64)
-    return np.sort(np.concatenate([np.flatnonzero(is_labelled), others[places]]))
+def looked_at(data: StoredCases) -> NDArray[np.int64]:
+    """Choose cases to find labels by: as many as a head is fitted to, half of them unlabelled, or all if that is less.
+
+    Labelled ones are spread over the classes, unlabelled ones evenly.
+    """
+    assert data.y is not None  # for the type checker: some have labels
+    is_given = labelled(data).numpy()
+    most, given, others = most_cases(min(data.n_channels, MAX_CHANNELS)), *map(np.flatnonzero, (is_given, ~is_given))
+    given = given[ridge.spread(data.y.numpy()[given], max(most // 2, most - len(others)))]
+    places = np.linspace(0, len(others) - 1, min(len(others), most - len(given))).round().astype(np.int64)
+    return np.sort(np.concatenate([given, others[places]]))
 
 
 def spread(features: Features, y: Classes, n_classes: int) -> Labels:
