@@ -13,6 +13,7 @@ from tsformer.data.frequency import Frequency
 from tsformer.data.messages import warn_user
 
 LONGEST_SEASON = 1440  # steps that are read twice at most
+LONGEST_LOOK = 1008  # steps that are looked back where the context is chosen, but for twice a longer season
 SHORTEST_SECOND_CHOICE = 4  # in fewer steps little can repeat: the hour of half-hours
 
 # Months in a step, by a part of the name of the offset's class: pandas 2 lacks some classes. The first that fits holds.
@@ -89,13 +90,16 @@ def usual_seasons(freq: Frequency) -> list[int]:
     return seasons[:1] + [season for season in seasons[1:] if season >= SHORTEST_SECOND_CHOICE]
 
 
-def choose_season(season: int | list[int] | str, freq: Frequency, longest: int) -> tuple[int, int]:
+def choose_season(
+    season: int | list[int] | str, freq: Frequency, longest: int, context: int | None = None
+) -> tuple[int, int]:
     """Return the season to forecast and to score by, 1 for none, and a longer one to look back to as well, 0 for none.
 
     `season` is an int, a list, of which the shortest is the season and the longest is looked back to, or "auto": what
     is usual for the frequency, a day together with its week. Where the longest series, of `longest` time points, does
     not hold two seasons, or a season is too long to be read, the next shorter usual one that divides it comes instead,
-    or none, with a warning.
+    or none, with a warning. So does a shorter one of the list where the longest is beyond the history or the `context`,
+    None for one that is chosen by these.
     """
     usual = usual_seasons(freq)
     if season == "auto":
@@ -106,11 +110,15 @@ def choose_season(season: int | list[int] | str, freq: Frequency, longest: int) 
     choices = [wanted, *(each for each in usual if each < wanted and wanted % each == 0)]
     chosen = next((each for each in choices if each <= LONGEST_SEASON and 2 * each <= longest), 1)
     can_look_back = chosen > 1 and wanted <= LONGEST_SEASON
-    back = max((each for each in known if can_look_back and chosen < each <= longest), default=0)
+    reach = max(LONGEST_LOOK, 2 * chosen) if context is None else context
+    back = max((each for each in known if can_look_back and chosen < each <= min(longest, reach)), default=0)
     if chosen != wanted:
-        _warn(season, wanted, 2 * wanted, longest, (chosen, back))
+        _warn(season, wanted, _why(wanted, 2 * wanted, longest), (chosen, back))
     elif season != "auto" and max(known) > max(longest, 1):
-        _warn(season, wanted, max(known), longest, (chosen, back))
+        _warn(season, wanted, _why(wanted, max(known), longest), (chosen, back))
+    elif season != "auto" and max(known) > max(back, chosen):
+        why = f"is longer than the {reach} time points of a context"
+        _warn(season, wanted, (why, f"Set context_length={max(known)}"), (chosen, back))
     return chosen, back
 
 
@@ -132,15 +140,18 @@ def _week_of(usual: list[int], freq: Frequency) -> list[int]:
     return [7 * usual[0]] if is_day and 24 <= usual[0] <= LONGEST_SEASON else []
 
 
-def _warn(season: Any, wanted: int, needed: int, longest: int, taken: tuple[int, int]) -> None:
+def _why(wanted: int, needed: int, longest: int) -> tuple[str, str]:
+    """Say why a season is not taken, and what to do about that."""
+    if wanted > LONGEST_SEASON:
+        return f"is more than the {LONGEST_SEASON} steps that a network can read", "Resample to longer steps"
+    why = f"needs a history of {needed} time points; the longest series has {longest}"
+    return why, "Give more history, resample to longer steps"
+
+
+def _warn(season: Any, wanted: int, reason: tuple[str, str], taken: tuple[int, int]) -> None:
     """Say which season is not taken and why, what comes instead, and the way out."""
     found = f"These times usually have a season of {wanted} steps, which" if season == "auto" else f"season={season}"
-    if wanted > LONGEST_SEASON:
-        why, remedy = f"is more than the {LONGEST_SEASON} steps that a network can read", "Resample to longer steps"
-    else:
-        why = f"needs a history of {needed} time points; the longest series has {longest}"
-        remedy = "Give more history, resample to longer steps"
-    chosen, back = taken
+    (why, remedy), (chosen, back) = reason, taken
     instead = "no season" if chosen == 1 else f"a season of {chosen} steps"
     instead, given = (f"{instead}, and a look {back} steps back", [chosen, back]) if back else (instead, chosen)
     warn_user(f"{found} {why}. Taken instead: {instead}. {remedy}, or confirm it by season={given}.")

@@ -17,7 +17,7 @@ from tsformer.data.holidays import places_of
 from tsformer.data.messages import warn_user
 from tsformer.data.seasons import choose_season
 from tsformer.estimators.pretrained import Start, start_forecaster, steps_to_train
-from tsformer.models.forecaster import Lengths, SeriesForecaster, choose_lengths
+from tsformer.models.forecaster import Lengths, SeriesForecaster, choose_lengths, in_whole_patches
 from tsformer.params import TransformerParams
 from tsformer.training import calibration
 from tsformer.training.callbacks import SILENT, Task
@@ -111,8 +111,11 @@ def _attributes(forecaster: Any, series: SeriesSet, *, from_scratch: bool) -> di
     """The fitted attributes beside the network: chosen for the series, or those that there are."""
     if from_scratch:
         freq, longest = series.freq, max(map(len, series.values))
-        seasons = choose_season(forecaster.season, freq, longest)
-        lengths = choose_lengths(forecaster.horizon, forecaster.context_length, seasons, longest)
+        given = forecaster.context_length
+        seasons = choose_season(
+            forecaster.season, freq, longest, None if isinstance(given, str) else in_whole_patches(given)
+        )
+        lengths = choose_lengths(forecaster.horizon, given, seasons, longest)
         covariates = CovariateScaler.fit(series, calendar=forecaster.calendar, holidays=places_of(forecaster.holidays))
     else:
         freq, lengths, covariates = forecaster.freq_, forecaster.lengths_, forecaster.covariate_scaler_

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from tsformer.data.seasons import LONGEST_LOOK
 from tsformer.layers.attention import padding_mask
 from tsformer.layers.blocks import PRE_NORM, initialise_weights
 from tsformer.models.decoder import DecoderCache, TransformerDecoder
@@ -51,11 +52,16 @@ def choose_lengths(horizon: int, context_length: int | str, seasons: Seasons, lo
     """Choose the context by season and the longest series: 21 seasons, at least 180 and about 504 time points."""
     season, long_season = seasons
     if isinstance(context_length, str):
-        most = max(180, min(21 * season, 504), min(max(7 * season, long_season), 1008), 2 * season)
+        most = max(180, min(21 * season, 504), min(max(7 * season, long_season), LONGEST_LOOK), 2 * season)
         context_length = min(most, longest)
-    context = math.ceil(context_length / PATCH_LENGTH) * PATCH_LENGTH
+    context = in_whole_patches(context_length)
     long_season = long_season if long_season <= context else 0
     return Lengths(season, long_season, context, min(horizon, MOST_PATCHES * PATCH_LENGTH))
+
+
+def in_whole_patches(n_timepoints: int) -> int:
+    """Return how many time points the patches have that hold so many."""
+    return math.ceil(n_timepoints / PATCH_LENGTH) * PATCH_LENGTH
 
 
 class Window(NamedTuple):
