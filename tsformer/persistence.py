@@ -77,7 +77,7 @@ KINDS = {
         build_forecaster,
         {"freq_": pd.offsets.BaseOffset | int, "lengths_": Lengths, "covariate_scaler_": CovariateScaler}
         | {"history_": dict, "n_iter_": int, "series_": SeriesSet, "has_history_": bool},
-        {"conformity_scores_": np.ndarray, "trained_until_": pd.Index},
+        {"conformity_scores_": np.ndarray, "calibrated_until_": pd.Index, "trained_until_": pd.Index},
     ),
     TransformerPretrainer: Kind(blank_channel_encoder, OF_CASES | {"n_iter_": int}, OPTIONAL_OF_CASES),
     TransformerDetector: Kind(

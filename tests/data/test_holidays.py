@@ -62,6 +62,15 @@ def test_holiday_features__working_days__go_from_friday_to_monday():
     assert "2024-04-01" in after  # after Good Friday
 
 
+def test_holiday_features__working_weeks_of_six_days__go_from_saturday_to_monday():
+    freq = pd.offsets.CustomBusinessDay(weekmask="Mon Tue Wed Thu Fri Sat")
+    before, _, after = on(DAYS[DAYS.dayofweek < 6], freq, "DE")
+    assert "2023-12-23" in before  # Saturday before Christmas on a Monday
+    assert "2023-12-22" not in before
+    assert "2024-03-30" in before  # Saturday before Easter Monday, after Good Friday
+    assert "2024-03-30" in after
+
+
 @pytest.mark.parametrize("freq", ["W", "MS", "2D", "YE"])
 def test_fit__holidays_of_longer_steps__is_an_error(freq):
     y = pd.Series(np.arange(60.0), index=pd.date_range("2020-01-01", periods=60, freq=freq))

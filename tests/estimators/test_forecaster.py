@@ -3,6 +3,7 @@
 import pickle
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -513,6 +514,33 @@ def test_calibration_windows__missing_values_held_back__do_not_count():
     sales.iloc[[-3, -5]] = np.nan
     fitted = small(calibration_windows=2).fit(sales)
     assert len(fitted.conformity_scores_) == 10
+
+
+@seen_by_fit
+@pytest.mark.parametrize("max_steps", [0, 1])
+def test_backtest__windows_that_quantiles_were_corrected_by__warns(max_steps):
+    sales = wave()
+    fitted = TransformerForecaster(horizon=6, calibration_windows=2, max_steps=max_steps).fit(sales)
+    message = (
+        r"Quantiles were corrected by what they are to hold: The series up to 2020-12-31\. From 2020-01-31 on .*refit"
+    )
+    with pytest.warns(UserWarning, match=message) as record:
+        fitted.backtest(sales, n_windows=2, level=80)
+    assert [each.filename for each in record] == [__file__]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "Quantiles were corrected")
+        fitted.backtest(sales, n_windows=2)
+        later = pd.Series(1.0, pd.date_range(sales.index[-1], periods=13, freq="ME")[1:], name=sales.name)
+        fitted.backtest(pd.concat([sales, later]), n_windows=2, level=80)
+        fitted.backtest(sales, level=80, refit=True)
+
+
+def test_backtest__of_a_series_from_the_end_of_february__has_its_own_times():
+    step = pd.DateOffset(months=1)
+    ends = pd.DatetimeIndex([pd.Timestamp("2024-12-31") - (i * step) for i in range(60)][::-1])
+    forecaster = TransformerForecaster(horizon=3, freq=step, max_steps=0).fit(pd.Series(np.arange(60.0), ends))
+    short = pd.Series(np.arange(4.0), ends[-11:-7])
+    assert list(forecaster.backtest(short).index) == list(short.index[1:])
 
 
 def test_calibration_windows__set_to_0_and_fitted_again__corrects_no_more():

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tsformer.data.forecast_columns import as_text, forecast_columns, labels_of, quantiles_of
-from tsformer.data.frames import SeriesSet, without_last
+from tsformer.data.frames import SeriesSet
 from tsformer.data.frequency import time_before, time_range
 from tsformer.data.messages import shown
 from tsformer.data.rows import Floats, instants
@@ -71,8 +71,6 @@ def past_frame(series: SeriesSet, n_left: int, forecast: Forecast, level: list[f
     begins = np.array([len(times) - n_left for times in series.times])
     lengths = (begins + horizon).clip(0, horizon)
     times = [index[max(begin, 0) :][:n] for index, begin, n in zip(series.times, begins, lengths, strict=True)]
-    if series.n_series == 1:  # its times keep their freq, as in other forecasts
-        times = future_times(without_last(series, n_left), horizon)
     parts = zip(series.actual, begins, lengths, strict=True)
     actual = np.full((series.n_series, len(series.names), horizon), np.nan)
     for of_series, (rows, begin, n) in zip(actual, parts, strict=True):

@@ -13,6 +13,7 @@ from tsformer.data.frequency import Frequency
 from tsformer.data.rows import Floats
 from tsformer.data.seasons import step_of
 
+ALL_DAYS, WORKING_DAYS = "1111111", "1111100"
 DAYS_AROUND = (-1, 0, 1)  # how many days after a holiday: the day before it, itself, and the day after
 
 
@@ -31,11 +32,13 @@ def holiday_features(times: pd.Index[Any], freq: Frequency, places: Sequence[str
         )
     stamps: Any = times.to_timestamp() if isinstance(times, pd.PeriodIndex) else times
     codes, days = pd.factorize(stamps.tz_localize(None).normalize())
-    step = pd.offsets.BDay() if unit.startswith("working") else pd.offsets.Day()
+    week = (getattr(freq, "weekmask", None) or WORKING_DAYS) if unit.startswith("working") else ALL_DAYS
+    dates = days.to_numpy().astype("M8[D]")
+    around = [np.busday_offset(dates, -after, "preceding", week).astype("M8[s]") for after in DAYS_AROUND]
     columns = []
     for place in places:
         of_place = _days_off(place, range(days.year.min() - 1, days.year.max() + 2))
-        columns += [(days - after * step if after else days).isin(of_place) for after in DAYS_AROUND]
+        columns += [pd.DatetimeIndex(each).isin(of_place) for each in around]
     return np.stack(columns, axis=-1)[codes].astype(np.float64)
 
 

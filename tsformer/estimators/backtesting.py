@@ -45,7 +45,10 @@ def backtest_frame(
         refits = [partial(_refit_and_forecast, each, series, n, quantiles) for each, n in zip(new, left, strict=True)]
         forecasts = list(side_by_side(refits, forecaster.n_jobs))
     else:
-        _warn_of_seen(forecaster, series, left[0], "Pass refit=True to train anew before each window")
+        remedy = "Pass refit=True to train anew before each window"
+        _warn_of_seen(forecaster, series, left[0], remedy)
+        if quantiles:
+            _warn_of_calibrated(forecaster, series, left[0], remedy)
         forecasts = forecast_past(forecaster, series, left, quantiles)
     return pd.concat([past_frame(series, *each, levels) for each in zip(left, forecasts, strict=True)])
 
@@ -77,20 +80,41 @@ def minus_mase(forecaster: Any, series: SeriesSet) -> float:
 
 def _warn_of_seen(forecaster: Any, series: SeriesSet, n: int, remedy: str, *, all_or_nothing: bool = False) -> None:
     """Warn where the network was trained on some of the last n time points of series; `all_or_nothing`: not on all."""
-    until, known = getattr(forecaster, "trained_until_", None), forecaster.series_
-    if until is None or known.names != series.names or not are_of_one_kind(series.times[0], until):
-        return
-    ends = dict(zip(known.ids, until, strict=False))  # series that came by `update` are last
-    seen = [
-        code
-        for code, (id, times) in enumerate(zip(series.ids, series.times, strict=True))
-        if id in ends and len(times) > n and times[-n - 1] < ends[id] and not (all_or_nothing and ends[id] >= times[-1])
-    ]
+    seen = _seen(forecaster, series, n, "trained_until_")
+    if all_or_nothing:
+        seen = {code: end for code, end in seen.items() if end < series.times[code][-1]}
     if seen:
-        id = series.ids[seen[0]]
-        others = f", and {len(seen) - 1} other series" if len(seen) > 1 else ""
         warn_user(
-            f"The network was trained on what it is to forecast: {series_name(id)} up to {shown(ends[id])}{others}. "
-            f"These forecasts, from {shown(series.times[seen[0]][-n])} on, look better than those to come will be. "
-            f"{remedy}, or fit on what comes before."
+            f"The network was trained on what it is to forecast: {_first_of(seen, series)}. These forecasts, from "
+            f"{shown(series.times[min(seen)][-n])} on, look better than those to come will be. {remedy}, or fit on "
+            "what comes before."
         )
+
+
+def _warn_of_calibrated(forecaster: Any, series: SeriesSet, n: int, remedy: str) -> None:
+    """Warn where quantiles were corrected by some of the last n time points of series."""
+    if seen := _seen(forecaster, series, n, "calibrated_until_"):
+        warn_user(
+            f"Quantiles were corrected by what they are to hold: {_first_of(seen, series)}. From "
+            f"{shown(series.times[min(seen)][-n])} on they look better than those to come will be. {remedy}, or fit on "
+            "what comes before."
+        )
+
+
+def _seen(forecaster: Any, series: SeriesSet, n: int, attribute: str) -> dict[int, Any]:
+    """Which series reach with their last n time points into what fit saw, and until when it saw them."""
+    until, known = getattr(forecaster, attribute, None), forecaster.series_
+    if until is None or known.names != series.names or not are_of_one_kind(series.times[0], until):
+        return {}
+    ends = dict(zip(known.ids, until, strict=False))  # series that came by `update` are last
+    return {
+        code: ends[id]
+        for code, (id, times) in enumerate(zip(series.ids, series.times, strict=True))
+        if id in ends and len(times) > n and times[-n - 1] < ends[id]
+    }
+
+
+def _first_of(seen: dict[int, Any], series: SeriesSet) -> str:
+    code = min(seen)
+    others = f", and {len(seen) - 1} other series" if len(seen) > 1 else ""
+    return f"{series_name(series.ids[code])} up to {shown(seen[code])}{others}"

@@ -113,6 +113,9 @@ class TransformerForecaster(TransformerParams, TrainingParams, ParallelParams, C
     conformity_scores_ : ndarray of shape (n_values,)
         Where `calibration_windows` is not 0: how far each value held back lies from the median of its forecast, in
         quantiles (0 to 0.5), sorted.
+    calibrated_until_ : Index
+        Where `calibration_windows` is not 0: the last time of each series that was held back, in the order of
+        `series_`.
     series_ : SeriesSet
         The histories that `predict` goes on from and `update` appends to: ids, times, values and covariates.
     covariate_scaler_ : CovariateScaler

@@ -54,7 +54,7 @@ def learn(forecaster: Any, series: SeriesSet, *, from_scratch: bool, task: Task 
     scores = calibration.conformity_scores(state["model_"], held_back, resolve_device(forecaster.device))
     if not len(scores):
         raise ValueError(f"{what} holds back no value that can be forecast. Take more, or set it to 0.")
-    return state | {"conformity_scores_": scores, "series_": series}
+    return state | {"conformity_scores_": scores, "calibrated_until_": ends_of(series), "series_": series}
 
 
 def _learn_weights(forecaster: Any, series: SeriesSet, *, from_scratch: bool, task: Task) -> dict[str, Any]:
