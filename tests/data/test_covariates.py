@@ -238,10 +238,24 @@ def test_covariate_scaler__without_static_columns_and_calendar__reaches_as_far_a
     assert [len(known) for known in scaler.apply(series, rows, horizon=5, reach=9)[1]] == [20, 16]
 
 
-def test_covariate_scaler__column_without_variation__becomes_0():
-    frame = promotions().assign(y=1.0, promo=7)
-    future = CovariateScaler.fit(series := read(frame, future_cols=COLUMNS), calendar=False).apply(series)[1]
-    assert (future[0][:, 0] == 0.0).all()
+def test_covariate_scaler__columns_without_variation__become_0_with_a_warning():
+    frame = promotions().assign(y=1.0, promo=7, shop=3)
+    series = read(frame, past_cols="promo", future_cols="loud", static_cols="shop")
+    with pytest.warns(
+        UserWarning, match=r"The covariates \['promo', 'shop'\] do not vary in the training series"
+    ) as told:
+        scaler = CovariateScaler.fit(series, calendar=False)
+    assert len(told) == 1
+    past, future = scaler.apply(series)
+    assert (past[0] == 0.0).all()
+    assert (future[0][:, 1] == 0.0).all()
+    assert (future[0][:, 0] != 0.0).all()
+
+
+def test_covariate_scaler__calendar_of_years__warns_that_it_has_no_effect():
+    y = pd.Series(np.arange(30.0), pd.date_range("1990", periods=30, freq="YS"))
+    with pytest.warns(UserWarning, match="calendar=True has no effect: steps of years"):
+        assert CovariateScaler.fit(read(y), calendar=True).n_future == 0
 
 
 def test_covariate_scaler__column_without_a_value__is_refused():

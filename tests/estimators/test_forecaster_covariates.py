@@ -338,7 +338,8 @@ def test_fit__static_column_that_varies__is_told_with_its_series():
 
 def test_predict__covariate_that_did_not_vary_in_fit__has_no_effect_and_a_warning_where_it_varies():
     df, ahead = with_covariates()
-    flat = covarying().fit(df.assign(price=0.1))
+    with pytest.warns(UserWarning, match=r"The covariates \['price'\] do not vary"):
+        flat = covarying().fit(df.assign(price=0.1))
     expected = flat.predict(future=ahead.assign(price=0.1))
     with pytest.warns(UserWarning, match="'price' did not vary in fit"):
         assert_allclose(flat.predict(future=ahead.assign(price=1e300)), expected, rtol=0)

@@ -41,11 +41,18 @@ class CovariateScaler:
     @classmethod
     def fit(cls, series: SeriesSet, *, calendar: bool, holidays: tuple[str, ...] = ()) -> CovariateScaler:
         """Take the statistics of the observed values."""
-        past, future, _ = series.form.covariates
+        past, future, static = series.form.covariates
         scale = _scale_of(_known_ahead(series, [], 0, calendar, holidays), future)
+        scale_of_past = _scale_of(series.past, past)
+        static = static if series.n_series > 1 else []  # of one series nobody expects an effect
+        _warn_of_constants([*past, *future, *static], [*scale_of_past[1], *scale[1]])
+        if calendar and not _n_cycles(series.freq):
+            warn_user(
+                "calendar=True has no effect: steps of years change neither month nor day nor hour. Leave it out."
+            )
         if holidays and np.isinf(scale[1][-len(DAYS_AROUND) * len(holidays) :]).all():
             warn_user(f"No holiday of {', '.join(holidays)} lies within the histories, so holidays= has no effect.")
-        return cls(calendar, _scale_of(series.past, past), scale, holidays)
+        return cls(calendar, scale_of_past, scale, holidays)
 
     @property
     def n_past(self) -> int:
@@ -112,6 +119,15 @@ def _scale_of(matrices: list[Floats], names: list[Hashable]) -> Scale:
     mean, std = np.nanmean(rows / unit, axis=0), np.nanstd(rows / unit, axis=0)
     varies = std > relative_rounding(values, (0,)).numpy()[0] * np.abs(mean)
     return mean * unit, np.where(varies, std * unit, np.inf)
+
+
+def _warn_of_constants(names: list[Hashable], stds: list[float]) -> None:
+    """Warn of columns, the first ones, that do not vary."""
+    if still := [name for name, std in zip(names, stds, strict=False) if np.isinf(std)]:
+        warn_user(
+            f"The covariates {still} do not vary in the training series, so they have no effect. Give series in which "
+            "they vary, or leave them out."
+        )
 
 
 def _scaled(matrices: list[Floats], scale: Scale) -> list[Floats]:
