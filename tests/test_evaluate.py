@@ -53,6 +53,13 @@ def test_evaluate__all__is_what_the_other_metrics_say(df, past):
     assert (row["n"], row["n_missing"]) == (54, 0)
 
 
+def test_evaluate__levels_of_many_digits__have_their_coverage(df):
+    past = at_once().fit(df).backtest(df, level=[99.99999, 33.3])
+    row = evaluate(past, df).loc["all"]
+    for level in (99.99999, 33.3):
+        assert row[f"coverage_{level}"] == pytest.approx(interval_coverage(df, past, level=level))
+
+
 def test_evaluate__by_series_of_one_window__is_what_utilsforecast_says(df):
     losses = pytest.importorskip("utilsforecast.losses")
     past = at_once().fit(df).backtest(df, level=80)

@@ -377,9 +377,9 @@ def _errors(actual: Floats, point: Floats, quantiles: dict[float, Floats], scale
     absolute = np.abs(actual - point)
     errors = {} if scale is None else {"mase": absolute / scale}
     errors |= {"mae": absolute, "rmse": absolute**2, "wape": absolute}
-    upper = {as_text(1 - quantile): values for quantile, values in quantiles.items() if quantile > 0.5}
+    upper = {as_text(quantile): values for quantile, values in quantiles.items() if quantile > 0.5}
     for quantile, low in sorted(quantiles.items(), reverse=True):  # the narrow bands first
-        if (high := upper.get(as_text(quantile))) is not None:
+        if (high := upper.get(as_text(1 - quantile))) is not None:
             inside = np.where(np.isnan(low + high), np.nan, (low <= actual) & (actual <= high))
             errors[f"coverage_{as_text(100 - 200 * quantile)}"] = inside
     if quantiles:

@@ -95,6 +95,9 @@ def test_describe__values_moved__differ_in_location_and_what_tells_the_level():
     assert (found.statistics[:, level] > expected.statistics[:, level]).all()
     rest = [i for i in range(N_STATISTICS) if i != level]
     torch.testing.assert_close(found.statistics[:, rest], expected.statistics[:, rest], rtol=0, atol=1e-9)
+    far = described(y + 1e9, observed)  # where values are exact to 1e-7
+    torch.testing.assert_close(far.scale.spread, expected.scale.spread)
+    torch.testing.assert_close(far.series, expected.series, rtol=0, atol=1e-5)
     below = described(y - 1000.0, observed)
     assert (below.statistics[:, level] < 0).all()
     assert (below.statistics[:, positive] == 0).all()
