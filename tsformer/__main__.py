@@ -15,7 +15,7 @@ from tsformer.commands.options import given, parser
 # Parameters that messages name as Python spells them, and the options behind which they are.
 PARAMETERS = (
     *("id_col", "time_col", "label_col", "target_cols", "past_cols", "future_cols", "static_cols", "contamination"),
-    *("device", "freq", "future", "holidays", "horizon", "level", "max_steps", "season", "window_length"),
+    *("device", "fill", "freq", "future", "holidays", "horizon", "level", "max_steps", "season", "window_length"),
 )
 WORDS = {", and fill= to fill those": "", ", or drop them": ", or --drop-cols to drop them"}
 WORDS |= {"n_windows=1 needs": "--metrics needs", "lower n_windows or step_size": "give more, or a smaller --horizon"}

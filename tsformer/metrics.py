@@ -21,7 +21,7 @@ from scipy.special import ndtri
 
 from tsformer.data.backtests import Points, histories_of, read_backtest
 from tsformer.data.comparisons import Comparison, read_comparison
-from tsformer.data.forecast_columns import as_text, band_labels
+from tsformer.data.forecast_columns import as_text, band_labels, check_quantiles
 from tsformer.data.messages import quoted, warn_user
 from tsformer.data.seasons import choose_season
 from tsformer.params import checked_count
@@ -131,10 +131,9 @@ def weighted_quantile_loss(
     `quantiles`, or is a frame as of `predict(quantiles=...)`, of which these are taken.
     """
     levels = np.atleast_1d(np.asarray(quantiles, dtype=np.float64))
-    if levels.ndim != 1 or not len(levels) or not ((levels > 0) & (levels < 1)).all():
-        raise ValueError(
-            f"quantiles must lie between 0 and 1, both excluded. Got {quantiles!r}; a quantile of 10 % is 0.1."
-        )
+    if levels.ndim != 1 or not len(levels):
+        raise ValueError(f"quantiles must be a list of one or more, such as [0.1, 0.9]. Got {quantiles!r}.")
+    check_quantiles(levels, quantiles)
     cases = read_comparison(y_true, y_pred, [float(level) for level in levels], (id_col, time_col, target_cols))
     errors = cases.truth[..., None] - cases.forecasts
     losses = 2 * np.maximum(levels * errors, (levels - 1) * errors).mean(axis=-1)  # NaN where any of them is

@@ -130,6 +130,23 @@ def test_read_series__series_of_different_frequencies__names_one_of_each(times, 
         read(df)
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "freq", "way"),
+    [
+        ("W-SUN", "W-WED", "7D", "'7D'"),
+        ("2W-SUN", "2W-WED", "14D", "'14D'"),
+        ("MS", "ME", pd.DateOffset(months=1), r"pd\.DateOffset\(1, months=1\)"),
+        ("QE", "QE-JAN", pd.DateOffset(months=3), r"pd\.DateOffset\(1, months=3\)"),
+        ("YE", "YS", pd.DateOffset(months=12), r"pd\.DateOffset\(1, months=12\)"),
+    ],
+)
+def test_read_series__steps_of_equal_length_from_other_days__tells_the_frequency_of_both(one, other, freq, way):
+    df = long_frame(a=pd.date_range("2015", periods=12, freq=one), b=pd.date_range("2015", periods=9, freq=other))
+    with pytest.raises(ValueError, match=rf"must have one frequency.* equally long: pass freq={way}\.$"):
+        read(df)
+    assert read(df, freq=freq).n_series == 2
+
+
 def test_read_series__weekly_frequency_of_the_wrong_day__tells_the_right_one():
     times = pd.date_range("2024-01-01", periods=9, freq="W-MON")
     match = "is irregular: 2024-01-01, 2024-01-08, 2024-01-15 and 6 more not on the grid .*look like freq='W-MON'"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -29,6 +29,12 @@ def _bounds(percent: float) -> tuple[float, float]:
 def _check_level(percent: float) -> None:
     if not 1 <= percent < 100:
         raise ValueError(f"A level must be a percentage in the range [1, 100), such as 90. Got {percent!r} instead.")
+
+
+def check_quantiles(numbers: Iterable[float], given: Any) -> None:
+    """Raise a ValueError where a number is no quantile."""
+    if not all(0 < number < 1 for number in numbers):
+        raise ValueError(f"quantiles must lie between 0 and 1, both excluded. Got {given!r}; that of 10 % is 0.1.")
 
 
 def band_labels(percent: float) -> list[str]:

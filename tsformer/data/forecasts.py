@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from tsformer.data.forecast_columns import as_text, forecast_columns, labels_of, quantiles_of
+from tsformer.data.forecast_columns import as_text, check_quantiles, forecast_columns, labels_of, quantiles_of
 from tsformer.data.frames import SeriesSet
 from tsformer.data.frequency import time_before, time_range
 from tsformer.data.messages import shown
@@ -42,9 +42,8 @@ def requested_quantiles(
     numbers = list({as_text(number): number for number in numbers}.values())  # each column once
     if level is not None:
         return quantiles_of(numbers), numbers
-    if all(0 < number < 1 for number in numbers):
-        return numbers, None
-    raise ValueError(f"quantiles must lie between 0 and 1, both excluded. Got {quantiles}; a quantile of 10 % is 0.1.")
+    check_quantiles(numbers, quantiles)
+    return numbers, None
 
 
 def future_times(series: SeriesSet, horizon: int) -> list[pd.Index[Any]]:

@@ -432,10 +432,10 @@ def _what_is_wrong(
     alias, own = _alias(freq, times), _inferred(times) if len(times) >= 3 else None
     if own not in (None, freq) and not insert:
         longest = series_name(ordered.ids[int(ordered.lengths.argmax())])
-        return (
-            f"All series must have one frequency. {longest} has {alias}, {name} has {_alias(own, times)}. Read the "
-            "frequencies one by one; if only times are absent, pass freq=."
-        )
+        way = "Read the frequencies one by one; if only times are absent, pass freq=."
+        if (step := _without_anchor(freq)) is not None and step == _without_anchor(own):
+            way = f"Their steps are equally long: pass freq={_alias(step, times)}."
+        return f"All series must have one frequency. {longest} has {alias}, {name} has {_alias(own, times)}. {way}"
     if (steps < 0).any():
         return (
             f"{name} is irregular: {listed(times[steps < 0])} not on the grid of freq={alias}.{_look(own, times)}"
@@ -444,6 +444,21 @@ def _what_is_wrong(
     before = int((np.diff(steps) > 1).argmax())
     absent = time_range(times[before], int(np.diff(steps)[before]), freq, times)[1:]
     return f"{name} has a gap: no row for {listed(absent)}. {remedy.format(freq=alias)}"
+
+
+def _without_anchor(freq: Any) -> Any:
+    """The step that weeks and months take from any day, None of what else there is."""
+    if isinstance(freq, pd.offsets.Week):
+        return pd.offsets.Day(7 * freq.n)
+    months = next((n for kinds, n in _OF_MONTHS if isinstance(freq, kinds)), None)
+    return None if months is None else pd.DateOffset(months=months * freq.n)
+
+
+_OF_MONTHS = (
+    ((pd.offsets.MonthBegin, pd.offsets.MonthEnd), 1),
+    ((pd.offsets.QuarterBegin, pd.offsets.QuarterEnd), 3),
+    ((pd.offsets.YearBegin, pd.offsets.YearEnd), 12),
+)
 
 
 def _look(own: Any, times: pd.Index[Any]) -> str:

@@ -132,7 +132,9 @@ class TransformerForecaster(TransformerParams, TrainingParams, ParallelParams, C
     but at least 64 and at most 512, and for no more than a quarter of the windows, or 16. An epoch is 50 batches.
 
     Training decodes 96 steps. Beyond these, bands of series without a season go on growing as changes in the context
-    do, as those of a random walk should; paths of `sample` do not.
+    do, as those of a random walk should; paths of `sample` do not. A forecast lies at most 30 spreads from the
+    mean of the last season, a spread being the geometric mean of the std of the context and of its change from a season
+    to the next: steep trends are cut there, far ahead.
 
     References
     ----------

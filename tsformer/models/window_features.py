@@ -93,7 +93,11 @@ def scale_of(y: Tensor, observed: Tensor, season: int, *, shifted: bool) -> Scal
     """
     level = masked_mean(y.abs(), observed, 1)
     largest = torch.where(level > 0, level, 1.0)
-    std = masked_mean((y - masked_mean(y, observed, 1)).square(), observed, 1).sqrt().maximum(simple_forecasts.ROUNDING * largest)
+    std = (
+        masked_mean((y - masked_mean(y, observed, 1)).square(), observed, 1)
+        .sqrt()
+        .maximum(simple_forecasts.ROUNDING * largest)
+    )
     std = torch.where(observed.sum(dim=1, keepdim=True) == 1, largest, std)  # one value tells of no spread
     change, both = _seasonal_change(y, observed, season)
     change = torch.where(both.any(dim=1, keepdim=True), masked_mean(change.abs(), both, 1), std).maximum(0.02 * std)
