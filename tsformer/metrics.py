@@ -58,9 +58,20 @@ def mean_absolute_scaled_error(
 
     The absolute error of each series is divided by the mean absolute difference of its history at lag `season`, or
     at lag 1 where the history is no longer than a season (Hyndman & Koehler 2006). A series whose history does not
-    vary, but for rounding, has no such scale and is left out with a warning. `y_train` holds the histories, as arrays
-    of any lengths or a frame; arrays need it, of frames the rows of y_true before each forecast are taken without it.
-    Where rows of these are absent, `freq`, as of the forecaster, inserts them as missing.
+    vary, but for rounding, has no such scale and is left out with a warning.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (horizon,) or (n_series, horizon), Series or DataFrame
+        Actual values, and point forecasts.
+    y_train : list of arrays of any lengths, Series or DataFrame, optional
+        The histories. Arrays need it; of frames the rows of y_true before each forecast are taken without it.
+    season : int, default=1
+        Time points after which series repeat themselves.
+    freq : str, offset, int or None, default=None
+        Frequency of frames, by which absent rows of histories count as missing. None infers it and refuses gaps.
+    by_series, id_col, time_col, target_cols
+        As all functions here take them.
 
     Examples
     --------
@@ -88,6 +99,11 @@ def root_mean_squared_scaled_error(
     """Root mean squared scaled error (RMSSE): as MASE, of squares; the root is taken of each series.
 
     It is the error of the M5 competition (Makridakis et al. 2022).
+
+    Parameters
+    ----------
+    y_true, y_pred, y_train, season, freq, by_series, id_col, time_col, target_cols
+        As of `mean_absolute_scaled_error`.
     """
     cases = read_comparison(y_true, y_pred, [None], (id_col, time_col, target_cols), y_train, freq=freq, scaled=True)
     scales = _scales(cases, season, power=2)[:, None]  # before squaring: of 1e200 a square is infinite

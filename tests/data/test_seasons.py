@@ -135,7 +135,7 @@ def test_read_series__any_offset__is_followed_through_gaps_and_ahead(freq, tz):
         ("15min", 672, (96, 672)),
         ("2h", 1000, (12, 0)),
         ("min", 2880, (1440, 0)),
-        ("min", 10_080, (1440, 0)),
+        ("min", 10_080, (1440, 10_080)),
         ("10s", 100_000, (360, 0)),
         ("100ms", 1200, (600, 0)),
     ],
@@ -150,7 +150,7 @@ def test_choose_season__auto__is_the_usual_one_with_the_week_of_a_day(freq, long
         (
             "min",
             2879,
-            (60, 0),
+            (60, 1440),
             r"season of 1440 steps, which needs a history of 2880 .* the longest series has 2879\.",
         ),
         ("min", 1439, (60, 0), r"Taken instead: a season of 60 steps\. .* or confirm it by season=60\."),
@@ -222,24 +222,34 @@ def test_choose_season__given_but_not_shown_by_the_history__is_replaced_with_a_w
 
 
 @pytest.mark.parametrize(
-    ("season", "context", "chosen", "message"),
+    ("season", "reach", "chosen", "message"),
     [
-        ([24, 168, 8760], None, (24, 168), r"longer than the 1008 time .* Set context_length=8760, or .*=\[24, 168\]"),
+        ([24, 168, 8760], 1008, (24, 168), r"longer than the 1008 time .* Set context_length=8760, or .*=\[24, 168\]"),
         ([24, 168], 120, (24, 0), r"longer than the 120 time points of a context\. Taken instead: a season of 24"),
     ],
 )
-def test_choose_season__longer_than_the_context__is_replaced_with_a_warning(season, context, chosen, message):
+def test_choose_season__beyond_the_reach_of_a_context__is_replaced_with_a_warning(season, reach, chosen, message):
     with pytest.warns(UserWarning, match=message) as record:
-        assert choose_season(season, as_freq("h"), 10**5, context) == chosen
+        assert choose_season(season, as_freq("h"), 10**5, reach) == chosen
     assert len(record) == 1
     assert choose_season(season, as_freq("h"), 10**5, max(season)) == (24, max(season))
 
 
 def test_choose_season__auto__looks_back_a_week_where_a_context_holds_one():
-    assert without_warning("auto", as_freq("10min"), 10**5) == (144, 1008)
-    assert without_warning("auto", as_freq("5min"), 10**5) == (288, 0)
+    assert without_warning("auto", as_freq("10min"), 10**5, 1008) == (144, 1008)
+    assert without_warning("auto", as_freq("5min"), 10**5, 1008) == (288, 0)
     assert without_warning("auto", as_freq("5min"), 10**5, 2016) == (288, 2016)
-    assert without_warning([720, 1440], as_freq("min"), 10**5) == (720, 1440)
+
+
+@pytest.mark.parametrize(("context_length", "chosen"), [("auto", 168), (8760, 8760)])
+def test_forecaster__a_long_season__is_looked_back_to_where_the_context_holds_it(context_length, chosen):
+    y = pd.Series(np.sin(np.arange(9000.0)), pd.date_range("2023", periods=9000, freq="h"))
+    forecaster = small(season=[24, 168, 8760], context_length=context_length, max_steps=1)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        forecaster.fit(y)
+    assert forecaster.lengths_.long_season == chosen
+    assert [str(each.message)[:25] for each in told] == ["season=[24, 168, 8760] is"] * (chosen == 168)
 
 
 @pytest.mark.parametrize("season", [True, 0, -1, 12.0, None, "week", (7,), [], [24, 0], [24, 1.5], [True]])

@@ -13,7 +13,6 @@ from tsformer.data.frequency import Frequency
 from tsformer.data.messages import warn_user
 
 LONGEST_SEASON = 1440  # steps that are read twice at most
-LONGEST_LOOK = 1008  # steps that are looked back where the context is chosen, but for twice a longer season
 SHORTEST_SECOND_CHOICE = 4  # in fewer steps little can repeat: the hour of half-hours
 
 # Months in a step, by a part of the name of the offset's class: pandas 2 lacks some classes. The first that fits holds.
@@ -91,15 +90,15 @@ def usual_seasons(freq: Frequency) -> list[int]:
 
 
 def choose_season(
-    season: int | list[int] | str, freq: Frequency, longest: int, context: int | None = None
+    season: int | list[int] | str, freq: Frequency, longest: int, reach: int | None = None
 ) -> tuple[int, int]:
     """Return the season to forecast and to score by, 1 for none, and a longer one to look back to as well, 0 for none.
 
     `season` is an int, a list, of which the shortest is the season and the longest is looked back to, or "auto": what
     is usual for the frequency, a day together with its week. Where the longest series, of `longest` time points, does
     not hold two seasons, or a season is too long to be read, the next shorter usual one that divides it comes instead,
-    or none, with a warning. So does a shorter one of the list where the longest is beyond the history or the `context`,
-    None for one that is chosen by these.
+    or none, with a warning. So does a shorter one of the list where the longest is beyond the history or the `reach` of
+    a context.
     """
     usual = usual_seasons(freq)
     if season == "auto":
@@ -110,8 +109,8 @@ def choose_season(
     choices = [wanted, *(each for each in usual if each < wanted and wanted % each == 0)]
     chosen = next((each for each in choices if each <= LONGEST_SEASON and 2 * each <= longest), 1)
     can_look_back = chosen > 1 and wanted <= LONGEST_SEASON
-    reach = max(LONGEST_LOOK, 2 * chosen) if context is None else context
-    back = max((each for each in known if can_look_back and chosen < each <= min(longest, reach)), default=0)
+    farthest = longest if reach is None else min(longest, reach)
+    back = max((each for each in known if can_look_back and chosen < each <= farthest), default=0)
     if chosen != wanted:
         _warn(season, wanted, _why(wanted, 2 * wanted, longest), (chosen, back))
     elif season != "auto" and max(known) > max(longest, 1):

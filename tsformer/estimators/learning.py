@@ -17,7 +17,7 @@ from tsformer.data.holidays import places_of
 from tsformer.data.messages import warn_user
 from tsformer.data.seasons import choose_season
 from tsformer.estimators.pretrained import Start, start_forecaster, steps_to_train
-from tsformer.models.forecaster import Lengths, SeriesForecaster, choose_lengths, in_whole_patches
+from tsformer.models.forecaster import LONGEST_LOOK, Lengths, SeriesForecaster, choose_lengths, in_whole_patches
 from tsformer.params import TransformerParams
 from tsformer.training import calibration
 from tsformer.training.callbacks import SILENT, Task
@@ -112,9 +112,8 @@ def _attributes(forecaster: Any, series: SeriesSet, *, from_scratch: bool) -> di
     if from_scratch:
         freq, longest = series.freq, max(map(len, series.values))
         given = forecaster.context_length
-        seasons = choose_season(
-            forecaster.season, freq, longest, None if isinstance(given, str) else in_whole_patches(given)
-        )
+        reach = LONGEST_LOOK if isinstance(given, str) else in_whole_patches(given)
+        seasons = choose_season(forecaster.season, freq, longest, reach)
         lengths = choose_lengths(forecaster.horizon, given, seasons, longest)
         covariates = CovariateScaler.fit(series, calendar=forecaster.calendar, holidays=places_of(forecaster.holidays))
     else:

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from tsformer.data.seasons import LONGEST_LOOK
 from tsformer.layers.attention import padding_mask
 from tsformer.layers.blocks import PRE_NORM, initialise_weights
 from tsformer.models.decoder import DecoderCache, TransformerDecoder
@@ -29,6 +28,7 @@ from tsformer.models.window_features import (
 
 PATCH_LENGTH = 12  # time points of a token, in encoder and decoder
 MOST_PATCHES = 8  # that training decodes
+LONGEST_LOOK = 1008  # time points back, where the context is chosen
 
 # The mixture of simple forecasts that a new network begins with.
 BEGINNING = {"lag_1": 0.2, "theta": 0.2, "theta_recent": 0.2, "theta_log": 0.2, "damped": 0.1, "damped_log": 0.1}
