@@ -13,6 +13,7 @@ DETECTOR = "TransformerDetector"
 OURS_TOO = (DETECTOR, "its ")  # the detector and its parts
 LEARNT, RANDOM = "its neighbours alone", "its neighbours, random weights"
 ARCHIVE, SYNTHETIC = 0, 1
+KINDS = {"cycles": "cycles", "aperiodic": "no period", "channels": "several channels"}  # of made series
 
 
 @cache
@@ -22,7 +23,9 @@ def rows() -> pd.DataFrame:
     def read(path: Path) -> pd.DataFrame:
         return pd.read_csv(path, keep_default_na=False, na_values=[""])
 
-    return newest("anomaly", read, ["group", "series", "method"])
+    key = ["group", "series", "method"]
+    alone = newest("anomaly", read, key).query("group != 'channels'")
+    return pd.concat([alone, newest("anomaly-channels", read, key)])
 
 
 def by_series(column: str = "vus_pr") -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -38,6 +41,10 @@ def detectors(group: int) -> pd.DataFrame:
     if group == ARCHIVE:
         right = by_series("right")[group].sum()
         table.insert(0, f"right of {len(vus)}", bold_best(right, 0))
+    else:
+        for place, (name, title) in enumerate(KINDS.items()):
+            of_kind = vus[vus.index.get_level_values("group") == name]
+            table.insert(place, f"{title} ({len(of_kind)})", bold_best(of_kind.mean(), 3))
     table["seconds"] = took.median().map(seconds)
     return table.rename(index={DETECTOR: OURS}).rename_axis("")
 
