@@ -442,9 +442,12 @@ WRONG_FRAMES = {
     "no ids": (
         LONG.drop(columns="unique_id"),
         r"A long frame X must have a column of ids, 'unique_id', and one of times, 'ds'\. Got 'ds' but not "
-        r"'unique_id'; name the columns with id_col= and time_col=, .* or rename the column if each row is a case\.",
+        r"'unique_id' among \['ds', 'u', 'v'\]; name the columns with id_col= and time_col=, .* if each row is a case",
     ),
-    "times in the index": (LONG.set_index("ds"), r"Got 'unique_id' but not 'ds'; .*reset_index\(\)"),
+    "times in the index": (
+        LONG.set_index("ds"),
+        r"Got 'unique_id' but not 'ds' among \['unique_id', 'u', 'v'\]; .*reset_index\(\)",
+    ),
     "other names, times as dates": (
         LONG.rename(columns={"unique_id": "id", "ds": "time"}).drop(columns="id"),
         r"A DataFrame X of one row for each case must hold numbers\. Got 'datetime64.*' in column 'time'; if X is a "
@@ -610,3 +613,12 @@ def test_by_id__table_and_fewer_labels__says_how_a_long_frame_is_named():
 def test_by_id__other_ids__are_named(index, message):
     with pytest.raises(ValueError, match=message):
         by_id(pd.Series(1, index=index), UNSORTED, "y")
+
+
+def test_read__masked_arrays_in_cells_and_none_in_lists__are_missing():
+    masked = np.ma.masked_array([[1.0, 2.0, 99.0, 4.0]], mask=[[0, 0, 1, 0]])
+    cells = pd.DataFrame({"a": [masked[0], masked[0]]})
+    for X in ([masked] * 2, pd.Series([masked] * 2), cells, [[1.0, 2.0, None, 4.0]] * 2):
+        series = read_cases(X).data.series
+        for case in series:
+            assert_array_equal(np.ravel(case), [1.0, 2.0, np.nan, 4.0])

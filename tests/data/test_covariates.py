@@ -184,6 +184,8 @@ def test_check_known_ahead__value_missing_in_the_last_time_points__is_named():
     with pytest.raises(ValueError, match=r"df contains NaN .* in column 'promo', .*: Series 'a' at 2024-01-16"):
         check_known_ahead(series, 5)
     check_known_ahead(read(frame, past_cols=COLUMNS), 5)
+    gap = frame[frame["promo"].notna()]
+    check_known_ahead(read(gap, future_cols=COLUMNS, freq="D"), 5)  # nothing to be scored there
 
 
 # Scaled.

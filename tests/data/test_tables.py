@@ -75,6 +75,13 @@ def test_without_row_numbers__first_column_counts__is_left_out_unless_named(firs
     assert tables.without_row_numbers(df, [df.columns[0]]).shape[1] == 3
 
 
+def test_without_row_numbers__column_of_cases_that_counts__is_left_out_with_a_warning():
+    df = pd.DataFrame({"case": [1, 2, 3], "x": [0.5, 0.1, 0.2]})
+    with pytest.warns(UserWarning, match="The first column, 'case', counts rows and is left out.* --id-col"):
+        assert list(tables.without_row_numbers(df, [])) == ["x"]
+    assert tables.without_row_numbers(df, ["case"]) is df
+
+
 def test_without_row_numbers__other_first_columns__stay():
     for df in (FRAME, pd.DataFrame({"index": [3, 1, 2]}), pd.DataFrame({tables.UNNAMED: ["a", "b"], "y": [1, 2]})):
         assert tables.without_row_numbers(df, []) is df

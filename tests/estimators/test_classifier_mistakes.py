@@ -246,7 +246,7 @@ def test_fit__columns_of_one_name__are_told():
 
 
 def test_fit__class_weight_without_some_class__names_the_class():
-    with pytest.raises(ValueError, match=r"The classes, \[0\], are not in class_weight"):
+    with pytest.raises(ValueError, match=r"class_weight must name classes of y, \[0, 1\]\. Got \[1, 5\]"):
         small(class_weight={1: 2, 5: 1}).fit(X, y)
 
 
@@ -390,3 +390,34 @@ def test_partial_fit__other_classes_in_a_later_call__names_both():
 
     with pytest.raises(ValueError, match="is not the same as on last call to partial_fit"):
         clf.partial_fit(X, y, classes=[0, 1, 2])
+
+
+# Weights of classes
+
+
+def test_class_weight__classes_that_are_not_named__weigh_1_in_any_batch():
+    clf = small(class_weight={1: 2.0}).partial_fit(X, y, classes=[0, 1])
+    clf.partial_fit(X[y == 0], y[y == 0])
+    one = small(class_weight={0: 3.0}, max_steps=1).fit(X, y, sample_weight=(y == 1) * 1.0 + (np.arange(len(y)) == 0))
+    assert one.predict_proba(X).shape == (len(X), 2)
+    small(class_weight={0: 1.0, 1: 2.0, 2: 5.0}, max_steps=1).fit(X, y)  # as in a fold without the third
+    with pytest.raises(ValueError, match=r"class_weight must name classes of y, \[0, 1\]\. Got \[5\]"):
+        small(class_weight={5: 2.0}).fit(X, y)
+
+
+# A head alone
+
+
+def test_fit__series_that_do_not_differ__predict_the_classes_as_often_as_they_come():
+    clf = small(n_estimators=0, pretrained="auto").fit(np.zeros((10, 1, 20)), [0, 1] * 5)
+    np.testing.assert_allclose(clf.predict_proba(np.zeros((2, 1, 20))), 0.5, atol=1e-6)
+
+
+def test_fit__one_case_left__is_told():
+    with pytest.raises(ValueError, match=r"two cases or more whose weight is above 0\. Got n_samples=1"):
+        small(n_estimators=0, pretrained="auto").fit(X, y, sample_weight=np.arange(len(y)) == 0)
+
+
+def test_fit__held_out_cases_without_a_network__warns():
+    with pytest.warns(UserWarning, match="X_val has no effect: n_estimators=0 leaves no network"):
+        small(n_estimators=0, pretrained="auto", early_stopping=True).fit(X, y, X_val=X, y_val=y)

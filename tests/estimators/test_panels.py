@@ -182,15 +182,35 @@ def test_fit__table_of_one_row_a_case__is_one_still():
         (LABELS[1:], r"The index of y must hold the ids of X, each once and no others\. Got none for 'case 0'\."),
         (LABELS.reset_index(drop=True), r"Got none for 'case .*, and further ones for 0, 1, 2 and 21 more\."),
         (LONG.set_index("unique_id")["u"] > 0, r"y must have one value for each id of X\. Got several for 'case"),
+        (
+            pd.concat([LABELS, pd.Series([1], ["more"])]),
+            r"further ones for 'more'\. Take those of X: y\[y\.index\.isin\(X\['unique_id'\]\)\]",
+        ),
         (y, r"y must be a Series with the ids of X as its index, as these do not ascend in X\. Got ndarray"),
     ],
-    ids=["one id short", "labels without ids", "labels of rows", "array"],
+    ids=["one id short", "labels without ids", "labels of rows", "one id too many", "array"],
 )
 def test_fit__labels_that_are_not_of_the_ids__are_refused(labels, message):
     with pytest.raises(ValueError, match=message):
         small().fit(LONG, labels)
     with pytest.raises(ValueError, match=message):
         small(max_steps=1).fit(LONG, LABELS).score(LONG, labels)
+
+
+def test_fit__ids_of_labels_of_another_type__says_which():
+    numbers = LONG.assign(unique_id=LONG["unique_id"].str[5:].astype(int))
+    labels = LABELS.rename(index=lambda id: id[5:])
+    with pytest.raises(ValueError, match=r"Those of X are of the type int, those of y of str: convert one of them\."):
+        small().fit(numbers, labels)
+
+
+def test_fit__label_left_in_a_long_frame__warns():
+    frame = LONG.assign(kind=LONG["unique_id"].map(LABELS), size=LONG["unique_id"].map(lambda id: int(id[5:])))
+    with pytest.warns(
+        UserWarning, match=r"The channel 'kind' has one value in each case, .* drop\(columns='kind'\)"
+    ) as told:
+        small(max_steps=1).fit(frame, LABELS)
+    assert len(told) == 1
 
 
 def test_fit__long_frame_of_other_names__is_told_how_to_name_them():

@@ -557,3 +557,12 @@ def test_bundled__alone__classifies_real_series_held_back_from_its_head(name):
 def test_bundled__default__votes_beside_the_networks():
     clf = TransformerClassifier(max_steps=1, device="cpu").fit(X, y)
     assert [type(model) for model in clf.model_.members] == [SeriesClassifier, SeriesClassifier, FrozenClassifier]
+
+
+def test_spread_over_all__rare_class__is_kept():
+    y = np.repeat([0, 1, 2], [20_000, 4, 20_000])
+    chosen = ridge.spread_over_all(y, 4_000)
+    assert np.bincount(y[chosen])[1] == 4
+    assert 4_000 <= len(chosen) <= 4_030
+    assert len(np.unique(chosen)) == len(chosen)
+    assert_array_equal(ridge.spread_over_all(y[:50], 4_000), np.arange(50))

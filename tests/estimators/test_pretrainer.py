@@ -70,7 +70,7 @@ def test_fit__same_seed__same_result_and_global_random_states_are_left_alone():
 
 
 def test_fit__one_series__trains():
-    assert small().fit(X[:1, :1]).transform(X[:1, :1]).shape[0] == 1
+    assert small(objective="reconstruction").fit(X[:1, :1]).transform(X[:1, :1]).shape[0] == 1
 
 
 def test_fit__channel_without_a_single_value__is_not_trained_on():
@@ -87,7 +87,7 @@ def test_fit__early_stopping__holds_series_back_and_measures_them():
 
 def test_fit__early_stopping_of_a_single_series__names_only_what_the_pretrainer_has():
     with pytest.raises(ValueError, match=r"Change validation_fraction, or set early_stopping=False\.$"):
-        small(early_stopping=True).fit(X[:1, :1])
+        small(early_stopping=True, objective="reconstruction").fit(X[:1, :1])
 
 
 def test_fit__warm_start__goes_on_from_the_weights():
@@ -278,3 +278,9 @@ def test_clone_and_copy__fitted__start_anew_or_stay_apart():
 def test_transform__other_channels_or_no_series__says_what_is_expected(fitted, wrong):
     with pytest.raises(ValueError, match=r"expecting 2 channels|0 time point|Expected 2D array"):
         fitted.transform(wrong)
+
+
+@pytest.mark.parametrize(("changes", "n"), [({}, 1), ({"batch_size": 1}, 6)], ids=["one channel", "batches of one"])
+def test_fit__contrastive_with_one_channel_a_batch__warns_that_nothing_is_learnt(changes, n):
+    with pytest.warns(UserWarning, match="learns nothing from one.* objective='reconstruction'"):
+        small(**changes).fit(X[:n, :1])

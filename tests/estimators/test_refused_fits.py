@@ -100,7 +100,7 @@ SERIES = {
     "heads that do not divide the width": set_to(FIT, n_heads=3),
     "too few to hold back": set_to(FIT, early_stopping=True, validation_fraction=0.01),
     "encoder that cannot be built": Way(FIT, {"encoder": NoEncoder}, error=Broken),
-    "loss not finite": set_to(learning_rate=1e30, batch_size=1),
+    "loss not finite": set_to(learning_rate=1e30, batch_size=2),
     "no series": given(X=None),
     "infinity": given(X=INFINITE),
     "four dimensions": given(X=X[..., None]),

@@ -62,6 +62,13 @@ def test_predict__other_panel_of_sktime__equals_the_array(mtype):
     assert np.abs(small().fit(panel, y).predict_proba(panel) - expected).max() < 1e-9
 
 
+def test_predict__channels_in_another_order__are_refused_by_their_names():
+    panel = pd.concat({i: pd.DataFrame(series.T).add_prefix("channel") for i, series in enumerate(X)})
+    fitted = small().fit(panel, y)
+    with pytest.raises(ValueError, match="Feature names must be in the same order"):
+        fitted.predict_proba(panel[panel.columns[::-1]])
+
+
 def test_predict__unequal_lengths_and_missing_values__equal_the_wrapped_classifier():
     series = cut(X.copy())
     series[3][0, 4:9] = np.nan

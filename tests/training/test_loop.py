@@ -3,6 +3,7 @@
 import math
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -13,7 +14,7 @@ from tsformer.layers.pooling import MeanPooling
 from tsformer.layers.scaling import ChannelScaler
 from tsformer.models.classifier import SeriesClassifier
 from tsformer.models.encoders import ENCODERS
-from tsformer.training.loop import EarlyStopping, evaluate, train
+from tsformer.training.loop import EarlyStopping, History, evaluate, joined, train
 from tsformer.training.objectives import classification
 from tsformer.training.optim import WeightAverage, adamw, constant, cosine
 from tsformer.training.waiting import Waiting
@@ -289,3 +290,13 @@ def test_train__progress__shows_a_bar_that_ends(capsys):
     assert "loss=" in shown
     climb(n_steps=6)
     assert capsys.readouterr().err == ""
+
+
+def test_joined__column_that_one_network_lacks__is_nan():
+    row = {"step": 1, "loss": 0.5, "learning_rate": 0.1, "seconds": 1.0}
+    one, other = History(), History()
+    one.add(row, validation_loss=0.25)
+    other.add(row)
+    table = joined([one, other])
+    assert table["network"] == [0, 1]
+    np.testing.assert_array_equal(table["validation_loss"], [0.25, np.nan])

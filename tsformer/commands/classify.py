@@ -23,10 +23,10 @@ def run(options: argparse.Namespace) -> None:
         raise ValueError("--max-steps has no effect with --pretrained-only, which trains no network. Drop one of them.")
     train, test = _train_and_test(options)
     classifier = loaded(options, TransformerClassifier)
-    X, y = (None, None) if train is None else read_cases(train, options, labelled=True)
+    X, y = (None, None) if train is None else read_cases(train, options, labelled=True, more=test is not None)
     X_test, y_test = None, None
     if test is not None:
-        X_test, y_test = read_cases(test, options, labelled=False, is_first=train is None)
+        X_test, y_test = read_cases(test, options, labelled=False)
     if X_test is not None:
         _check_alike(X, X_test, classifier, options)
     if (options.metrics or options.plot) and y_test is None:

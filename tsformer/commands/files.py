@@ -12,8 +12,8 @@ from tsformer.data import tables
 from tsformer.data.files import SUFFIXES, read_series
 
 
-def read_table(path: Path, options: argparse.Namespace, *texts: str, is_first: bool = True) -> pd.DataFrame:
-    """Read a CSV file without the columns to leave out, which the first file must have, and others may lack.
+def read_table(path: Path, options: argparse.Namespace, *texts: str, more: bool = False) -> pd.DataFrame:
+    """Read a CSV file without the columns to leave out, which this file, one before, or one of `more` must have.
 
     Columns `texts` keep their spelling. Columns of ids and times that no option names are the usual ones, or those of
     a model that is loaded, if the file has them; from here on the options say so.
@@ -22,8 +22,10 @@ def read_table(path: Path, options: argparse.Namespace, *texts: str, is_first: b
     as_text = [ids, options.date_format and times, *texts]
     df = tables.read_table(path, sep=options.sep, decimal=options.decimal, as_text=as_text)
     dropped = options.drop_cols or []
-    if is_first:
-        tables.check_columns(df, path, dict.fromkeys(dropped, "--drop-cols"))
+    options.dropped = getattr(options, "dropped", set()) | (set(dropped) & set(df.columns))
+    if not more:
+        absent = [name for name in dropped if name not in options.dropped]
+        tables.check_columns(df, path, dict.fromkeys(absent, "--drop-cols"))
     df = df.drop(columns=dropped, errors="ignore")
     if set(df.columns) <= {getattr(options, "label_col", None)}:
         raise ValueError(f"{path} has no columns of values{' but those of --drop-cols' if dropped else ''}.")
@@ -38,7 +40,7 @@ def columns_of(options: argparse.Namespace) -> dict[str, str]:
     return {name: getattr(options, name) for name in options.usual if getattr(options, name) is not None}
 
 
-def read_cases(path: Path, options: argparse.Namespace, *, labelled: bool, is_first: bool = True) -> tuple[Any, Any]:
+def read_cases(path: Path, options: argparse.Namespace, *, labelled: bool, more: bool = False) -> tuple[Any, Any]:
     """Read cases and their labels, None where a file that may be without has none."""
     if path.suffix in SUFFIXES:
         return read_series(path, labelled)
@@ -47,7 +49,7 @@ def read_cases(path: Path, options: argparse.Namespace, *, labelled: bool, is_fi
         raise ValueError(
             f"{path} must be one of {kinds}, .csv. Got the suffix {path.suffix!r}; save it as one of these."
         )
-    df = read_table(path, options, options.label_col, is_first=is_first)
+    df = read_table(path, options, options.label_col, more=more)
     columns = {"label": options.label_col, "id": options.id_col, "time": options.time_col}
     return tables.labelled_cases(df, path, labelled, **columns, date_format=options.date_format)
 
@@ -79,7 +81,7 @@ def as_series(
     if exact and (further := [str(name) for name in df if name not in named]):
         raise ValueError(f"{path} has the further columns {further}. {_way_out(further, options)}")
     tables.check_numbers(df, named[len(keys) :], path)
-    times, freq = tables.read_dates(df[options.time_col], options.date_format), options.freq
+    times, freq = tables.read_dates(df[options.time_col], options.date_format, path), options.freq
     if pd.api.types.is_integer_dtype(times) and freq is not None and freq.isdecimal():
         freq = int(freq)
     df = df[named].assign(**{options.time_col: times})

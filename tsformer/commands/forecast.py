@@ -76,7 +76,7 @@ def _read_future(columns: dict[str, list[str]], options: argparse.Namespace) -> 
             "Name these with --future-cols" if options.load is None else "The saved model knows of none: leave it out"
         )
         raise ValueError(f"--future holds rows of columns known ahead. {remedy}.")
-    table = read_table(options.future, options, is_first=False)
+    table = read_table(options.future, options)
     return as_series(table, options.future, options, dict.fromkeys(ahead, "--future-cols"))[0]
 
 

@@ -151,16 +151,32 @@ def by_id(values: Any, cases: Cases, name: str) -> Any:
             f"{name} must have one value for each id of X. Got several for {quoted(again[0])}; take one, e.g. "
             f"{name}.groupby({groups}).first()."
         )
-    absent, unknown = ids[~ids.isin(values.index)], values.index[~values.index.isin(ids)]
-    parts = {"none for": absent, "further ones for": unknown}
-    if wrong := [f"{what} {listed(found.map(quoted))}" for what, found in parts.items() if len(found)]:
-        got = ", and ".join(wrong)
-        raise ValueError(f"The index of {name} must hold the ids of X, each once and no others. Got {got}.")
+    _check_ids_of(values.index, ids, name)
     return values.iloc[values.index.get_indexer(ids)]
 
 
+def _check_ids_of(index: pd.Index[Any], ids: pd.Index[Any], name: str) -> None:
+    """Raise a ValueError that says which ids of X an index lacks, and which it has besides."""
+    absent, unknown = ids[~ids.isin(index)], index[~index.isin(ids)]
+    parts = {"none for": absent, "further ones for": unknown}
+    wrong = [f"{what} {listed(found.map(quoted))}" for what, found in parts.items() if len(found)]
+    if not wrong:
+        return
+    way = ""
+    if len(same := ids[ids.map(str).isin(unknown.map(str))]):
+        kinds = [type(id.item() if isinstance(id, np.generic) else id).__name__ for id in (same[0], unknown[0])]
+        way = f" Those of X are of the type {kinds[0]}, those of {name} of {kinds[1]}: convert one of them."
+    elif not len(absent):
+        way = f" Take those of X: {name}[{name}.index.isin({'ids' if ids.name is None else f'X[{ids.name!r}]'})]."
+    raise ValueError(
+        f"The index of {name} must hold the ids of X, each once and no others. Got {', and '.join(wrong)}.{way}"
+    )
+
+
 def _array(values: Any) -> Any:
-    """Turn a tensor into an array, and leave other values as they are."""
+    """Turn a tensor into an array, what is masked into NaN, and leave other values as they are."""
+    if isinstance(values, np.ma.MaskedArray):
+        return np.ma.filled(values.astype(float), np.nan)
     if not isinstance(values, torch.Tensor):
         return values
     values = values.detach().cpu()
@@ -212,8 +228,8 @@ def _has_ids(X: Any, name: str, id_col: Hashable, time_col: Hashable) -> bool:
         found, absent = (time_col, id_col) if has_time else (id_col, time_col)
         raise ValueError(
             f"A long frame {name} must have a column of ids, {quoted(id_col)}, and one of times, {quoted(time_col)}. "
-            f"Got {quoted(found)} but not {quoted(absent)}; name the columns with id_col= and time_col=, reset_index() "
-            "if one is in the index, or rename the column if each row is a case."
+            f"Got {quoted(found)} but not {quoted(absent)} among {list(X.columns[:10])}; name the columns with id_col= "
+            "and time_col=, reset_index() if one is in the index, or rename the column if each row is a case."
         )
     return has_id
 
@@ -260,7 +276,10 @@ def _read_nested(X: pd.DataFrame, name: str) -> list[Array]:
     series = []
     for case, given in enumerate(X.itertuples(index=False, name=None)):
         where = f"case {case} of {name}"
-        cells = [np.asarray(_array(cell)) if isinstance(cell, list | tuple | torch.Tensor) else cell for cell in given]
+        cells = [
+            np.asarray(_array(cell)) if isinstance(cell, list | tuple | torch.Tensor | np.ndarray) else cell
+            for cell in given
+        ]
         for column, cell in zip(X.columns, cells, strict=True):
             if not isinstance(cell, pd.Series | np.ndarray) or cell.ndim != 1:
                 raise ValueError(
@@ -319,8 +338,7 @@ def _check_array(X: Any, name: str) -> Array:
 
 
 def _check_values(values: Any, name: str, **how: Any) -> Array:
-    if isinstance(values, np.ma.MaskedArray):
-        values = np.ma.filled(values.astype(float), np.nan)
+    values = np.asarray(values) if isinstance(values, list | tuple) else _array(values)
     if getattr(getattr(values, "dtype", None), "kind", None) in ("m", "M"):
         raise ValueError(f"{name} must hold numbers. Got {values.dtype}; convert times to numbers of your unit.")
     return check_array(values, dtype="numeric", ensure_all_finite=False, input_name=name, **how)

@@ -149,8 +149,13 @@ def _warn_of_news(matrices: list[Floats], scale: Scale, names: list[Hashable]) -
 
 
 def check_known_ahead(series: SeriesSet, n: int) -> None:
-    """Raise a ValueError where a future covariate is missing in the last n time points of a series."""
-    _check_finite([rows[-n:] for rows in series.future], [times[-n:] for times in series.times], series, "df")
+    """Raise a ValueError where a future covariate is missing in the last n time points of a series.
+
+    Time points without any target, as those of absent rows, have nothing to be scored by: there it may be.
+    """
+    there = [np.flatnonzero(~np.isnan(rows[-n:]).all(axis=1)) for rows in series.unfilled]
+    known = [rows[-n:][kept] for rows, kept in zip(series.future, there, strict=True)]
+    _check_finite(known, [times[-n:][kept] for times, kept in zip(series.times, there, strict=True)], series, "df")
 
 
 def read_future(frame: Any, series: SeriesSet, horizon: int) -> list[Floats]:

@@ -5,6 +5,7 @@ import re
 import reprlib
 import shlex
 from collections.abc import Hashable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ HEAD = 20  # lines by which a separator is told
 VALUE = re.compile(r"[-+\d.,:/TZ ]+")  # a number or a date, which is no name of a column
 NUMBER = re.compile(r"\s*[-+]?\d+(?:,\d+)?(?:[eE][-+]?\d+)?\s*")
 THOUSANDS = re.compile(r"\s*[-+]?[1-9]\d{0,2}(?:,\d{3})+\s*")  # 1,234: by an Englishman, or 1.234 by a German
+COUNTS = ("id", "case", "row", "no", "nr")  # in lower case
 UNNAMED = "Unnamed: 0"  # what pandas calls a first column without a name
 
 
@@ -97,11 +99,21 @@ def check_columns(df: pd.DataFrame, path: Path, named: Mapping[str, str]) -> Non
 
 
 def without_row_numbers(df: pd.DataFrame, named: Iterable[str | None]) -> pd.DataFrame:
-    """Leave out a first column of row numbers, as pandas and R write it, unless it is one of those named."""
+    """Leave out a first column of row numbers, as pandas and R write it, unless it is one of those named.
+
+    One that is called as cases are, and counts them, is left out with a warning.
+    """
     name, first = df.columns[0], df.iloc[:, 0]
-    numbers = pd.api.types.is_integer_dtype(first) and first.is_unique
-    counts = numbers and (name == UNNAMED or (name == "index" and (first.diff()[1:] == 1).all()))
-    return df.iloc[:, 1:] if counts and name not in named else df
+    if name in named or not (pd.api.types.is_integer_dtype(first) and first.is_unique):
+        return df
+    counts = len(first) > 1 and bool((first.diff()[1:] == 1).all())
+    if counts and str(name).lower() in COUNTS:
+        warn_user(
+            f"The first column, {quoted(name)}, counts rows and is left out. If it tells cases, name it: --id-col."
+        )
+    elif name != UNNAMED and not (counts and name == "index"):
+        return df
+    return df.iloc[:, 1:]
 
 
 def check_numbers(df: pd.DataFrame, columns: Iterable[Hashable], path: Path) -> None:
@@ -117,21 +129,27 @@ def check_numbers(df: pd.DataFrame, columns: Iterable[Hashable], path: Path) -> 
         )
 
 
-def read_dates(texts: pd.Series, date_format: str | None) -> pd.Series:
-    """Read dates of one format: guessed ones are taken for others, days for months. Whole numbers are counts."""
+def read_dates(texts: pd.Series, date_format: str | None, path: Path | None = None) -> pd.Series:
+    """Read dates of one format: guessed ones are taken for others, days for months. Whole numbers are counts.
+
+    Those of ISO 8601, which can be nothing else, are read where another format was said.
+    """
     if pd.api.types.is_integer_dtype(texts):
         return texts
     date_format = date_format or "ISO8601"
     try:
         return pd.to_datetime(texts, format=date_format)
     except ValueError as error:
+        with suppress(ValueError):
+            return pd.to_datetime(texts, format="ISO8601")
         unread = texts[pd.to_datetime(texts, format=date_format, errors="coerce", utc=True).isna()]
         reason = "of several offsets. Write all of them in UTC."
         if len(unread):
             first = reprlib.repr(str(unread.iloc[0]))
             reason = f"that are not of the format {date_format}, the first being {first}. Name theirs with "
             reason += "--date-format, such as %d.%m.%Y."
-        raise ValueError(f"Column {texts.name!r} has times {reason}") from error
+        of = "" if path is None else f" of {path}"
+        raise ValueError(f"Column {texts.name!r}{of} has times {reason}") from error
 
 
 def up_to(times: pd.Series, last: str, date_format: str | None) -> pd.Series:
@@ -184,7 +202,7 @@ def labelled_cases(
             )
         return X if id is None else X.set_index(id), y
     if not pd.api.types.is_float_dtype(X[time]):  # which only order the rows of a case
-        X = X.assign(**{time: read_dates(X[time], date_format)})
+        X = X.assign(**{time: read_dates(X[time], date_format, path)})
     if y is not None:
         labels = y.groupby(df[id], sort=False)
         if (several := labels.nunique()).max() > 1:

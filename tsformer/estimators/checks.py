@@ -17,7 +17,7 @@ from sklearn.utils.validation import _check_sample_weight, _get_feature_names, c
 
 from tsformer.data.batch import StoredCases
 from tsformer.data.cases import Cases, by_id, check_n_channels, read_cases
-from tsformer.data.messages import warn_user
+from tsformer.data.messages import quoted, warn_user
 from tsformer.training.devices import placed, portable, resolve_device, usual_state
 
 EXCHANGED = (
@@ -152,11 +152,36 @@ def label_cases(
     `classes` are all that may come; by default those that do.
     """
     y = check_labels(estimator, y, cases)
+    known, named = np.unique(y if classes is None else classes), estimator.class_weight
+    if isinstance(named, dict) and not set(known.tolist()) <= set(named) and not set(named) <= set(known.tolist()):
+        raise ValueError(f"class_weight must name classes of y, {known.tolist()}. Got {list(named)}.")
+    _warn_of_label_channel(cases, y)
     weight = weigh(by_id(sample_weight, cases, "sample_weight"), estimator.class_weight, y, "sample_weight")
-    classes = np.unique(y if classes is None else classes)
-    if len(classes) < 2:
+    if len(known) < 2:
         raise ValueError("The number of classes has to be greater than one; got 1 class. Give cases of at least two.")
-    return label(cases, y, weight, classes, "y"), classes
+    return label(cases, y, weight, known, "y"), known
+
+
+def _warn_of_label_channel(cases: Cases, y: NDArray[Any]) -> None:
+    """Warn where a column of a long frame holds but the class of each case: a label that was left in."""
+    if cases.ids is None or cases.columns is None or isinstance(cases.data.series, list):
+        return
+    series, classes = cases.data.series[cases.data.rows], np.unique(y, return_inverse=True)[1]
+    for i, name in enumerate(cases.columns):
+        least, most = (extreme.reduce(series[:, i], axis=1) for extreme in (np.fmin, np.fmax))
+        if not (least == most).all():
+            continue
+        values = np.unique(least, return_inverse=True)[1]
+        if 1 < classes.max() + 1 == values.max() + 1 == len(set(zip(classes.tolist(), values.tolist(), strict=True))):
+            warn_user(
+                f"The channel {quoted(name)} has one value in each case, which tells its class. If it is the label, "
+                f"leave it out with drop(columns={name!r})."
+            )
+
+
+def _case_name(cases: Cases, place: Any) -> str:
+    """What messages call a case: its id where there are, or its place."""
+    return f"case {place}" if cases.ids is None else f"case {quoted(cases.ids[place])}"
 
 
 def check_labels(estimator: Any, y: Any, cases: Cases) -> NDArray[Any]:
@@ -168,7 +193,10 @@ def check_labels(estimator: Any, y: Any, cases: Cases) -> NDArray[Any]:
     y = read_labels(y, cases, "y")
     absent = np.flatnonzero(pd.isna(y))
     if y.dtype == object and len(absent):  # of objects scikit-learn's message does not say which input
-        raise ValueError(f"Input y contains NaN, first for case {absent[0]}. Leave out the cases without a label.")
+        raise ValueError(
+            f"Input y contains NaN, first for {_case_name(cases, absent[0])}. Leave out the cases without a label, or "
+            "learn from these too, with SemiSupervisedTransformerClassifier(unlabelled=None)."
+        )
     assert_all_finite(y, input_name="y")
     check_classification_targets(y)
     check_consistent_length(cases.data.rows, y)
@@ -244,6 +272,8 @@ def weigh(sample_weight: ArrayLike | None, class_weight: Any, y: NDArray[Any], n
     weight: NDArray[np.float64] = _check_sample_weight(sample_weight, y, dtype=np.float64, copy=True)
     check_not_negative(weight, name)
     used = weight > 0
+    if isinstance(class_weight, dict):  # those that are not named weigh 1, also where a batch has none of the named
+        class_weight = {name: class_weight.get(name, 1.0) for name in np.unique(y[used])}
     of_class = compute_sample_weight(class_weight, y[used])
     check_not_negative(of_class, "class_weight")
     weight[used] *= of_class

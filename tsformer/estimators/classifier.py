@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from tsformer.data.augment import standard_augmentation
 from tsformer.data.batch import StoredCases
 from tsformer.data.cases import Cases, by_id
+from tsformer.data.messages import warn_user
 from tsformer.estimators import checks
 from tsformer.estimators.pretrained import ACCEPTED, load_encoder
 from tsformer.layers.attention import record_attention
@@ -113,7 +114,7 @@ class TransformerClassifier(
         Network (its place in the ensemble), step, loss, learning rate and seconds at the end of each epoch, and the
         validation loss where there is one: `pandas.DataFrame(clf.history_)`.
     n_iter_ : ndarray of shape (n_estimators,)
-        Optimiser steps behind the weights of each network.
+        Optimiser steps of each network in the last `fit`, and in each `partial_fit` since.
     n_channels_, n_timepoints_ : int
         Channels and longest length of the training series.
     n_features_in_ : int
@@ -197,7 +198,7 @@ class TransformerClassifier(
         sample_weight : array-like of shape (n_cases,), optional
             Weights of the cases in the loss; a case of weight 0 is left out. Matched as y.
         X_val, y_val, sample_weight_val : optional
-            Cases for early stopping, instead of a part of X.
+            Cases for early stopping, instead of a part of X; `class_weight` does not count for them.
 
         Returns
         -------
@@ -212,6 +213,8 @@ class TransformerClassifier(
             shared_seed(self),
         )
         plan = self._plan(data, read, seed, validation)
+        if validation is not None and not self.n_estimators:
+            warn_user("X_val has no effect: n_estimators=0 leaves no network that early stopping could stop.")
 
         def attributes(networks: list[SeriesClassifier], frozen: FrozenClassifier | None) -> dict[str, Any]:
             return read | {"model_": Ensemble([*networks, *fitted[len(networks) :]], frozen)}

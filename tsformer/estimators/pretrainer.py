@@ -63,7 +63,7 @@ class TransformerPretrainer(CasesMixin, TransformerParams, TrainingParams, Trans
     history_ : dict of lists
         Step, loss, learning rate and seconds at the end of each epoch, and the validation loss where there is one.
     n_iter_ : int
-        Optimiser steps behind the weights.
+        Optimiser steps of the last `fit`, and of each `partial_fit` since.
     n_channels_ : int
         Channels of the training series.
     n_features_in_ : int
@@ -207,7 +207,14 @@ class TransformerPretrainer(CasesMixin, TransformerParams, TrainingParams, Trans
     def _read_channels(self, X: Any, *, from_scratch: bool) -> tuple[StoredCases, dict[str, Any]]:
         """Make each channel that has a value a case of its own, and say what the fitted attributes are."""
         cases, read = read_to_fit(self, X, from_scratch=from_scratch)
-        return as_channels(cases.data, "X"), read
+        channels = as_channels(cases.data, "X")
+        is_alone = len(channels) == 1 or self.batch_size == 1
+        if self.objective == "contrastive" and is_alone and self.max_steps != 0:
+            warn_user(
+                "objective='contrastive' tells the channels of a batch from each other, and learns nothing from one. "
+                "Give more series, a larger batch_size, or set objective='reconstruction'."
+            )
+        return channels, read
 
     def _start(self, fitted: ChannelEncoder | None) -> fitting.Start:
         """How the network begins: as a copy of a fitted one, or with new weights, whatever the series."""

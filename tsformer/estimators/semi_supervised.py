@@ -284,7 +284,7 @@ class SemiSupervisedTransformerClassifier(TransformerClassifier):
 
 def _of_all_ids(y: Any, cases: Cases, mark: Any) -> Any:
     """Give the ids that a Series of labels lacks the mark."""
-    if cases.ids is None or not isinstance(y, pd.Series) or not y.index.isin(cases.ids).all():
+    if cases.ids is None or not isinstance(y, pd.Series) or y.index.has_duplicates:
         return y
     absent = cases.ids[~cases.ids.isin(y.index)]
     return pd.concat([y.astype(object), pd.Series(mark, absent, object)]) if len(absent) else y

@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 import tsformer
@@ -71,5 +70,5 @@ class WrapsClassifier:
 
 
 def _arrays(X: Any) -> Any:
-    """Series as tsformer takes them: channels before time, which frames of sktime have the other way round."""
-    return X if isinstance(X, np.ndarray) else [np.asarray(c).T if isinstance(c, pd.DataFrame) else c for c in X]
+    """Series as tsformer takes them: frames keep the names of their channels."""
+    return X if isinstance(X, np.ndarray) else list(X)

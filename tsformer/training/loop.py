@@ -1,6 +1,7 @@
 """The one training loop: a model, an objective and batches in, trained weights and a History out."""
 
 import copy
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterable
@@ -45,11 +46,16 @@ class History:
 
 
 def joined(histories: list[History]) -> dict[str, list[Any]]:
-    """Put the tables of several networks one below the other; `network` is the place of each in the list."""
+    """Put the tables of several networks one below the other; `network` is the place of each in the list.
+
+    What some do not have, as the validation loss of those trained again on all cases, is NaN.
+    """
     tables = [history.as_dict() for history in histories]
     network = [i for i, table in enumerate(tables) for _ in table.get("step", [])]
     columns = dict.fromkeys(name for table in tables for name in table)
-    return {"network": network} | {name: [value for table in tables for value in table[name]] for name in columns}
+    absent = [[math.nan] * len(table.get("step", [])) for table in tables]
+    whole = {name: [table.get(name, none) for table, none in zip(tables, absent, strict=True)] for name in columns}
+    return {"network": network} | {name: list(itertools.chain.from_iterable(parts)) for name, parts in whole.items()}
 
 
 @dataclass

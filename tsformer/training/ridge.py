@@ -31,6 +31,7 @@ PENALTIES = np.logspace(-1, 6, 15)  # of linear heads: the squared features of a
 GAUSSIAN_PENALTIES = np.logspace(-3, 3, 13)  # of Gaussian ones: to at most 1
 MAX_CHANNELS = 24  # that are encoded of a case: some 25 ms
 MAX_CASES = 4_000  # that a head is fitted to, in half a minute
+FEW = 10  # cases of a rare class that a head is fitted to beside those
 MAX_SERIES = 30_000  # cases times channels that it is fitted to: 280 MB of features
 MAX_LANDMARKS = 1_000  # bound time and, with MAX_VALUES, the size of saved classifiers
 MAX_VALUES = 2**23  # of all landmarks: 16 MiB
@@ -55,9 +56,11 @@ def fit_frozen(encoder: ChannelEncoder, data: StoredCases, n_classes: int, devic
     """Make a classifier of an encoder, which stays as it is, and a head fitted to labelled cases."""
     if data.y is None:
         raise ValueError("A head is fitted to labels. Got a batch whose y is None.")
+    if len(data) == 1:
+        raise ValueError("A head is fitted to two cases or more whose weight is above 0. Got n_samples=1.")
     most = most_cases(min(data.n_channels, MAX_CHANNELS))
     if len(data) > most:
-        data = data.subset(np.sort(spread(data.y.numpy(), most)))
+        data = data.subset(spread_over_all(data.y.numpy(), most))
     assert data.y is not None  # for the type checker: as it was
     channels = telling_channels(data, MAX_CHANNELS)
     encoder.fit_resolution(data.n_timepoints)
@@ -184,6 +187,14 @@ def spread(y: Classes, most: int) -> Classes:
     return order[np.linspace(0, len(y) - 1, min(len(y), max(2, most))).round().astype(np.int64)]
 
 
+def spread_over_all(y: Classes, most: int) -> Classes:
+    """Choose cases as `spread` does, and a few of each class besides, so that no rare one is left out."""
+    order = np.argsort(y, kind="stable")
+    classes = y[order]
+    few = order[np.arange(len(y)) - np.searchsorted(classes, classes) < max(1, min(FEW, most // len(np.unique(y))))]
+    return np.union1d(spread(y, most), few)
+
+
 def median_of_pairs(distances: Tensor) -> Tensor:
     """Return the median of the distances (M, M) between landmarks that differ, or 1 where all are alike."""
     rows, columns = torch.triu_indices(len(distances), len(distances), offset=1)
@@ -193,8 +204,13 @@ def median_of_pairs(distances: Tensor) -> Tensor:
 
 
 def whitening(kernel: Tensor) -> Tensor:
-    """Return the matrix (M, rank) that makes of similarities features whose inner products are the kernel (M, M)."""
+    """Return the matrix (M, rank) that makes of similarities features whose inner products are the kernel (M, M).
+
+    Where cases do not differ at all it makes one feature, of zeros.
+    """
     eigenvalues, eigenvectors = torch.linalg.eigh(kernel)
+    if not eigenvalues[-1] > 0:
+        return kernel.new_zeros(len(kernel), 1)
     kept = eigenvalues > NEGLIGIBLE * eigenvalues[-1]
     return eigenvectors[:, kept] / eigenvalues[kept].sqrt()
 
