@@ -486,3 +486,11 @@ def test_read_series__mistake_of_the_user__is_named_with_the_way_out(df, match):
 def test_read_series__no_frame_of_pandas__is_a_type_error(df):
     with pytest.raises(TypeError, match=r"df must be a pandas Series or DataFrame.*Got (ndarray|list|dict|NoneType)"):
         read(df)
+
+
+def test_read_series__years_left_among_columns__warns():
+    df = pd.DataFrame({"year": range(2010, 2025), "units": np.random.default_rng(0).normal(size=15)})
+    with pytest.warns(UserWarning, match=r"Column 'year' counts up, .* time_col='year'; if it tells nothing") as told:
+        assert read(df).names == ["year", "units"]
+    assert len(told) == 1
+    assert read(df[["year"]]).names == ["year"]  # alone it is what is to be forecast

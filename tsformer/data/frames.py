@@ -155,6 +155,7 @@ def read_series(
         _check_observed(ordered, form, known=[] if before is None else before.ids)
     if expected is None:
         _warn_of_odd_ids(ordered.ids)
+        _warn_of_times(df, form)
         if not isinstance(freq, Integral):
             frequency.check_counted(ordered.times)
     if freq is not None:
@@ -185,6 +186,19 @@ def _series_of(
     filled = [] if fill is None else np.split(np.isnan(unfilled) & ~np.isnan(values), begins)
     parts = [np.split(part, begins) for part in (values, past, future)]
     return SeriesSet(ordered.ids, times, parts[0], parts[1], parts[2], static, freq, form, fill, filled)
+
+
+def _warn_of_times(df: Any, form: Form) -> None:
+    """Warn of a target that counts up beside others in a frame without an index of its own: they may be its times."""
+    if form.layout != "wide" or len(form.columns) == 1 or not isinstance(df.index, pd.RangeIndex):
+        return
+    for name in form.columns:
+        steps = df[name].diff()[1:] if pd.api.types.is_integer_dtype(df[name]) else []
+        if len(steps) > 1 and steps.iloc[0] > 0 and (steps == steps.iloc[0]).all():
+            warn_user(
+                f"Column {quoted(name)} counts up, and is read as a series. If it holds the times, name it: "
+                f"time_col={name!r}; if it tells nothing, drop it."
+            )
 
 
 def _static_values(ordered: SortedRows, form: Form) -> Floats:
