@@ -974,3 +974,21 @@ def test_augment__function_that_hides_the_classes__keeps_from_learning():
     clf = small(augment=lambda x, observed: (torch.zeros_like(x), observed), **LEARNS).fit(X, y)
 
     assert clf.history_["loss"][-1] > 0.6
+
+
+def _counts_calls(calls, x, observed):
+    calls.append(1)
+    return x, observed
+
+
+def test_augment__set_between_fits__is_that_of_further_training():
+    for train in ("fit", "partial_fit"):
+        how = {"classes": [0, 1]} if train == "partial_fit" else {}
+        clf, calls = small(augment=None, max_steps=2, warm_start=True), []
+        getattr(clf, train)(X, y, **how)
+        clf.set_params(augment=functools.partial(_counts_calls, calls))
+        getattr(clf, train)(X, y)
+        assert calls
+        calls.clear()
+        getattr(clf.set_params(augment=None), train)(X, y)
+        assert not calls

@@ -193,8 +193,9 @@ def _warn_of_times(df: Any, form: Form) -> None:
     if form.layout != "wide" or len(form.columns) == 1 or not isinstance(df.index, pd.RangeIndex):
         return
     for name in form.columns:
-        steps = df[name].diff()[1:] if pd.api.types.is_integer_dtype(df[name]) else []
-        if len(steps) > 1 and steps.iloc[0] > 0 and (steps == steps.iloc[0]).all():
+        steps: Any = df[name].diff()[1:]
+        is_whole = pd.api.types.is_integer_dtype(df[name])
+        if is_whole and len(steps) > 1 and steps.iloc[0] > 0 and (steps == steps.iloc[0]).all():
             warn_user(
                 f"Column {quoted(name)} counts up, and is read as a series. If it holds the times, name it: "
                 f"time_col={name!r}; if it tells nothing, drop it."

@@ -1,5 +1,6 @@
 """TransformerClassifier: a scikit-learn classifier of multivariate time series."""
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -398,10 +399,10 @@ class TransformerClassifier(
         if not names or not set(names) <= set(SCALERS):
             expected = f"one of {sorted(SCALERS)} or a sequence of them. Got {self.scaling!r} instead."
             raise ValueError(f"The 'scaling' parameter of TransformerClassifier must be {expected}")
-        copies: list[fitting.Start] = [partial(fitting.copy_of, model) for model in fitted]
         augment = standard_augmentation if self.augment == "standard" else self.augment
         if isinstance(augment, nn.Module):
             augment = augment.__call__  # else it would become a part of the network, and of its weights
+        copies: list[fitting.Start] = [partial(_copy, model, augment) for model in fitted]
         size = values_of(TransformerParams, self) | {"encoder": self.encoder, "pooling": self.pooling}
         how = size | {"n_classes": n_classes, "differences": self.differences, "augment": augment}
         scalings = (names[i % len(names)] for i in range(len(fitted), self.n_estimators))
@@ -435,6 +436,13 @@ def head_fit(
 def chosen(pretrained: Any) -> Any:
     """Return what a classifier's `pretrained` parameter stands for to `load_encoder`, which knows no "auto"."""
     return "bundled" if isinstance(pretrained, str) and pretrained == "auto" else pretrained
+
+
+def _copy(model: SeriesClassifier, augment: Any, data: StoredCases) -> SeriesClassifier:
+    """Go on from a fitted network, with the augmentation that the parameter says now."""
+    network = copy.deepcopy(model)
+    network.augment = augment
+    return network
 
 
 def _build(data: StoredCases, **how: Any) -> SeriesClassifier:
