@@ -166,9 +166,9 @@ def _warn_of_label_channel(cases: Cases, y: NDArray[Any]) -> None:
     """Warn where a column of a long frame holds but the class of each case: a label that was left in."""
     if cases.ids is None or cases.columns is None or isinstance(cases.data.series, list):
         return
-    series, classes = cases.data.series[cases.data.rows], np.unique(y, return_inverse=True)[1]
+    classes = np.unique(y, return_inverse=True)[1]
     for i, name in enumerate(cases.columns):
-        least, most = (extreme.reduce(series[:, i], axis=1) for extreme in (np.fmin, np.fmax))
+        least, most = (extreme.reduce(cases.data.series[:, i], axis=1) for extreme in (np.fmin, np.fmax))
         if not (least == most).all():
             continue
         values = np.unique(least, return_inverse=True)[1]
