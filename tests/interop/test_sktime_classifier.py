@@ -65,7 +65,7 @@ def test_predict__other_panel_of_sktime__equals_the_array(mtype):
 def test_predict__channels_in_another_order__are_refused_by_their_names():
     panel = pd.concat({i: pd.DataFrame(series.T).add_prefix("channel") for i, series in enumerate(X)})
     fitted = small().fit(panel, y)
-    with pytest.raises(ValueError, match="Feature names must be in the same order"):
+    with pytest.raises(ValueError, match="X must have the channels that fit saw, in their order"):
         fitted.predict_proba(panel[panel.columns[::-1]])
 
 

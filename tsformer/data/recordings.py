@@ -138,10 +138,10 @@ def _values_of(part: Any, name: str) -> Floats:
 def as_fitted(recordings: Recordings, fitted: Sequence[Hashable], *, had_names: bool) -> Recordings:
     """Put channels in the order in which fit saw them; raise a ValueError where they are others.
 
-    Channels of arrays, which have no names, here or in fit, are told by their place.
+    Channels without names, as those of arrays, here or in fit, are told by their place.
     """
     got, known = recordings.channels, list(fitted)
-    are_named = recordings.frame is not None and had_names
+    are_named = recordings.frame is not None and had_names and None not in [*got, *known]
     if len(got) != len(known) or (are_named and set(got) != set(known)):
         raise ValueError(
             f"X must have the channels that fit saw, {reprlib.repr(known)}. Got {reprlib.repr(got)}.{recordings.turned}"

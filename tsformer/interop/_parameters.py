@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 import tsformer
@@ -52,14 +53,15 @@ class WrapsClassifier:
     """Fits and asks a `tsformer.TransformerClassifier` of the adapter's parameters."""
 
     def _fit(self: Any, X: Any, y: NDArray[Any]) -> Any:
+        self.channels_ = _channels(X)
         self.estimator_ = tsformer.TransformerClassifier(**self.get_params(deep=False)).fit(_arrays(X), y)
         return self
 
     def _predict(self: Any, X: Any) -> NDArray[Any]:
-        return self.estimator_.predict(_arrays(X))
+        return self.estimator_.predict(_arrays(X, self.channels_))
 
     def _predict_proba(self: Any, X: Any) -> NDArray[np.float64]:
-        return self.estimator_.predict_proba(_arrays(X))
+        return self.estimator_.predict_proba(_arrays(X, self.channels_))
 
     @classmethod
     def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
@@ -69,6 +71,17 @@ class WrapsClassifier:
     _get_test_params = get_test_params  # as aeon calls it
 
 
-def _arrays(X: Any) -> Any:
-    """Series as tsformer takes them: frames keep the names of their channels."""
-    return X if isinstance(X, np.ndarray) else list(X)
+def _channels(X: Any) -> list[str] | None:
+    """The names of the channels, None where there are none."""
+    names = list(X[0].columns) if isinstance(X[0], pd.DataFrame) else []
+    return names if names and all(isinstance(name, str) for name in names) else None
+
+
+def _arrays(X: Any, fitted: list[str] | None = None) -> Any:
+    """Series as tsformer takes them: channels before time, which frames of sktime have the other way round.
+
+    Their names must be those that fit saw, where both have some.
+    """
+    if fitted is not None and (found := _channels(X)) is not None and found != fitted:
+        raise ValueError(f"X must have the channels that fit saw, in their order: {fitted}. Got {found}.")
+    return X if isinstance(X, np.ndarray) else [np.asarray(c).T if isinstance(c, pd.DataFrame) else c for c in X]
