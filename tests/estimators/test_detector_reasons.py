@@ -152,3 +152,21 @@ def test_update__normal_series__give_expectations_and_similar_windows():
     assert len(detector.courses_.values) <= MOST
     assert not (np.abs(detector.courses_.values) > 4.0).any()
     assert names(detector.explain(odd_wave(1))) == [(600, 619, "level shift"), (800, 800, "spike")]
+
+
+def test_explain__fault_that_lasts__is_told_for_as_long_as_it_is_flagged():
+    rng = np.random.default_rng(101)
+    hours = np.arange(60 * 24)
+    x = 20.0 + 3.0 * np.cos(2.0 * np.pi * hours / 24.0) + 0.3 * rng.normal(size=len(hours))
+    x[1210:] = 20.0 + 3.0 * rng.normal(size=len(x) - 1210)
+    detector = TransformerDetector().fit(x[:900])
+
+    flagged = np.flatnonzero(detector.predict(x) == -1)
+    last = detector.explain(x).iloc[-1]
+
+    length = detector.normal_.memory.length
+    begin = flagged[flagged > 1210 - 2 * length][0]
+    assert last["kind"] == "noise"
+    assert last["start"] <= begin + length
+    assert abs(last["start"] - 1210) <= length
+    assert last["end"] == len(x) - 1

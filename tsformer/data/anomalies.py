@@ -18,6 +18,7 @@ SPIKE, LEVEL, FLAT, AMPLITUDE = "spike", "level shift", "flat", "changed amplitu
 PHASE, NOISE, SHAPE = "missing or doubled cycle", "noise", "changed shape"
 KINDS = (SPIKE, LEVEL, FLAT, AMPLITUDE, PHASE, NOISE, SHAPE)
 
+REACH = 1  # windows by which scores above the threshold may reach beyond what is odd
 N_COURSES = 20
 FEWEST_BESIDE = 16  # points before and after that are compared
 LONGEST_ZONE = 16  # windows: what lasts longer is told by its beginning
@@ -117,7 +118,8 @@ class Odd(NamedTuple):
     channel: int | None
     start: int  # of the core, around the highest score
     end: int
-    last: int  # the point after the last one above the threshold
+    first: int  # point above the threshold
+    last: int  # the point after the last one above it
     score: float
 
 
@@ -139,13 +141,13 @@ def _odd_stretches(scores: Floats, alone: Floats, threshold: float, length: int)
     """Find what is odd in each channel, and what is so in all together but in none."""
     gap = max(2, length // 4)
     found = [
-        Odd(channel, *core(own, start, end, threshold), end, float(np.nanmax(own[start:end])))
+        Odd(channel, *core(own, start, end, threshold), start, end, float(np.nanmax(own[start:end])))
         for channel, own in enumerate(alone.T)
         for start, end in stretches(own > threshold, gap)
     ]
     is_odd: NDArray[np.bool_] = np.any(alone > threshold, axis=1)
     together = [
-        Odd(None, *core(scores, start, end, threshold), end, float(np.nanmax(scores[start:end])))
+        Odd(None, *core(scores, start, end, threshold), start, end, float(np.nanmax(scores[start:end])))
         for start, end in stretches(scores > threshold, gap)
         if not is_odd[start:end].any()
     ]
@@ -196,6 +198,11 @@ def _explained(rows: Floats, is_odd: NDArray[np.bool_], odd: Odd, usual: Usual) 
             zone, piece = jumped
             residuals = _in_usual_ones(zone)
     piece = piece._replace(end=_end_of(piece, zone, odd, len(rows), usual.length))
+    surely = odd.first + REACH * usual.length, odd.last - REACH * usual.length
+    if odd.last == len(rows):
+        surely = surely[0], odd.last
+    if piece.kind != SPIKE and surely[0] < surely[1]:  # scores reach beyond what is odd, but no farther
+        piece = piece._replace(start=min(piece.start, surely[0]), end=max(piece.end, surely[1]))
     start, end = max(0, piece.start), min(len(rows), piece.end)
     inside = np.abs(residuals[max(0, start - zone.start) : max(1, end - zone.start), piece.channel])
     at = max(start, zone.start) + (int(inside.argmax()) if len(inside) else 0)
