@@ -144,20 +144,21 @@ def _from_frames(
     )
 
     starts = cases[cases["step"] == 0]
-    name = "y_train" if "y_train" in rows else "y_true"
+    past, past_rows = rows["y_true"], truth_rows
+    if scaled and y_train is not None:
+        past, past_rows = rows["y_train"], _long(rows["y_train"], "y_train", targets, n, of_all)
     return Comparison(
         truth,
         forecasts.reshape(len(truth), len(labels), -1).swapaxes(1, 2),
-        _histories_before(starts, rows[name], name, targets, of_all, freq) if scaled else None,
+        _histories_before(starts, past, past_rows, targets, of_all, freq) if scaled else None,
         _names(starts, of_all[0], targets),
     )
 
 
 def _histories_before(
-    starts: Any, rows: Rows, name: str, targets: list[Any], of_all: tuple[pd.Index[Any], pd.Index[Any]], freq: Any
+    starts: Any, rows: Rows, table: Any, targets: list[Any], of_all: tuple[pd.Index[Any], pd.Index[Any]], freq: Any
 ) -> list[Floats]:
     """Return the values of each series before each start, a step apart: an absent row would shift all lags."""
-    table = _long(rows, name, targets, len(targets), of_all)
     first = table.iloc[:: len(targets)]
     is_past = (first["time"] < first["id"].map(starts.groupby("id")["time"].max())).to_numpy()
     if not is_past.any():
